@@ -1,0 +1,67 @@
+/** The engines and what differs between them, as data, so that no other file asks `if (memcached)`. */
+
+export const engineNames = ['valkey', 'redis', 'memcached'] as const;
+export type EngineName = (typeof engineNames)[number];
+
+export interface EngineTraits {
+  /** What ElastiCache's documents call it. */
+  readonly title: string;
+  readonly defaultPort: number;
+  /** The version a request without `EngineVersion` means. */
+  readonly defaultVersion: string;
+  /** Has primaries and replicas, so that it can be a replication group. */
+  readonly replicates: boolean;
+  readonly program: string;
+}
+
+export const engineTraits: Readonly<Record<EngineName, EngineTraits>> = {
+  valkey: {
+    title: 'Valkey',
+    defaultPort: 6379,
+    defaultVersion: '9.1',
+    replicates: true,
+    program: 'valkey-server',
+  },
+  redis: {
+    title: 'Redis OSS',
+    defaultPort: 6379,
+    defaultVersion: '7.0',
+    replicates: true,
+    program: 'redis-server',
+  },
+  memcached: {
+    title: 'Memcached',
+    defaultPort: 11211,
+    defaultVersion: '1.6',
+    replicates: false,
+    program: 'memcached',
+  },
+};
+
+export function isEngineName(text: string): text is EngineName {
+  return (engineNames as readonly string[]).includes(text);
+}
+
+/** `9.1.2` belongs to the line `9.1`; `1.6.18` to `1.6`. */
+export function versionLine(version: string): string {
+  return version.split('.').slice(0, 2).join('.');
+}
+
+/**
+ * Whether an installed `version` serves a request for `wanted`: equal, or `wanted` is a prefix by whole
+ * numbers (`7.0` matches `7.0.15`, `7` matches both, `7.1` neither).
+ */
+export function versionMatches(version: string, wanted: string): boolean {
+  return version === wanted || version.startsWith(`${wanted}.`);
+}
+
+/** Orders version strings by their numbers, oldest first. */
+export function compareVersions(left: string, right: string): number {
+  const a = left.split('.').map(Number);
+  const b = right.split('.').map(Number);
+  for (let index = 0; index < Math.max(a.length, b.length); index += 1) {
+    const difference = (a[index] ?? 0) - (b[index] ?? 0);
+    if (difference !== 0) return difference;
+  }
+  return 0;
+}

@@ -1,0 +1,17 @@
+import type { EngineName } from '../engine.ts';
+
+/** One runnable version of an engine on this machine. */
+export interface EngineBuild {
+  readonly engine: EngineName;
+  /** As the program itself prints it, for example `9.1.2`. */
+  readonly version: string;
+  /** `package`: a package tree in the store, run through its own loader. `system`: a program on PATH. */
+  readonly origin: 'package' | 'system';
+  /** Where it came from, for people: a package with its revision, or a path. */
+  readonly detail: string;
+  /** Put before the engine's own arguments: `spawn(command.file, [...command.args, ...engineArgs])`. */
+  readonly command: { readonly file: string; readonly args: readonly string[] };
+}
+
+/** Told to whoever waits: one call per step begun, and more while a download runs. */
+export type InstallProgress = (step: { readonly text: string; readonly fraction?: number }) => void;

