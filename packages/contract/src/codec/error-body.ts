@@ -1,0 +1,42 @@
+/** An error in the words of each protocol a client may have spoken. */
+import { cbor } from '@smithy/core/cbor';
+import type { ServiceError } from '../errors.ts';
+import { escapeXml } from './xml.ts';
+
+export type ErrorProtocol =
+  | { readonly kind: 'query'; readonly xmlNamespace: string }
+  | { readonly kind: 'json-1.0' }
+  | { readonly kind: 'rpc-v2-cbor' };
+
+export interface ErrorBody {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | Uint8Array<ArrayBuffer>;
+}
+
+/** Pure; the HTTP status is the error's own. */
+export function encodeError(error: ServiceError, requestId: string, protocol: ErrorProtocol): ErrorBody {
+  // No AWS protocol has a field for a hint, and no client would show it; as part of the message all do.
+  const message = error.hint === undefined ? error.message : `${error.message} ${error.hint}`;
+  if (protocol.kind === 'query') {
+    return {
+      headers: { 'content-type': 'text/xml' },
+      body:
+        `<ErrorResponse xmlns="${escapeXml(protocol.xmlNamespace)}"><Error><Type>${error.fault}</Type>` +
+        `<Code>${escapeXml(error.code)}</Code><Message>${escapeXml(message)}</Message></Error>` +
+        `<RequestId>${escapeXml(requestId)}</RequestId></ErrorResponse>`,
+    };
+  }
+  // Query-compatible clients take the code from this header and the shape from the body.
+  const headers = { 'x-amzn-query-error': `${error.code};${error.fault}` };
+  const fields = { __type: error.code, message };
+  if (protocol.kind === 'json-1.0') {
+    return {
+      headers: { ...headers, 'content-type': 'application/x-amz-json-1.0' },
+      body: JSON.stringify(fields),
+    };
+  }
+  return {
+    headers: { ...headers, 'content-type': 'application/cbor', 'smithy-protocol': 'rpc-v2-cbor' },
+    body: new Uint8Array(cbor.serialize(fields)),
+  };
+}
