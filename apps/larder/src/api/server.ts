@@ -1,0 +1,98 @@
+/** ElastiCache's API over HTTP: `POST /`, and `GET /?Action=…` for the query form. */
+import { randomUUID } from 'node:crypto';
+import type { ErrorProtocol } from '@larder/contract/codec/error-body';
+import { type Pair, parseForm, parseFormText } from '@larder/contract/codec/form';
+import type { Handlers } from '@larder/contract/elasticache/handlers';
+import { elastiCache } from '@larder/contract/elasticache/model';
+import { serviceError } from '@larder/contract/errors';
+import type { LookupSecret, SignedRequest } from '@larder/contract/sigv4';
+import { type Context, Hono } from 'hono';
+import { authenticate } from './authenticate.ts';
+import { cloudWatchNotServed, dispatch, readAction } from './dispatch.ts';
+import { readRequest } from './read-request.ts';
+import { type Logger, renderError } from './render-error.ts';
+
+const CLOUDWATCH_TARGET = 'GraniteServiceVersion20100801';
+const QUERY_ERRORS: ErrorProtocol = { kind: 'query', xmlNamespace: elastiCache.xmlNamespace };
+
+export interface ApiOptions {
+  readonly handlers: Handlers;
+  /** Given, every request must be signed with a key it knows. Absent, none is checked. */
+  readonly lookupSecret?: LookupSecret | undefined;
+  /** Where and whose this service is; handlers read both from their caller. */
+  readonly region: string;
+  readonly accountId: string;
+  readonly logger: Logger;
+  readonly now: () => Date;
+  readonly newRequestId?: (() => string) | undefined;
+}
+
+/**
+ * The API as a Hono app, ready to be served or mounted at `/`.
+ *
+ * Every answer carries `x-amzn-RequestId`, the same id handlers see and errors name; every rejection is a modelled
+ * error in the protocol the client spoke. It holds no state. `GET /` without an Action is left to whoever is
+ * mounted next. Bounds on time (slow senders) are the HTTP server's: `requestTimeout`, `headersTimeout`.
+ */
+export function createApi(options: ApiOptions): Hono {
+  const { logger, newRequestId = randomUUID } = options;
+  const api = new Hono();
+
+  const answer = async (context: Context, protocol: ErrorProtocol, work: Work): Promise<Response> => {
+    const requestId = newRequestId();
+    try {
+      return await work(context.req.raw, requestId);
+    } catch (thrown) {
+      return renderError(thrown, requestId, protocol, logger);
+    }
+  };
+  const serve: Work = (request, requestId) => serveElastiCache(options, request, requestId);
+
+  api.get('/health', (context) => context.json({ status: 'ok' }));
+  api.post(`/service/${CLOUDWATCH_TARGET}/*`, (context) =>
+    answer(context, { kind: 'rpc-v2-cbor' }, refuseCloudWatch),
+  );
+  api.post('/', (context) =>
+    context.req.header('x-amz-target')?.startsWith(`${CLOUDWATCH_TARGET}.`)
+      ? answer(context, { kind: 'json-1.0' }, refuseCloudWatch)
+      : answer(context, QUERY_ERRORS, serve),
+  );
+  api.get('/', (context, next) =>
+    new URL(context.req.url).searchParams.has('Action') ? answer(context, QUERY_ERRORS, serve) : next(),
+  );
+  api.notFound((context) =>
+    answer(context, QUERY_ERRORS, async (request) => {
+      throw serviceError(
+        'InvalidAction',
+        `There is nothing at ${request.method} ${context.req.path.slice(0, 100)}.`,
+        {
+          hint: 'ElastiCache requests are POST / with a form body.',
+        },
+      );
+    }),
+  );
+  return api;
+}
+
+type Work = (request: Request, requestId: string) => Promise<Response>;
+
+async function refuseCloudWatch(): Promise<Response> {
+  throw cloudWatchNotServed();
+}
+
+async function serveElastiCache(options: ApiOptions, raw: Request, requestId: string): Promise<Response> {
+  const { handlers, lookupSecret, region, accountId, logger, now } = options;
+  const startedAt = now();
+  const request = await readRequest(raw);
+  const action = readAction(parametersOf(request));
+  const accessKeyId = await authenticate(request, action, lookupSecret, startedAt);
+  const xml = await dispatch(handlers, action, { requestId, accessKeyId, accountId, region });
+  const durationMs = now().getTime() - startedAt.getTime();
+  logger.debug({ requestId, operation: action.operation, accessKeyId, durationMs }, 'request served');
+  return new Response(xml, { headers: { 'content-type': 'text/xml', 'x-amzn-requestid': requestId } });
+}
+
+/** A query next to a body would be a second, easily overlooked set of parameters: only one place counts. */
+function parametersOf(request: SignedRequest): readonly Pair[] {
+  return request.method === 'GET' ? parseFormText(request.queryText) : parseForm(request.body);
+}
