@@ -43,7 +43,10 @@ async function readBody(request: Request): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let sizeBytes = 0;
   for (;;) {
-    const { done, value } = await reader.read();
+    const { done, value } = await reader.read().catch((cause: unknown) => {
+      // The client hung up: its doing, and no failure of the service.
+      throw serviceError('MalformedInput', 'The request ended before its body was complete.', { cause });
+    });
     if (done) return Buffer.concat(chunks, sizeBytes);
     sizeBytes += value.byteLength;
     if (sizeBytes > MAX_BODY_BYTES) {
