@@ -32,7 +32,8 @@ export function snapshotName(value: string): string {
 
 /**
  * The rule all ElastiCache names share: a letter first, then letters, digits and hyphens; no two hyphens in a row,
- * none at the end; compared and stored in lower case.
+ * none at the end; compared and stored in lower case. For naming something new: what exists may have a name only
+ * the service gives (`default.redis7`, `automatic.rg-2015-02-02`).
  *
  * @param parameter the request's member, named in the error.
  * @throws ServiceError InvalidParameterValueException

@@ -15,14 +15,16 @@ const FORM = 'application/x-www-form-urlencoded';
  */
 export async function readRequest(request: Request): Promise<SignedRequest> {
   const headers = Object.fromEntries(request.headers);
-  if (request.method === 'POST') checkContentType(headers);
+  const body = await readBody(request);
+  // A presigned POST carries its parameters in the query, and nothing that could have a type.
+  if (body.byteLength > 0) checkContentType(headers);
   const url = new URL(request.url);
   return {
     method: request.method,
     path: url.pathname,
     queryText: url.search.slice(1),
     headers,
-    body: await readBody(request),
+    body,
   };
 }
 

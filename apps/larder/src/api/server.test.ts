@@ -212,6 +212,14 @@ test('only an uncompressed form is read', async () => {
   ).toBe(200);
 });
 
+test('a POST without a body is read from its query, as presigned ones are sent', async () => {
+  const running = await start({ handlers: describeUsers });
+  const query = `Action=DescribeUsers&${VERSION}`;
+  expect((await fetch(`${running.url}/?${query}`, { method: 'POST' })).status).toBe(200);
+  const both = await fetch(`${running.url}/?${query}`, { method: 'POST', body: VERSION, headers: FORM });
+  expect(codeOf(await both.text())).toBe('MissingAction');
+});
+
 test('health, and paths that are not', async () => {
   const running = await start();
   expect(await (await fetch(`${running.url}/health`)).json()).toEqual({ status: 'ok' });

@@ -92,7 +92,10 @@ async function serveElastiCache(options: ApiOptions, raw: Request, requestId: st
   return new Response(xml, { headers: { 'content-type': 'text/xml', 'x-amzn-requestid': requestId } });
 }
 
-/** A query next to a body would be a second, easily overlooked set of parameters: only one place counts. */
+/**
+ * The body's parameters, or the query's when there is no body. Never both: a query next to a body would be a second,
+ * easily overlooked set.
+ */
 function parametersOf(request: SignedRequest): readonly Pair[] {
-  return request.method === 'GET' ? parseFormText(request.queryText) : parseForm(request.body);
+  return request.body.byteLength === 0 ? parseFormText(request.queryText) : parseForm(request.body);
 }
