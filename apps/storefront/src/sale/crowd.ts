@@ -45,7 +45,10 @@ const visitWeights = { product: 78, home: 5, category: 6, purchase: 1.8 };
 const stepsPerPurchase = 6;
 const visitsPerPage =
   (visitWeights.product + visitWeights.home + visitWeights.category + visitWeights.purchase) /
-  (visitWeights.product + visitWeights.home + visitWeights.category + visitWeights.purchase * stepsPerPurchase);
+  (visitWeights.product +
+    visitWeights.home +
+    visitWeights.category +
+    visitWeights.purchase * stepsPerPurchase);
 
 export function* visits(plan: CrowdPlan): Generator<Visit, never> {
   const random = seededRandom(`crowd/${plan.seed}`);

@@ -121,7 +121,7 @@ const linesStatement: Statement = {
 const historyStatement: Statement = {
   name: 'order_history',
   text: `SELECT o.id, extract(epoch FROM o.placed_at)::integer AS "placedAtSeconds",
-      sum(l.quantity * l.unit_price_cents)::integer AS "totalCents",
+      sum(l.quantity::bigint * l.unit_price_cents)::bigint AS "totalCents",
       json_agg(json_build_object('productId', p.id, 'name', p.name, 'quantity', l.quantity,
         'unitPriceCents', l.unit_price_cents) ORDER BY l.id) AS lines
     FROM (SELECT id, placed_at FROM orders WHERE customer_id = $1 ORDER BY placed_at DESC LIMIT 20) o
