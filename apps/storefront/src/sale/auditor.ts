@@ -38,7 +38,7 @@ export interface StockAudit {
 
 const mostExamples = 10;
 // A transaction may write its history row long before it commits; no statement here runs longer than 5 s.
-const lateCommitRows = 2_000;
+const lateCommitRows = 500;
 const settleMs = 1_000;
 
 export function newAuditor(client: pg.ClientBase, boundMs: number): Auditor {

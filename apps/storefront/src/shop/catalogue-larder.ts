@@ -3,27 +3,45 @@
  * takes every changed value out of the shared cache and out of the memory of every shop process, whoever
  * wrote the row: this shop, another program, somebody in psql. Nothing here deletes a key.
  */
-import { createCache } from '@larder/cache';
+import { type Cache, createCache } from '@larder/cache';
 import { nodeRedis } from '@larder/cache/node-redis';
 import { type CacheAddress, type CacheServer, closeCacheServer } from './cache-server.ts';
-import type { Catalogue, ServedFrom } from './catalogue.ts';
+import type { Catalogue, Served } from './catalogue.ts';
 import { type Counters, countProductLoad } from './counters.ts';
 import type { Query } from './database.ts';
 import {
+  type Category,
   type CategoryPage,
   cardsPerPage,
   loadCategories,
   loadCategory,
   loadCategoryProductIds,
   loadProduct,
+  loadProducts,
   loadTrendingIds,
   type Product,
   trendingCount,
 } from './product.ts';
 import { bestSellers, recordSales } from './trending.ts';
 
+export interface ShopCache {
+  readonly cache: Cache;
+  readonly product: Cached<number, Product>;
+  readonly category: Cached<number, Category>;
+  readonly categoryProductIds: Cached<number, number[]>;
+  readonly categories: Cached<'all', Category[]>;
+  readonly trendingStart: Cached<'all', number[]>;
+}
+
+/** The part of a definition that the pages use. */
+export interface Cached<Argument, Value> {
+  near(argument: Argument): Value | null | undefined;
+  get(argument: Argument): Promise<Value | null>;
+  many(args: readonly Argument[]): Promise<(Value | null)[]>;
+}
+
 /** What the shop caches. The invalidator process defines the same, and never loads. */
-export function shopCache(address: CacheAddress, query: Query, counters: Counters) {
+export function shopCache(address: CacheAddress, query: Query, counters: Counters): ShopCache {
   const cache = createCache({
     name: 'shop',
     far: nodeRedis(address),
@@ -31,96 +49,91 @@ export function shopCache(address: CacheAddress, query: Query, counters: Counter
     boundMs: 250,
     loads: { maxConcurrent: 16, timeoutMs: 2_000 },
   });
-  // Objects a loader just made, to tell a page from the database from one out of the cache.
-  const fresh = new WeakSet<object>();
 
-  const product = cache.define({
+  const product = cache.define<number, Product>({
     name: 'product',
-    key: (id: number) => String(id),
-    async load(id: number): Promise<Product | null> {
+    key: (id) => id,
+    async load(id) {
       const value = await loadProduct(query, id);
-      if (value === null) return null;
-      countProductLoad(counters, id);
-      fresh.add(value);
+      if (value !== null) countProductLoad(counters, id);
       return value;
+    },
+    async loadMany(ids) {
+      const values = await loadProducts(query, ids);
+      for (const id of values.keys()) countProductLoad(counters, id);
+      return values;
     },
     freshMs: 60_000,
     absentMs: 5_000,
     jitter: 0.1,
     watches: [
       { table: 'public.products', key: (row) => row.id },
-      // A new order changes "bought lately" and "sold in 7 days".
-      { table: 'public.order_lines', key: (row) => row.product_id },
+      // A new order changes "bought lately" and "sold in 7 days"; nobody changes an order that was placed.
+      { table: 'public.order_lines', key: (row) => row.product_id, appendOnly: true },
     ],
   });
 
-  const category = cache.define({
+  const category = cache.define<number, Category>({
     name: 'category',
-    key: (id: number) => String(id),
-    load: (id: number) => loadCategory(query, id),
-    freshMs: 60_000,
-    absentMs: 5_000,
+    key: (id) => id,
+    load: (id) => loadCategory(query, id),
     watches: [{ table: 'public.categories', key: (row) => row.id }],
   });
 
-  // Only the ids: prices and stock come from `product`, so a sale changes one entry and not the whole list.
-  const categoryProductIds = cache.define({
+  // Only the ids: prices and stock come from `product`, so that a page of cards costs few bytes here.
+  const categoryProductIds = cache.define<number, number[]>({
     name: 'category-product-ids',
-    key: (id: number) => String(id),
-    load: (id: number) => loadCategoryProductIds(query, id),
-    freshMs: 60_000,
-    absentMs: 5_000,
+    key: (id) => id,
+    load: (id) => loadCategoryProductIds(query, id),
     watches: [{ table: 'public.products', key: (row) => row.category_id }],
   });
 
-  const categories = cache.define({
+  const categories = cache.define<'all', Category[]>({
     name: 'categories',
-    key: (_all: 'all') => 'all',
+    key: (all) => all,
     load: () => loadCategories(query),
-    freshMs: 60_000,
-    absentMs: 5_000,
     watches: [{ table: 'public.categories', key: () => 'all' }],
   });
 
-  // Where the leaderboard begins while too little was sold since the start; correct to a minute.
-  const trendingStart = cache.define({
+  // Where the leaderboard begins while too little was sold since the start. Correct to a minute, as it says.
+  const trendingStart = cache.define<'all', number[]>({
     name: 'trending-start',
-    key: (_all: 'all') => 'all',
+    key: (all) => all,
     load: () => loadTrendingIds(query),
     freshMs: 60_000,
-    absentMs: 5_000,
-    watches: [],
   });
 
-  return { cache, product, category, categoryProductIds, categories, trendingStart, fresh };
+  return { cache, product, category, categoryProductIds, categories, trendingStart };
 }
 
-export function catalogueLarder(
-  shop: ReturnType<typeof shopCache>,
+/** Waits until the cache is connected and proven, a second at most; without it the shop starts all the same. */
+export async function catalogueLarder(
+  shop: ShopCache,
   server: CacheServer,
   counters: Counters,
-): Catalogue {
-  const { cache, product, category, categoryProductIds, categories, trendingStart, fresh } = shop;
-  const sourceOf = (value: object | null): ServedFrom =>
-    value === null || fresh.has(value) ? 'database' : 'far';
+): Promise<Catalogue> {
+  const { cache, product, category, categoryProductIds, categories, trendingStart } = shop;
+  await cache.ready();
 
-  async function cards(ids: readonly number[]): Promise<{ value: Product[]; from: ServedFrom }> {
-    const value: Product[] = [];
-    for (const id of ids) {
-      const near = product.near(id);
-      if (near) value.push(near);
-    }
-    if (value.length === ids.length) return { value, from: 'near' };
-    const all = await product.many(ids);
-    const found = ids.flatMap((id) => all.get(id) ?? []);
-    return { value: found, from: found.some((one) => fresh.has(one)) ? 'database' : 'far' };
+  /** Loads of `ids` by this process so far: if there are more after a read than before, the read waited for one. */
+  const loadsOf = (ids: readonly number[]): number =>
+    ids.reduce((sum, id) => sum + (counters.productLoadsById.get(id) ?? 0), 0);
+
+  async function cards(ids: readonly number[]): Promise<Served<readonly Product[]>> {
+    const near = ids.map((id) => product.near(id));
+    if (near.every((one) => one !== undefined))
+      return { value: near.filter((one) => one !== null), from: 'near' };
+    const before = loadsOf(ids);
+    const value = (await product.many(ids)).filter((one) => one !== null);
+    return { value, from: loadsOf(ids) > before ? 'database' : 'far' };
   }
 
   return {
     nearProduct: (id) => product.near(id) ?? undefined,
     async product(id) {
+      const before = loadsOf([id]);
       const value = await product.get(id);
-      return { value, from: sourceOf(value) };
+      return { value, from: value === null || loadsOf([id]) > before ? 'database' : 'far' };
     },
     cards,
     async category(id, pageNumber) {

@@ -66,7 +66,9 @@ export const tableStatements: readonly string[] = [
 
 export const indexStatements: readonly string[] = [
   'CREATE UNIQUE INDEX products_sku ON products (sku)',
-  'CREATE INDEX products_category ON products (category_id, id)',
+  'CREATE UNIQUE INDEX products_category ON products (category_id, id)',
+  // A product that leaves its category is announced with both, at no cost for any other change.
+  'ALTER TABLE products REPLICA IDENTITY USING INDEX products_category',
   'CREATE UNIQUE INDEX orders_idempotency_key ON orders (idempotency_key)',
   'CREATE INDEX orders_customer ON orders (customer_id, placed_at DESC)',
   'CREATE INDEX order_lines_order ON order_lines (order_id)',

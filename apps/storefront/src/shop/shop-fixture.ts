@@ -3,6 +3,7 @@ import pg from 'pg';
 import { startEngine, type TestEngine } from '../../../../testing/engine.ts';
 import { startTestPostgres, type TestPostgres } from '../../../../testing/postgres.ts';
 import type { Mode } from './catalogue.ts';
+import { type ShopInvalidator, startInvalidator } from './invalidator.ts';
 import { type SeedSize, seedShop } from './seed.ts';
 import { type Shop, startShop } from './shop.ts';
 
@@ -29,6 +30,7 @@ export async function startShopFixture(): Promise<ShopFixture> {
   await sql.connect();
   const { hotProductId } = await seedShop(sql, smallShop);
   const shops: Shop[] = [];
+  let invalidator: ShopInvalidator | undefined;
   const errors: unknown[] = [];
   return {
     postgres,
@@ -37,16 +39,19 @@ export async function startShopFixture(): Promise<ShopFixture> {
     hotProductId,
     errors,
     async start(mode) {
-      const { host, port } = engine;
-      const shop = await startShop(
-        { mode, port: 0, postgres: postgres.address, cache: { host, port } },
-        (error) => errors.push(error),
-      );
+      const cache = { host: engine.host, port: engine.port };
+      const report = (error: unknown): void => {
+        errors.push(error);
+      };
+      if (mode === 'larder')
+        invalidator ??= await startInvalidator({ postgres: postgres.address, cache }, report);
+      const shop = await startShop({ mode, port: 0, postgres: postgres.address, cache }, report);
       shops.push(shop);
       return shop;
     },
     async remove() {
       await Promise.all(shops.map((shop) => shop.close()));
+      await invalidator?.close();
       await sql.end();
       await postgres.remove();
       await engine.stop();

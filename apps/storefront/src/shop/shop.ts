@@ -131,7 +131,7 @@ async function cachingOf(
   if (larder) {
     // Loaded only here: the other two modes measure a shop that has nothing of the library in its process.
     const { catalogueLarder, shopCache } = await import('./catalogue-larder.ts');
-    catalogue = catalogueLarder(shopCache(address, database.query, counters), server, counters);
+    catalogue = await catalogueLarder(shopCache(address, database.query, counters), server, counters);
   } else {
     catalogue = catalogueTtl(database, server, counters);
   }
