@@ -27,6 +27,8 @@ export async function startShopFixture(): Promise<ShopFixture> {
     startEngine('valkey'),
   ]);
   const sql = new pg.Client(postgres.address);
+  // A test may kill the server under it.
+  sql.on('error', () => {});
   await sql.connect();
   const { hotProductId } = await seedShop(sql, smallShop);
   const shops: Shop[] = [];
@@ -52,7 +54,7 @@ export async function startShopFixture(): Promise<ShopFixture> {
     async remove() {
       await Promise.all(shops.map((shop) => shop.close()));
       await invalidator?.close();
-      await sql.end();
+      await sql.end().catch(() => {});
       await postgres.remove();
       await engine.stop();
     },
