@@ -10,7 +10,6 @@ import { auditStock, newAuditor } from './auditor.ts';
 import { type FailoverRecord, killPrimary } from './failover.ts';
 import type { Failure } from './generator-messages.ts';
 import { liveMonitor } from './live-monitor.ts';
-import { loadGenerator } from './load-generator.ts';
 import { crowdPlan, type Market } from './market.ts';
 import { modeReport } from './mode-report.ts';
 import { unpackObservations } from './observation.ts';
@@ -101,7 +100,7 @@ export async function startModeRun(stage: Stage, market: Market, options: ModeRu
 
     tell('mode', `${modeTitle(mode)} begins`);
     const monitor = liveMonitor({ market, mode, shops, auditor, client: keeping, changer });
-    const load = loadGenerator(stage.generator).startSale(
+    const load = stage.generator.startSale(
       {
         shopUrls: shops.urls,
         crowd: crowdPlan(market, options.pagesPerSecond, options.seed),

@@ -2,7 +2,7 @@
 import type { PostgresAddress } from '../postgres/server.ts';
 import type { CacheGroup } from '../sale/cache-group.ts';
 import type { Mode } from '../sale/report.ts';
-import type { ScenarioProcess } from './child-process.ts';
+import type { LoadGenerator } from '../sale/load-generator.ts';
 
 export interface Shops {
   readonly mode: Mode;
@@ -14,7 +14,7 @@ export interface Stage {
   readonly postgres: PostgresAddress;
   readonly postgresVersion: string;
   readonly group: CacheGroup;
-  readonly generator: ScenarioProcess;
+  readonly generator: LoadGenerator;
   readonly hotProductId: number;
   /** Where the shop's contents came from. */
   readonly data: Readonly<Record<string, string | number | null>>;

@@ -106,13 +106,13 @@ export function cartPage(lines: readonly CartLine[], customerId: number | null, 
     return html`<h1>Your cart</h1><p>It is empty. <a href="/">See what sells fast.</a></p>`;
   const totalCents = lines.reduce((sum, line) => sum + line.priceCents * line.quantity, 0);
   return html`<h1>Your cart</h1><table><thead><tr><th>Product</th><th class="number">Price</th>
-<th class="number">Units</th><th><span hidden>Change</span></th></tr></thead><tbody>${lines.map(
+<th class="number">Units</th><th aria-label="Change"></th></tr></thead><tbody>${lines.map(
     (line) => html`<tr><td><a href="/product/${line.id}">${line.name}</a></td>
 <td class="number">${money(line.priceCents)}</td><td class="number">${line.quantity}</td>
 <td><form method="post" action="/cart"><input type="hidden" name="product" value="${line.id}">
 <input type="hidden" name="quantity" value="0"><button class="plain" aria-label="Remove ${line.name}">Remove</button></form></td></tr>`,
   )}</tbody></table>
-<p class="price">${money(totalCents)}</p>${
+<p class="price">Total ${money(totalCents)}</p>${
     customerId === null
       ? html`<p><a href="/login">Sign in to order.</a></p>`
       : html`<form method="post" action="/checkout"><input type="hidden" name="key" value="${key}">

@@ -34,6 +34,7 @@ const styleHash = createHash('sha256').update(stylesheet).digest('base64');
 export const contentSecurityPolicy = [
   "default-src 'none'",
   `style-src 'sha256-${styleHash}'`,
+  'img-src data:',
   "form-action 'self'",
   "base-uri 'none'",
   "frame-ancestors 'self' http://127.0.0.1:* http://localhost:*",
