@@ -1,0 +1,110 @@
+/** `larder server`: the service in the foreground, until it is told to end. */
+import { realpathSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { serve } from '@hono/node-server';
+import { startControlPlane } from '@larder/control/control-plane';
+import { connectDatabase } from '@larder/control/database/connect';
+import { engineStore } from '@larder/engine/store/engine-store';
+import { addressesOfBlock } from '@larder/fleet/address-pool';
+import { processHost } from '@larder/fleet/process-host';
+import { pino } from 'pino';
+import { createApi } from '../api/server.ts';
+import { accountId, type Config, defaultRegion } from '../config.ts';
+import { ensureCredentials } from '../credentials.ts';
+import { UsageError } from '../usage-error.ts';
+
+export interface ServerOptions {
+  readonly dataDirectory: string;
+  readonly port: number;
+  readonly logLevel: string;
+}
+
+const requestTimeoutMs = 30_000;
+const headersTimeoutMs = 10_000;
+
+/** Resolves when the service has ended in an orderly way. Nodes run on. */
+export async function runServer(config: Config, options: ServerOptions): Promise<void> {
+  const { dataDirectory } = options;
+  const logger = pino(
+    { level: options.logLevel, serializers: { error: pino.stdSerializers.err } },
+    pino.destination(2),
+  );
+  await mkdir(dataDirectory, { recursive: true, mode: 0o700 });
+  const place = realpathSync(dataDirectory);
+  const database = connectDatabase(join(place, 'state.db'));
+  const credentials = await ensureCredentials(place);
+  const engines = engineStore({
+    directory: join(config.directories.cache, 'engines'),
+    searchPath: config.searchPath,
+  });
+  const host = await processHost({
+    id: 'local',
+    directory: place,
+    findBuild: async (engine, version) => {
+      const build = await engines.find(engine, version);
+      if (build === undefined) throw new Error(`${engine} ${version} is no longer installed.`);
+      return build;
+    },
+    onProblem: (error) => logger.error({ error }, 'A node could not be signalled.'),
+  });
+  const control = await startControlPlane({
+    database,
+    host,
+    engines,
+    addresses: () => addressesOfBlock(place),
+    nowMs: Date.now,
+    logger,
+  });
+  const api = createApi({
+    handlers: control.handlers,
+    lookupSecret: (accessKeyId) =>
+      accessKeyId === credentials.accessKeyId ? credentials.secretAccessKey : undefined,
+    region: defaultRegion,
+    accountId,
+    logger,
+    now: () => new Date(),
+  });
+
+  const server = serve({
+    fetch: api.fetch,
+    hostname: '127.0.0.1',
+    port: options.port,
+    serverOptions: { requestTimeout: requestTimeoutMs, headersTimeout: headersTimeoutMs },
+  });
+  const port = await listening(server, options.port);
+  await writeFile(join(place, 'endpoint.json'), JSON.stringify({ endpoint: `http://127.0.0.1:${port}` }));
+  process.stdout.write(
+    `Larder serves ElastiCache's API on http://127.0.0.1:${port}\n` +
+      `  in another terminal:  eval "$(larder env${envFlag(config, options)})"  and then  aws elasticache describe-replication-groups\n`,
+  );
+
+  await ended();
+  server.close();
+  if ('closeAllConnections' in server) server.closeAllConnections();
+  await control.stop();
+  await host.close();
+  await database.destroy();
+  logger.info({}, 'The service ended; its nodes run on.');
+}
+
+function envFlag(config: Config, { dataDirectory }: ServerOptions): string {
+  return dataDirectory === config.directories.data ? '' : ` --data-dir ${dataDirectory}`;
+}
+
+function listening(server: ReturnType<typeof serve>, port: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('listening', () => resolve((server.address() as AddressInfo).port));
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EADDRINUSE') return reject(error);
+      reject(new UsageError(`Port ${port} is taken on 127.0.0.1. Choose another with --port.`));
+    });
+  });
+}
+
+function ended(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
+  });
+}

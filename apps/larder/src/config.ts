@@ -1,0 +1,22 @@
+/** The only place that reads the environment. */
+import { type Directories, defaultDirectories } from '@larder/engine/store/directories';
+
+export interface Config {
+  readonly directories: Directories;
+  readonly searchPath: string;
+  /** Colours and redrawn lines are for terminals that want them. */
+  readonly plain: boolean;
+}
+
+export const defaultPort = 7070;
+export const defaultRegion = 'us-east-1';
+/** What emulators and self-run services use; a real account number could be somebody's. */
+export const accountId = '000000000000';
+
+export function readConfig(): Config {
+  return {
+    directories: defaultDirectories(process.env, process.getuid?.()),
+    searchPath: process.env.PATH ?? '',
+    plain: process.env.NO_COLOR !== undefined || process.env.TERM === 'dumb',
+  };
+}

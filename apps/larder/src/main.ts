@@ -1,0 +1,81 @@
+#!/usr/bin/env node
+/** The command line. Exit codes: 0 done, 1 failed, 2 called wrongly. */
+import { Command, CommanderError } from 'commander';
+import { installEngines, listEngines, printEnginePath } from './commands/engines.ts';
+import { printEnv } from './commands/env.ts';
+import { runServer } from './commands/server.ts';
+import { defaultPort, readConfig } from './config.ts';
+import { UsageError } from './usage-error.ts';
+
+const config = readConfig();
+const program = new Command('larder')
+  .description('A managed in-memory cache that you run yourself.')
+  .version('0.1.0')
+  .exitOverride()
+  .showSuggestionAfterError();
+
+program
+  .command('server')
+  .description("serve ElastiCache's API on this machine")
+  .option('--data-dir <folder>', 'where state and nodes are kept', config.directories.data)
+  .option('--port <number>', 'port on 127.0.0.1; 0 for any', String(defaultPort))
+  .option('--log-level <level>', 'debug, info, warn, error or silent', 'info')
+  .action((flags: { dataDir: string; port: string; logLevel: string }) =>
+    runServer(config, {
+      dataDirectory: flags.dataDir,
+      port: portNumber(flags.port),
+      logLevel: logLevel(flags.logLevel),
+    }),
+  );
+
+program
+  .command('env')
+  .description('print what clients need, for eval "$(larder env)"')
+  .option('--data-dir <folder>', "the service's data directory", config.directories.data)
+  .option('--json', 'as one JSON object')
+  .action((flags: { dataDir: string; json?: boolean }) => printEnv(flags.dataDir, flags.json ?? false));
+
+const engines = program.command('engines').description('the engine versions this machine can run');
+engines
+  .command('ls')
+  .description('list them')
+  .option('--json', 'as a JSON array')
+  .action((flags: { json?: boolean }) => listEngines(config, flags.json ?? false));
+engines
+  .command('install [engine] [version]')
+  .description('fetch an engine without root; all of them without a name')
+  .action((engine?: string, version?: string) =>
+    installEngines(config, {
+      ...(engine !== undefined && { engine }),
+      ...(version !== undefined && { version }),
+    }),
+  );
+engines
+  .command('path <engine> [version]')
+  .description('print the command that runs it, one word a line')
+  .action((engine: string, version?: string) => printEnginePath(config, engine, version));
+
+function portNumber(text: string): number {
+  const port = Number(text);
+  if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
+  throw new UsageError(`--port must be a number from 0 to 65535, not ${JSON.stringify(text)}.`);
+}
+
+function logLevel(text: string): string {
+  if (['debug', 'info', 'warn', 'error', 'silent'].includes(text)) return text;
+  throw new UsageError(
+    `--log-level must be debug, info, warn, error or silent, not ${JSON.stringify(text)}.`,
+  );
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.exitCode = report(error);
+}
+
+function report(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  process.stderr.write(`larder: ${error instanceof Error ? error.message : String(error)}\n`);
+  return error instanceof UsageError ? 2 : 1;
+}

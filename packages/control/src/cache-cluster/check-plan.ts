@@ -1,0 +1,43 @@
+/**
+ * (pure) Looks at a plan before it is executed, knowing nothing of how it was made.
+ *
+ * - C1 Nodes are removed only from a cluster that is being deleted.
+ * - C2 Only a node of this cluster is named.
+ * - C3 A node is started only when its process is seen not to run.
+ */
+import type { NodeObservation } from '@larder/fleet/host';
+import { type CacheCluster, nodeIdOf } from './cache-cluster.ts';
+import type { Plan } from './plan.ts';
+
+export interface Violation {
+  readonly invariant: `C${number}`;
+  readonly detail: string;
+}
+
+export function checkPlan(
+  { steps }: Plan,
+  cluster: CacheCluster,
+  observations: ReadonlyMap<string, NodeObservation>,
+): Violation[] {
+  const violations: Violation[] = [];
+  for (const step of steps) {
+    if (step.kind !== 'start-node' && cluster.status !== 'deleting') {
+      violations.push({ invariant: 'C1', detail: `${step.kind} in a cluster that is ${cluster.status}` });
+    }
+    if (!('node' in step)) continue;
+    if (!cluster.nodes.some(({ id }) => id === step.node)) {
+      violations.push({
+        invariant: 'C2',
+        detail: `${step.kind} names ${step.node}, which is not in ${cluster.id}`,
+      });
+    }
+    const process = observations.get(nodeIdOf(cluster, { id: step.node }))?.process.kind;
+    if (step.kind === 'start-node' && (process === undefined || process === 'running')) {
+      violations.push({
+        invariant: 'C3',
+        detail: `${step.node} would be started while it is ${process ?? 'unknown'}`,
+      });
+    }
+  }
+  return violations;
+}

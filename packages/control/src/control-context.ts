@@ -1,0 +1,15 @@
+/** What every request handler needs; built once by the composition root. */
+import type { EngineStore } from '@larder/engine/store/engine-store';
+import type { Host } from '@larder/fleet/host';
+import type { Database } from './database/connect.ts';
+
+export interface ControlContext {
+  readonly database: Database;
+  readonly host: Host;
+  readonly engines: EngineStore;
+  /** Addresses for nodes and endpoints, in the order to try them. */
+  readonly addresses: () => Iterable<string>;
+  readonly nowMs: () => number;
+  /** Called after a commit, with the resource to look at. */
+  readonly wake: (resource: 'replication-group' | 'cache-cluster', id: string) => void;
+}

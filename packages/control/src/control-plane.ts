@@ -1,0 +1,110 @@
+/** Puts the control plane together: two reconcilers over one host and one database. */
+import type { Handlers } from '@larder/contract/elasticache/handlers';
+import { nodeTypes } from '@larder/engine/node-type';
+import type { EngineStore } from '@larder/engine/store/engine-store';
+import type { Host } from '@larder/fleet/host';
+import { nodeIdOf } from './cache-cluster/cache-cluster.ts';
+import { reconcileCacheCluster } from './cache-cluster/reconcile.ts';
+import { readCacheClusters } from './cache-cluster/store.ts';
+import type { ControlContext } from './control-context.ts';
+import type { Database } from './database/connect.ts';
+import { controlHandlers } from './handlers.ts';
+import { type PassOutcome, type Reconciler, reconciler } from './reconciler/driver.ts';
+import type { Logger } from './reconciler/logger.ts';
+import { startHistory } from './reconciler/start-history.ts';
+import { reconcileReplicationGroup } from './replication-group/reconcile.ts';
+import { nodeIdOf as memberNodeId, membersOf } from './replication-group/replication-group.ts';
+import { readReplicationGroups } from './replication-group/store.ts';
+
+export interface ControlPlaneOptions {
+  readonly database: Database;
+  readonly host: Host;
+  readonly engines: EngineStore;
+  readonly addresses: () => Iterable<string>;
+  readonly nowMs: () => number;
+  readonly logger: Logger;
+}
+
+export interface ControlPlane {
+  readonly handlers: Handlers;
+  /** Ends after the passes that run; nodes run on. */
+  stop(): Promise<void>;
+}
+
+type Resource = 'replication-group' | 'cache-cluster';
+
+const periodMs = 5_000;
+
+/** Takes up every resource that is written down, as after a crash. */
+export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
+  const { database, host, logger, nowMs } = options;
+  const deps = { database, host, logger, nowMs, maxmemoryBytes, starts: startHistory() };
+  const loops: Record<Resource, Reconciler> = {
+    'replication-group': reconciler({
+      name: 'replication-group',
+      reconcile: (id) => forgetWhenGone(id, reconcileReplicationGroup(deps, id)),
+      periodMs,
+      logger,
+    }),
+    'cache-cluster': reconciler({
+      name: 'cache-cluster',
+      reconcile: (id) => forgetWhenGone(id, reconcileCacheCluster(deps, id)),
+      periodMs,
+      logger,
+    }),
+  };
+  /** Node id -> whose it is, so that a death is acted on without asking the database first. */
+  const owners = new Map<string, { readonly resource: Resource; readonly id: string }>();
+
+  async function forgetWhenGone(id: string, pass: Promise<PassOutcome>): Promise<PassOutcome> {
+    const outcome = await pass;
+    if (outcome !== 'gone') return outcome;
+    for (const [nodeId, owner] of owners) {
+      if (owner.id === id) owners.delete(nodeId);
+    }
+    return outcome;
+  }
+
+  async function takeUp(resource: Resource, id: string): Promise<void> {
+    for (const nodeId of await nodeIdsOf(resource, id)) owners.set(nodeId, { resource, id });
+    loops[resource].wake(id);
+  }
+
+  async function nodeIdsOf(resource: Resource, id: string): Promise<string[]> {
+    if (resource === 'replication-group') {
+      return (await readReplicationGroups(database, { id })).flatMap(membersOf).map(memberNodeId);
+    }
+    const clusters = await readCacheClusters(database, { id });
+    return clusters.flatMap((cluster) => cluster.nodes.map((node) => nodeIdOf(cluster, node)));
+  }
+
+  const context: ControlContext = {
+    ...options,
+    wake(resource, id) {
+      takeUp(resource, id).catch((error: Error) =>
+        logger.error({ resource, id, error }, 'A wake-up failed.'),
+      );
+    },
+  };
+
+  const stopListening = host.onChange((nodeId) => {
+    const owner = owners.get(nodeId);
+    if (owner !== undefined) loops[owner.resource].wake(owner.id);
+  });
+  for (const { id } of await readReplicationGroups(database)) await takeUp('replication-group', id);
+  for (const { id } of await readCacheClusters(database)) await takeUp('cache-cluster', id);
+
+  return {
+    handlers: controlHandlers(context),
+    async stop() {
+      stopListening();
+      await Promise.all(Object.values(loops).map((loop) => loop.stop()));
+    },
+  };
+}
+
+function maxmemoryBytes(nodeType: string): number {
+  const known = nodeTypes.get(nodeType);
+  if (known === undefined) throw new Error(`Node type ${nodeType} is written down but not known.`);
+  return known.maxmemoryBytes;
+}

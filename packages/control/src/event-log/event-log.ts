@@ -1,0 +1,63 @@
+/** What happened, for people: the history behind DescribeEvents. Written in the transaction of what it tells. */
+import type { Database, DatabaseTransaction } from '../database/connect.ts';
+
+export type EventSource = 'replication-group' | 'cache-cluster';
+
+export interface ClusterEvent {
+  readonly atMs: number;
+  readonly sourceType: EventSource;
+  readonly sourceId: string;
+  readonly message: string;
+}
+
+const keptMs = 14 * 24 * 3_600_000;
+
+export async function recordEvent(transaction: DatabaseTransaction, event: ClusterEvent): Promise<void> {
+  await transaction
+    .insertInto('event')
+    .values({
+      at: event.atMs,
+      source_type: event.sourceType,
+      source_id: event.sourceId,
+      message: event.message,
+    })
+    .execute();
+  await transaction
+    .deleteFrom('event')
+    .where('at', '<', event.atMs - keptMs)
+    .execute();
+}
+
+/** Events in `[fromMs, toMs]`, oldest first, at most `limit` after the id `afterId`. */
+export async function listEvents(
+  database: Database,
+  filter: {
+    readonly fromMs: number;
+    readonly toMs: number;
+    readonly sourceType?: string;
+    readonly sourceId?: string;
+    readonly afterId: number;
+    readonly limit: number;
+  },
+): Promise<{ id: number; event: ClusterEvent }[]> {
+  let query = database
+    .selectFrom('event')
+    .select(['id', 'at', 'source_type', 'source_id', 'message'])
+    .where('at', '>=', filter.fromMs)
+    .where('at', '<=', filter.toMs)
+    .where('id', '>', filter.afterId)
+    .orderBy('id')
+    .limit(filter.limit);
+  if (filter.sourceType !== undefined) query = query.where('source_type', '=', filter.sourceType);
+  if (filter.sourceId !== undefined) query = query.where('source_id', '=', filter.sourceId);
+  const rows = await query.execute();
+  return rows.map((row) => ({
+    id: row.id,
+    event: {
+      atMs: row.at,
+      sourceType: row.source_type as EventSource,
+      sourceId: row.source_id,
+      message: row.message,
+    },
+  }));
+}

@@ -1,0 +1,43 @@
+/** Hands out loopback addresses, once each. */
+import type { Host } from '@larder/fleet/host';
+import type { DatabaseTransaction } from '../database/connect.ts';
+
+export class NoFreeAddress extends Error {
+  override name = 'NoFreeAddress';
+}
+
+/**
+ * Takes `owners.length` addresses that nobody has and nobody listens on, in the transaction that uses them.
+ * @returns owner -> address
+ */
+export async function takeAddresses(
+  transaction: DatabaseTransaction,
+  options: {
+    readonly host: Host;
+    /** In the order to try them; the service's block. */
+    readonly candidates: Iterable<string>;
+    readonly port: number;
+    readonly owners: readonly string[];
+  },
+): Promise<Map<string, string>> {
+  const rows = await transaction.selectFrom('address').select('address').execute();
+  const used = new Set(rows.map((row) => row.address));
+  const taken = new Map<string, string>();
+  const waiting = [...options.owners];
+  for (const address of options.candidates) {
+    const owner = waiting[0];
+    if (owner === undefined) break;
+    if (used.has(address) || !(await options.host.isAddressFree(address, options.port))) continue;
+    waiting.shift();
+    taken.set(owner, address);
+    await transaction.insertInto('address').values({ address, owner }).execute();
+  }
+  if (waiting.length > 0)
+    throw new NoFreeAddress('This service has used up its block of loopback addresses.');
+  return taken;
+}
+
+/** Frees every address whose owner begins with `prefix`. */
+export async function releaseAddresses(transaction: DatabaseTransaction, prefix: string): Promise<void> {
+  await transaction.deleteFrom('address').where('owner', 'like', `${prefix}/%`).execute();
+}

@@ -1,0 +1,131 @@
+/**
+ * (pure) Looks at a plan before it is executed, knowing nothing of how it was made. A violation stops the pass.
+ *
+ * - I1 A member is promoted only when no other member of its shard runs as primary, or is demoted earlier in the plan.
+ * - I2 A promotion follows the decision for that member, made in this plan or written down before.
+ * - I3 A decision or election carries a fence for the node that loses the role.
+ * - I4 No member is started as an empty primary while another member of its shard holds keys.
+ * - I5 At most one change of primary per shard in one plan.
+ * - I6 An endpoint's address is listened on by at most one member after the plan.
+ * - I7 Only a member of this group is named.
+ * - I8 Nodes are removed only from a group that is being deleted.
+ */
+import type { NodeObservation } from '@larder/fleet/host';
+import { membersOf, type NodeGroup, nodeIdOf, type ReplicationGroup } from './replication-group.ts';
+import type { Plan, Step } from './step.ts';
+
+export interface Violation {
+  readonly invariant: `I${number}`;
+  readonly detail: string;
+}
+
+export function checkPlan(
+  { steps }: Plan,
+  group: ReplicationGroup,
+  observations: ReadonlyMap<string, NodeObservation>,
+): Violation[] {
+  const violations: Violation[] = [];
+  const report = (invariant: Violation['invariant'], detail: string) =>
+    violations.push({ invariant, detail });
+  const engineOf = (member: string) => observations.get(nodeIdOf({ id: member }))?.engine;
+  const shardOf = (member: string) =>
+    group.nodeGroups.find(({ members }) => members.some(({ id }) => id === member));
+  const known = new Set(membersOf(group).map(({ id }) => id));
+
+  for (const [index, step] of steps.entries()) {
+    const earlier = steps.slice(0, index);
+    for (const named of membersNamed(step)) {
+      if (!known.has(named)) report('I7', `${step.kind} names ${named}, which is not in ${group.id}`);
+    }
+    switch (step.kind) {
+      case 'promote': {
+        const shard = shardOf(step.member);
+        for (const other of otherMembers(shard, step.member)) {
+          const demoted = earlier.some((each) => each.kind === 'replicate' && each.member === other);
+          if (engineOf(other)?.info.replication.role === 'primary' && !demoted) {
+            report('I1', `${step.member} would be a primary beside ${other}`);
+          }
+        }
+        const decided =
+          shard?.primary === step.member ||
+          earlier.some((each) => each.kind === 'decide-primary' && each.member === step.member);
+        if (!decided) report('I2', `${step.member} is promoted without a decision`);
+        break;
+      }
+      case 'decide-primary':
+      case 'elect': {
+        const lost = shardOf(step.member)?.primary;
+        if (lost === undefined) break;
+        const process = observations.get(nodeIdOf({ id: lost }))?.process.kind;
+        if (step.fence.kind === 'engine-vote') {
+          if (group.intent.clusterEnabled) break;
+          report('I3', `without cluster mode nobody votes on ${lost}`);
+        } else if (process === 'running') {
+          report('I3', `${lost} runs while ${step.member} is to follow it`);
+        }
+        break;
+      }
+      case 'start-node': {
+        const shard = shardOf(step.member);
+        const startsAsPrimary = step.replicaOf === undefined && shard?.primary === step.member;
+        if (!startsAsPrimary) break;
+        for (const other of otherMembers(shard, step.member)) {
+          if ((engineOf(other)?.info.keys ?? 0) > 0) {
+            report('I4', `${step.member} would start empty while ${other} holds keys`);
+          }
+        }
+        break;
+      }
+      case 'remove-node':
+      case 'forget-group':
+        if (group.status !== 'deleting') report('I8', `${step.kind} in a group that is ${group.status}`);
+        break;
+    }
+  }
+
+  for (const { id, members } of group.nodeGroups) {
+    const changes = steps.filter(
+      (step) =>
+        (step.kind === 'decide-primary' || step.kind === 'elect') &&
+        members.some((member) => member.id === step.member),
+    );
+    if (changes.length > 1) report('I5', `shard ${id} would change its primary ${changes.length} times`);
+  }
+  for (const [address, holders] of holdersAfter(steps, group, observations)) {
+    if (holders.length > 1) report('I6', `${address} would be listened on by ${holders.join(' and ')}`);
+  }
+  return violations;
+}
+
+function membersNamed(step: Step): string[] {
+  const named: string[] = [];
+  if ('member' in step) named.push(step.member);
+  if ('primary' in step) named.push(step.primary);
+  if ('peer' in step) named.push(step.peer);
+  if ('replicaOf' in step && step.replicaOf !== undefined) named.push(step.replicaOf);
+  return named;
+}
+
+function otherMembers(shard: NodeGroup | undefined, member: string): string[] {
+  return shard?.members.map(({ id }) => id).filter((id) => id !== member) ?? [];
+}
+
+function holdersAfter(
+  steps: readonly Step[],
+  group: ReplicationGroup,
+  observations: ReadonlyMap<string, NodeObservation>,
+): Map<string, string[]> {
+  const bound = new Map<string, readonly string[]>();
+  for (const { id } of membersOf(group)) {
+    bound.set(id, observations.get(nodeIdOf({ id }))?.engine?.boundAddresses ?? []);
+  }
+  for (const step of steps) {
+    if (step.kind === 'listen') bound.set(step.member, step.addresses);
+    if (step.kind === 'start-node') bound.set(step.member, step.endpointAddresses);
+  }
+  const holders = new Map<string, string[]>();
+  for (const [member, addresses] of bound) {
+    for (const address of addresses) holders.set(address, [...(holders.get(address) ?? []), member]);
+  }
+  return holders;
+}

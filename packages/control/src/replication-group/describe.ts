@@ -1,0 +1,100 @@
+/** Groups as ElastiCache shows them. */
+import type { Input, Output } from '@larder/contract/elasticache/model';
+import { cacheNodeIdOf, formatArn } from '@larder/contract/ids';
+import { formatSlots } from '@larder/engine/slots';
+import type { ControlContext } from '../control-context.ts';
+import { cutPage, readPage } from '../request/page.ts';
+import { type Member, membersOf, type NodeGroup, type ReplicationGroup } from './replication-group.ts';
+import { notFound } from './requests.ts';
+import { readReplicationGroup, readReplicationGroups } from './store.ts';
+
+type Shown = NonNullable<Output<'DescribeReplicationGroups'>['ReplicationGroups']>[number];
+type ShownNodeGroup = NonNullable<Shown['NodeGroups']>[number];
+
+export interface Owner {
+  readonly region: string;
+  readonly accountId: string;
+}
+
+/** @throws ServiceError ReplicationGroupNotFoundFault when one was asked for by id and is not there. */
+export async function describeReplicationGroups(
+  context: ControlContext,
+  owner: Owner,
+  input: Input<'DescribeReplicationGroups'>,
+): Promise<Output<'DescribeReplicationGroups'>> {
+  if (input.ReplicationGroupId !== undefined) {
+    const id = input.ReplicationGroupId.toLowerCase();
+    const group = await readReplicationGroup(context.database, id);
+    if (group === undefined) throw notFound(id);
+    return { ReplicationGroups: [showReplicationGroup(group, owner)] };
+  }
+  const { limit, after } = readPage(input);
+  const fetched = await readReplicationGroups(context.database, {
+    limit: limit + 1,
+    ...(after !== undefined && { afterId: after }),
+  });
+  const { items, ...marker } = cutPage(fetched, limit, ({ id }) => id);
+  return { ReplicationGroups: items.map((group) => showReplicationGroup(group, owner)), ...marker };
+}
+
+export function showReplicationGroup(group: ReplicationGroup, owner: Owner): Shown {
+  const { intent } = group;
+  return {
+    ReplicationGroupId: group.id,
+    Description: intent.description,
+    Status: group.status,
+    PendingModifiedValues: {},
+    MemberClusters: membersOf(group).map(({ id }) => id),
+    NodeGroups: group.nodeGroups.map((nodeGroup) => showNodeGroup(group, nodeGroup)),
+    AutomaticFailover: intent.automaticFailover ? 'enabled' : 'disabled',
+    MultiAZ: intent.multiAz ? 'enabled' : 'disabled',
+    ...(group.configurationAddress !== undefined && {
+      ConfigurationEndpoint: { Address: group.configurationAddress, Port: intent.port },
+    }),
+    SnapshotRetentionLimit: 0,
+    ClusterEnabled: intent.clusterEnabled,
+    ClusterMode: intent.clusterEnabled ? 'enabled' : 'disabled',
+    CacheNodeType: intent.nodeType,
+    AuthTokenEnabled: false,
+    TransitEncryptionEnabled: false,
+    AtRestEncryptionEnabled: false,
+    ARN: formatArn({ ...owner, resourceType: 'replicationgroup', name: group.id }),
+    LogDeliveryConfigurations: [],
+    ReplicationGroupCreateTime: new Date(group.createdAtMs),
+    DataTiering: 'disabled',
+    AutoMinorVersionUpgrade: intent.autoMinorVersionUpgrade,
+    NetworkType: 'ipv4',
+    IpDiscovery: 'ipv4',
+    Engine: intent.engine,
+  };
+}
+
+function showNodeGroup(group: ReplicationGroup, nodeGroup: NodeGroup): ShownNodeGroup {
+  const { clusterEnabled, port } = group.intent;
+  // Until the nodes were in sync once an endpoint may lead nowhere; ElastiCache shows none before that either.
+  const endpoint = (address: string | undefined) =>
+    address === undefined || !nodeGroup.formed ? undefined : { Address: address, Port: port };
+  const primary = endpoint(nodeGroup.primaryAddress);
+  const reader = endpoint(nodeGroup.readerAddress);
+  return {
+    NodeGroupId: nodeGroup.id,
+    Status: group.status === 'deleting' ? 'deleting' : nodeGroup.formed ? 'available' : 'creating',
+    ...(primary !== undefined && { PrimaryEndpoint: primary }),
+    ...(reader !== undefined && { ReaderEndpoint: reader }),
+    ...(clusterEnabled && { Slots: formatSlots(nodeGroup.slots) }),
+    NodeGroupMembers: nodeGroup.members.map((member) => ({
+      CacheClusterId: member.id,
+      CacheNodeId: cacheNodeIdOf(1),
+      PreferredAvailabilityZone: member.zone,
+      // The model gives these two to groups without cluster mode only.
+      ...(!clusterEnabled && {
+        CurrentRole: roleOf(nodeGroup, member),
+        ReadEndpoint: { Address: member.address, Port: port },
+      }),
+    })),
+  };
+}
+
+function roleOf(nodeGroup: NodeGroup, member: Member): 'primary' | 'replica' {
+  return member.id === nodeGroup.primary ? 'primary' : 'replica';
+}

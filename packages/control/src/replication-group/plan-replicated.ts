@@ -1,0 +1,215 @@
+/**
+ * (pure) The plan of a group without cluster mode: one primary, up to five replicas, and two endpoints that
+ * are addresses which nodes take and give up.
+ */
+import { type PlanInput, type SeenMember, sameAddresses, seeMember, startable } from './plan.ts';
+import type { NodeGroup } from './replication-group.ts';
+import type { Fence, Plan, Step } from './step.ts';
+import { chooseSuccessor } from './successor.ts';
+
+export function planReplicated(input: PlanInput): Plan {
+  const nodeGroup = input.group.nodeGroups[0]!;
+  const steps: Step[] = [];
+  const waitingFor: string[] = [];
+  const seen = nodeGroup.members.map((member) => seeMember(input, member));
+  const primary = seen.find(({ member }) => member.id === nodeGroup.primary)!;
+  const others = seen.filter((each) => each !== primary);
+
+  const leader = planLeader(input, nodeGroup, primary, others, steps, waitingFor);
+  if (leader === undefined) return { steps, converged: false, waitingFor, lineages: new Map() };
+  // The endpoint first: clients wait for it, replicas can wait.
+  const settled = planListening(nodeGroup, seen, leader, steps);
+  for (const each of seen) {
+    if (each !== leader) planReplica(input, each, leader, steps, waitingFor);
+  }
+  const converged = settled && steps.length === 0 && waitingFor.length === 0 && inSync(seen, leader);
+  const lineage = leader.engine?.info.replication;
+  return {
+    steps,
+    converged,
+    waitingFor,
+    lineages:
+      lineage?.role === 'primary' && lineage.replicationId !== nodeGroup.lineage
+        ? new Map([[nodeGroup.id, lineage.replicationId]])
+        : new Map(),
+  };
+}
+
+/** Who is, or by the steps added becomes, the primary; undefined when nobody can be for now. */
+function planLeader(
+  input: PlanInput,
+  nodeGroup: NodeGroup,
+  primary: SeenMember,
+  others: readonly SeenMember[],
+  steps: Step[],
+  waitingFor: string[],
+): SeenMember | undefined {
+  if (primary.process.kind === 'running') {
+    if (primary.engine === undefined) {
+      waitingFor.push(`${primary.member.id} to answer`);
+      return undefined;
+    }
+    if (primary.engine.info.replication.role === 'replica') {
+      // Decided, but its service died before the command was sent.
+      demoteOthers(primary, others, steps);
+      steps.push({ kind: 'promote', member: primary.member.id, because: 'it was decided to be the primary' });
+    }
+    return primary;
+  }
+
+  const succession =
+    nodeGroup.formed || primary.process.kind === 'dead'
+      ? chooseSuccessor(primary, nodeGroup.lineage, others)
+      : ({ kind: 'start-empty', because: 'the group is new' } as const);
+  switch (succession.kind) {
+    case 'wait':
+      waitingFor.push(succession.because);
+      return undefined;
+    case 'promote': {
+      const successor = others.find(({ member }) => member.id === succession.member)!;
+      steps.push(
+        {
+          kind: 'decide-primary',
+          nodeGroup: nodeGroup.id,
+          member: succession.member,
+          previous: primary.member.id,
+          fence: fenceOf(primary),
+          because: succession.because,
+        },
+        { kind: 'promote', member: succession.member, because: `${primary.member.id} is lost` },
+      );
+      return successor;
+    }
+    case 'start-empty': {
+      const ready = startable(input, primary);
+      if (ready !== true) {
+        waitingFor.push(ready);
+        return undefined;
+      }
+      steps.push({
+        kind: 'start-node',
+        member: primary.member.id,
+        endpointAddresses: [nodeGroup.primaryAddress!, nodeGroup.readerAddress!].filter(
+          // Another node still listens there; it gives the address up first.
+          (address) => !others.some(({ engine }) => engine?.boundAddresses.includes(address)),
+        ),
+        because: succession.because,
+      });
+      return primary;
+    }
+  }
+}
+
+function demoteOthers(primary: SeenMember, others: readonly SeenMember[], steps: Step[]): void {
+  for (const { member, engine } of others) {
+    if (engine?.info.replication.role !== 'primary') continue;
+    steps.push({
+      kind: 'replicate',
+      member: member.id,
+      primary: primary.member.id,
+      because: 'only one may be the primary',
+    });
+  }
+}
+
+function planReplica(
+  input: PlanInput,
+  seen: SeenMember,
+  leader: SeenMember,
+  steps: Step[],
+  waitingFor: string[],
+): void {
+  const { member, process, engine } = seen;
+  if (process.kind !== 'running') {
+    const ready = startable(input, seen);
+    if (ready !== true) {
+      waitingFor.push(ready);
+      return;
+    }
+    steps.push({
+      kind: 'start-node',
+      member: member.id,
+      replicaOf: leader.member.id,
+      endpointAddresses: [],
+      because:
+        process.kind === 'absent' ? 'it has no process yet' : 'its process ended; it returns as a replica',
+    });
+    return;
+  }
+  if (engine === undefined) {
+    waitingFor.push(`${member.id} to answer`);
+    return;
+  }
+  const { role, primary } = engine.info.replication;
+  if (role === 'replica' && primary?.address === leader.member.address) {
+    if (!primary.linkUp) waitingFor.push(`${member.id} to be in sync`);
+    return;
+  }
+  const already = steps.some((step) => step.kind === 'replicate' && step.member === member.id);
+  if (already) return;
+  steps.push({
+    kind: 'replicate',
+    member: member.id,
+    primary: leader.member.id,
+    because: role === 'primary' ? 'it is not the primary' : `it follows ${primary?.address ?? 'nobody'}`,
+  });
+}
+
+/** @returns whether the endpoints are where they belong already. */
+function planListening(
+  nodeGroup: NodeGroup,
+  seen: readonly SeenMember[],
+  leader: SeenMember,
+  steps: Step[],
+): boolean {
+  const reader = readerHolder(nodeGroup, seen, leader);
+  const changes: (Step & { kind: 'listen' })[] = [];
+  for (const { member, engine } of seen) {
+    if (engine === undefined) continue;
+    const addresses = [
+      member.address,
+      ...(member === leader.member ? [nodeGroup.primaryAddress!] : []),
+      ...(member === reader.member ? [nodeGroup.readerAddress!] : []),
+    ];
+    if (sameAddresses(addresses, engine.boundAddresses)) continue;
+    changes.push({
+      kind: 'listen',
+      member: member.id,
+      addresses,
+      dropped: engine.boundAddresses.filter((address) => !addresses.includes(address)),
+      because: member === leader.member ? 'the primary endpoint is where the primary is' : 'endpoints moved',
+    });
+  }
+  // An address can be taken only after the other gave it up.
+  steps.push(...changes.sort((a, b) => b.dropped.length - a.dropped.length));
+  return changes.length === 0;
+}
+
+/** A replica that has the reader endpoint keeps it; else the first in sync gets it; else the primary. */
+function readerHolder(nodeGroup: NodeGroup, seen: readonly SeenMember[], leader: SeenMember): SeenMember {
+  const replicas = seen.filter((each) => each !== leader && each.engine !== undefined);
+  return (
+    replicas.find(({ engine }) => engine!.boundAddresses.includes(nodeGroup.readerAddress!)) ??
+    replicas.find(({ engine }) => engine!.info.replication.primary?.linkUp === true) ??
+    leader
+  );
+}
+
+function inSync(seen: readonly SeenMember[], leader: SeenMember): boolean {
+  return seen.every(({ member, engine }) => {
+    const replication = engine?.info.replication;
+    if (member === leader.member) return replication?.role === 'primary';
+    return replication?.primary?.linkUp === true && replication.primary.address === leader.member.address;
+  });
+}
+
+export function fenceOf({ process, member }: SeenMember): Fence {
+  switch (process.kind) {
+    case 'dead':
+      return { kind: 'dead', incarnation: process.incarnation, how: process.how };
+    case 'absent':
+      return { kind: 'absent' };
+    case 'running':
+      throw new Error(`${member.id} runs; there is no fence.`);
+  }
+}

@@ -1,0 +1,217 @@
+/** (pure) How many shards and members a request asks for, which slots and zones they get, and what is refused. */
+import type { Input } from '@larder/contract/elasticache/model';
+import { serviceError } from '@larder/contract/errors';
+import { nodeGroupId, nodeGroupIdOf } from '@larder/contract/ids';
+import { parseSlots, type SlotRange, splitEvenly, tileAllSlots } from '@larder/engine/slots';
+import { spreadZone, zonesOf } from '../placement/zones.ts';
+
+export interface ShapedNodeGroup {
+  /** From 0. */
+  readonly index: number;
+  readonly slots: readonly SlotRange[];
+  /** One per member, the primary's first. */
+  readonly memberZones: readonly string[];
+}
+
+export interface Shape {
+  readonly clusterEnabled: boolean;
+  readonly automaticFailover: boolean;
+  readonly multiAz: boolean;
+  readonly nodeGroups: readonly ShapedNodeGroup[];
+}
+
+export const mostReplicas = 5;
+export const mostMembers = 6;
+/** ElastiCache's default quota of nodes for one cluster. */
+export const mostNodes = 90;
+
+type Request = Input<'CreateReplicationGroup'>;
+type Configuration = NonNullable<Request['NodeGroupConfiguration']>[number];
+
+export function planShape(input: Request, region: string): Shape {
+  const configurations = input.NodeGroupConfiguration ?? [];
+  const clusterEnabled = isClusterEnabled(input, configurations);
+  const nodeGroups = clusterEnabled
+    ? shapeCluster(input, configurations, region)
+    : [shapeReplicated(input, configurations, region)];
+  const nodes = nodeGroups.reduce((sum, { memberZones }) => sum + memberZones.length, 0);
+  if (nodes > mostNodes) {
+    throw serviceError(
+      'NodeQuotaForClusterExceededFault',
+      `The group would have ${nodes} nodes; at most ${mostNodes} are allowed.`,
+    );
+  }
+  const replicas = Math.min(...nodeGroups.map(({ memberZones }) => memberZones.length - 1));
+  return { clusterEnabled, nodeGroups, ...failoverFlags(input, clusterEnabled, replicas) };
+}
+
+/** With several shards, with slots given, or when asked for; `compatible` is for groups on their way. */
+function isClusterEnabled(input: Request, configurations: readonly Configuration[]): boolean {
+  if (input.ClusterMode === 'compatible') {
+    throw combination(
+      'ClusterMode compatible has no effect in this version of Larder; use enabled or disabled.',
+    );
+  }
+  const shards = input.NumNodeGroups ?? configurations.length;
+  const wanted =
+    input.ClusterMode === 'enabled' ||
+    (input.CacheParameterGroupName?.endsWith('.cluster.on') ?? false) ||
+    shards > 1;
+  if (wanted && input.ClusterMode === 'disabled') {
+    throw combination('Several node groups need cluster mode; ClusterMode says disabled.');
+  }
+  return wanted;
+}
+
+function failoverFlags(
+  input: Request,
+  clusterEnabled: boolean,
+  replicas: number,
+): Pick<Shape, 'automaticFailover' | 'multiAz'> {
+  if (clusterEnabled && input.AutomaticFailoverEnabled === false) {
+    throw combination('Cluster mode needs AutomaticFailoverEnabled.');
+  }
+  const automaticFailover = clusterEnabled || (input.AutomaticFailoverEnabled ?? false);
+  if (!clusterEnabled && automaticFailover && replicas < 1) {
+    throw combination('AutomaticFailoverEnabled needs at least one replica.');
+  }
+  const multiAz = input.MultiAZEnabled ?? false;
+  if (multiAz && (!automaticFailover || replicas < 1)) {
+    throw combination(
+      'MultiAZEnabled needs AutomaticFailoverEnabled and at least one replica in every shard.',
+    );
+  }
+  return { automaticFailover, multiAz };
+}
+
+function shapeReplicated(
+  input: Request,
+  configurations: readonly Configuration[],
+  region: string,
+): ShapedNodeGroup {
+  const configuration = configurations[0];
+  if (configuration?.Slots !== undefined) throw combination('Slots need cluster mode.');
+  if (input.NumCacheClusters !== undefined && input.ReplicasPerNodeGroup !== undefined) {
+    throw combination('Give NumCacheClusters or ReplicasPerNodeGroup, not both.');
+  }
+  const count =
+    input.NumCacheClusters ??
+    1 +
+      (configuration?.ReplicaCount ??
+        input.ReplicasPerNodeGroup ??
+        zonesFromConfiguration(configuration) ??
+        0);
+  if (count < 1 || count > mostMembers) {
+    throw value(
+      `A group has 1 primary and at most ${mostReplicas} replicas; ${count} cache clusters were asked for.`,
+    );
+  }
+  const zones = input.PreferredCacheClusterAZs ?? configuredZones(configuration);
+  return { index: 0, slots: splitEvenly(1), memberZones: placeZones(zones, count, 0, region) };
+}
+
+function shapeCluster(
+  input: Request,
+  configurations: readonly Configuration[],
+  region: string,
+): ShapedNodeGroup[] {
+  if (input.NumCacheClusters !== undefined) {
+    throw combination(
+      'With cluster mode use NumNodeGroups and ReplicasPerNodeGroup instead of NumCacheClusters.',
+    );
+  }
+  if (input.PreferredCacheClusterAZs !== undefined && input.PreferredCacheClusterAZs.length > 0) {
+    throw combination('With cluster mode zones belong in NodeGroupConfiguration.');
+  }
+  const count = input.NumNodeGroups ?? Math.max(1, configurations.length);
+  if (count < 1 || count > mostNodes)
+    throw value(`NumNodeGroups must be between 1 and ${mostNodes}; it is ${count}.`);
+  if (configurations.length > 0 && configurations.length !== count) {
+    throw combination(
+      `NumNodeGroups is ${count} but NodeGroupConfiguration describes ${configurations.length}.`,
+    );
+  }
+  const ordered = orderByNodeGroupId(configurations);
+  const slots = chosenSlots(ordered, count);
+  return Array.from({ length: count }, (_, index) => {
+    const configuration = ordered[index];
+    const replicas =
+      configuration?.ReplicaCount ?? zonesFromConfiguration(configuration) ?? input.ReplicasPerNodeGroup ?? 0;
+    if (replicas < 0 || replicas > mostReplicas) {
+      throw value(`A shard has 0 to ${mostReplicas} replicas; ${replicas} were asked for.`);
+    }
+    return {
+      index,
+      slots: slots[index]!,
+      memberZones: placeZones(configuredZones(configuration), replicas + 1, index, region),
+    };
+  });
+}
+
+function orderByNodeGroupId(configurations: readonly Configuration[]): readonly Configuration[] {
+  if (configurations.every(({ NodeGroupId }) => NodeGroupId === undefined)) return configurations;
+  const byId = new Map(
+    configurations.map((each) => [each.NodeGroupId === undefined ? '' : nodeGroupId(each.NodeGroupId), each]),
+  );
+  return configurations.map((_, index) => {
+    const found = byId.get(nodeGroupIdOf(index + 1));
+    if (found === undefined) throw value('NodeGroupIds must be 0001, 0002 and so on, each given once.');
+    return found;
+  });
+}
+
+function chosenSlots(
+  configurations: readonly Configuration[],
+  count: number,
+): readonly (readonly SlotRange[])[] {
+  const given = configurations.filter(({ Slots }) => Slots !== undefined);
+  if (given.length === 0) return splitEvenly(count).map((range) => [range]);
+  const shards = configurations.map(({ Slots }) => {
+    const parsed = Slots === undefined ? undefined : parseSlots(Slots);
+    if (parsed === undefined) {
+      throw value('Slots must be given for every node group, as in "0-5460,8000", from 0 to 16383.');
+    }
+    return parsed;
+  });
+  if (!tileAllSlots(shards))
+    throw value('The Slots of all node groups must cover 0 to 16383, each slot once.');
+  return shards;
+}
+
+function zonesFromConfiguration(configuration: Configuration | undefined): number | undefined {
+  const zones = configuration?.ReplicaAvailabilityZones;
+  return zones === undefined || zones.length === 0 ? undefined : zones.length;
+}
+
+function configuredZones(configuration: Configuration | undefined): string[] | undefined {
+  if (configuration?.PrimaryAvailabilityZone === undefined) return undefined;
+  return [configuration.PrimaryAvailabilityZone, ...(configuration.ReplicaAvailabilityZones ?? [])];
+}
+
+function placeZones(
+  wanted: readonly string[] | undefined,
+  count: number,
+  shardIndex: number,
+  region: string,
+): string[] {
+  if (wanted === undefined || wanted.length === 0) {
+    return Array.from({ length: count }, (_, index) => spreadZone(region, shardIndex, index));
+  }
+  if (wanted.length !== count) {
+    throw combination(`${wanted.length} availability zones were given for ${count} members.`);
+  }
+  const known = zonesOf(region);
+  for (const zone of wanted) {
+    if (!known.includes(zone))
+      throw value(`There is no availability zone ${zone}; there are ${known.join(', ')}.`);
+  }
+  return [...wanted];
+}
+
+function combination(message: string) {
+  return serviceError('InvalidParameterCombinationException', message);
+}
+
+function value(message: string) {
+  return serviceError('InvalidParameterValueException', message);
+}

@@ -1,0 +1,61 @@
+/** The steps a plan is made of. Each is complete in itself and safe to repeat. */
+import type { SlotRange } from '@larder/engine/slots';
+import type { DeathEvidence, Incarnation } from '@larder/fleet/host';
+
+/** Why the previous primary can take no more writes. Without one there is no promotion. */
+export type Fence =
+  | { readonly kind: 'dead'; readonly incarnation: Incarnation; readonly how: DeathEvidence }
+  | { readonly kind: 'absent' }
+  /** The engines voted: the cluster's own epochs keep the old primary out. */
+  | { readonly kind: 'engine-vote' };
+
+export type Step = { readonly because: string } & (
+  | {
+      readonly kind: 'start-node';
+      readonly member: string;
+      /** Set: it starts as this member's replica. */
+      readonly replicaOf?: string;
+      readonly endpointAddresses: readonly string[];
+    }
+  /** Writes down a new primary and a new epoch. Comes before the command that makes it so. */
+  | {
+      readonly kind: 'decide-primary';
+      readonly nodeGroup: string;
+      readonly member: string;
+      readonly previous: string;
+      readonly fence: Fence;
+    }
+  | { readonly kind: 'promote'; readonly member: string }
+  | { readonly kind: 'replicate'; readonly member: string; readonly primary: string }
+  /** Makes the node listen on just these addresses and cuts off clients of those it gives up. */
+  | {
+      readonly kind: 'listen';
+      readonly member: string;
+      readonly addresses: readonly string[];
+      readonly dropped: readonly string[];
+    }
+  | { readonly kind: 'set-config-epoch'; readonly member: string; readonly configEpoch: number }
+  | { readonly kind: 'add-slots'; readonly member: string; readonly slots: readonly SlotRange[] }
+  | { readonly kind: 'meet'; readonly member: string; readonly peer: string }
+  | { readonly kind: 'join-shard'; readonly member: string; readonly primaryClusterNodeId: string }
+  /** Asks the engines for a vote, or takes over where too few are left to vote and the fence is proven. */
+  | {
+      readonly kind: 'elect';
+      readonly nodeGroup: string;
+      readonly member: string;
+      readonly how: 'vote' | 'takeover';
+      readonly fence: Fence;
+    }
+  | { readonly kind: 'remove-node'; readonly member: string }
+  | { readonly kind: 'forget-group' }
+);
+
+export interface Plan {
+  readonly steps: readonly Step[];
+  /** Everything asked for is seen to be true. */
+  readonly converged: boolean;
+  /** What the next pass waits for when there is no step to take; for people. */
+  readonly waitingFor: readonly string[];
+  /** Node group id -> replication id, where it differs from what is written down. */
+  readonly lineages: ReadonlyMap<string, string>;
+}

@@ -1,0 +1,44 @@
+/** (pure) Marker and MaxRecords, as every Describe operation has them. */
+import { serviceError } from '@larder/contract/errors';
+
+export interface PageRequest {
+  readonly Marker?: string | undefined;
+  readonly MaxRecords?: number | undefined;
+}
+
+const defaultRecords = 100;
+
+export interface Page {
+  readonly limit: number;
+  /** The last key of the page before, or undefined for the first page. */
+  readonly after: string | undefined;
+}
+
+/** @throws ServiceError InvalidParameterValue for a size outside 20 to 100 or a marker that is not ours. */
+export function readPage(request: PageRequest): Page {
+  const limit = request.MaxRecords ?? defaultRecords;
+  if (limit < 20 || limit > 100) {
+    throw serviceError(
+      'InvalidParameterValueException',
+      `MaxRecords must be between 20 and 100; it is ${limit}.`,
+    );
+  }
+  if (request.Marker === undefined || request.Marker === '') return { limit, after: undefined };
+  const after = Buffer.from(request.Marker, 'base64url').toString('utf8');
+  if (!after.startsWith('after:')) {
+    throw serviceError('InvalidParameterValueException', 'Marker is not one that a previous answer gave.');
+  }
+  return { limit, after: after.slice('after:'.length) };
+}
+
+/** Cuts `limit + 1` fetched items to a page. */
+export function cutPage<T>(
+  fetched: readonly T[],
+  limit: number,
+  keyOf: (item: T) => string,
+): { items: readonly T[]; Marker?: string } {
+  if (fetched.length <= limit) return { items: fetched };
+  const items = fetched.slice(0, limit);
+  const marker = Buffer.from(`after:${keyOf(items.at(-1)!)}`, 'utf8').toString('base64url');
+  return { items, Marker: marker };
+}

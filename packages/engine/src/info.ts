@@ -1,0 +1,108 @@
+/** (pure) What Valkey and Redis say about themselves, as typed values. Unknown lines are skipped. */
+
+export interface ReplicationInfo {
+  readonly role: 'primary' | 'replica';
+  /** Names one history of writes; offsets are comparable only within it. */
+  readonly replicationId: string;
+  /** The history before the last promotion, and up to which offset it is shared. */
+  readonly previousReplicationId: string;
+  readonly previousReplicationOffset: number;
+  /** How far this node has got in its history, in bytes. */
+  readonly offset: number;
+  readonly primary?: { readonly address: string; readonly port: number; readonly linkUp: boolean };
+  readonly syncInProgress: boolean;
+}
+
+export interface ServerInfo {
+  readonly runId: string;
+  readonly version: string;
+  readonly pid: number;
+  readonly loading: boolean;
+  readonly keys: number;
+  readonly replication: ReplicationInfo;
+}
+
+/** Reads the reply of `INFO server persistence replication keyspace` (or of `INFO`). */
+export function parseInfo(text: string): ServerInfo {
+  const fields = new Map<string, string>();
+  for (const line of text.split('\n')) {
+    const colon = line.indexOf(':');
+    if (colon > 0) fields.set(line.slice(0, colon), line.slice(colon + 1).trim());
+  }
+  const number = (name: string) => Number(fields.get(name) ?? 0);
+  const word = (name: string) => fields.get(name) ?? '';
+
+  const isReplica = word('role') === 'slave';
+  let keys = 0;
+  for (const [name, value] of fields) {
+    if (/^db\d+$/.test(name)) keys += Number(/keys=(\d+)/.exec(value)?.[1] ?? 0);
+  }
+  return {
+    runId: word('run_id'),
+    version: word('valkey_version') || word('redis_version'),
+    pid: number('process_id'),
+    loading: word('loading') === '1',
+    keys,
+    replication: {
+      role: isReplica ? 'replica' : 'primary',
+      replicationId: word('master_replid'),
+      previousReplicationId: word('master_replid2'),
+      previousReplicationOffset: number('second_repl_offset'),
+      offset: isReplica ? number('slave_repl_offset') : number('master_repl_offset'),
+      syncInProgress: word('master_sync_in_progress') === '1',
+      ...(isReplica && {
+        primary: {
+          address: word('master_host'),
+          port: number('master_port'),
+          linkUp: word('master_link_status') === 'up',
+        },
+      }),
+    },
+  };
+}
+
+export interface ClusterPeer {
+  readonly id: string;
+  readonly address: string;
+  readonly port: number;
+  readonly myself: boolean;
+  readonly role: 'primary' | 'replica';
+  /** The peer that this one replicates, by id. */
+  readonly primaryId?: string;
+  /** As this node sees it: `fail` agreed by a majority, `suspected` by this node alone. */
+  readonly health: 'ok' | 'suspected' | 'fail';
+  /** Met but not yet acknowledged: its id is not final. */
+  readonly handshake: boolean;
+  readonly configEpoch: number;
+  readonly linkUp: boolean;
+  readonly slots: readonly { readonly first: number; readonly last: number }[];
+}
+
+/** Reads the reply of `CLUSTER NODES`. Peers without an address (not yet known) are left out. */
+export function parseClusterNodes(text: string): ClusterPeer[] {
+  const peers: ClusterPeer[] = [];
+  for (const line of text.split('\n')) {
+    const [id, place, flagText, primaryId, , , epoch, link, ...slots] = line.trim().split(' ');
+    if (id === undefined || place === undefined || flagText === undefined) continue;
+    const flags = flagText.split(',');
+    const match = /^([^:@,]+):(\d+)/.exec(place);
+    if (match === null || flags.includes('noaddr')) continue;
+    peers.push({
+      id,
+      address: match[1]!,
+      port: Number(match[2]),
+      myself: flags.includes('myself'),
+      role: flags.includes('slave') ? 'replica' : 'primary',
+      ...(primaryId !== undefined && primaryId !== '-' && { primaryId }),
+      health: flags.includes('fail') ? 'fail' : flags.includes('fail?') ? 'suspected' : 'ok',
+      handshake: flags.includes('handshake'),
+      configEpoch: Number(epoch ?? 0),
+      linkUp: link === 'connected',
+      slots: slots.flatMap((slot) => {
+        const range = /^(\d+)(?:-(\d+))?$/.exec(slot);
+        return range === null ? [] : [{ first: Number(range[1]), last: Number(range[2] ?? range[1]) }];
+      }),
+    });
+  }
+  return peers;
+}

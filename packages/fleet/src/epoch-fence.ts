@@ -1,0 +1,50 @@
+/** Keeps the highest epoch seen per group, on disk, so that an order from the past is refused after a restart too. */
+import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Order, StaleOrder } from './host.ts';
+
+export interface EpochFence {
+  /** @throws StaleOrder when a higher epoch was seen for the group. Waits for the disk when the epoch rises. */
+  admit(order: Order): void;
+}
+
+export function epochFence(directory: string): EpochFence {
+  const file = join(directory, 'epochs.json');
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const highest = new Map<string, number>(Object.entries(read(file)));
+
+  return {
+    admit({ group, epoch }) {
+      const seen = highest.get(group) ?? 0;
+      if (epoch < seen) {
+        throw new StaleOrder(
+          `An order for ${group} of epoch ${epoch} came after epoch ${seen}; it is refused.`,
+        );
+      }
+      if (epoch === seen) return;
+      highest.set(group, epoch);
+      writeWhole(file, JSON.stringify(Object.fromEntries(highest)));
+    },
+  };
+}
+
+function read(file: string): Record<string, number> {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
+    throw error;
+  }
+  return JSON.parse(text) as Record<string, number>;
+}
+
+/** Another reader sees the old text or the new, and a crash leaves one of them. */
+function writeWhole(file: string, text: string): void {
+  const partial = `${file}.partial`;
+  const descriptor = openSync(partial, 'w', 0o600);
+  writeSync(descriptor, text);
+  fsyncSync(descriptor);
+  closeSync(descriptor);
+  renameSync(partial, file);
+}

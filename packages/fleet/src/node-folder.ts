@@ -1,0 +1,70 @@
+/** A node's folder: what is written there and read back by a service that was restarted. */
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { renderConfigFile } from '@larder/engine/config-file';
+import type { Incarnation } from './host.ts';
+import type { NodeSpec } from './node-spec.ts';
+
+export interface NodeFolders {
+  readonly directory: string;
+  path(nodeId: string): string;
+  /** Creates the folder and renders the engine's configuration. Leaves the engine's own files as they are. */
+  prepare(spec: NodeSpec): Promise<void>;
+  recordProcess(nodeId: string, incarnation: Incarnation): Promise<void>;
+  /** Every node that has a folder, with its last recorded process. */
+  readAll(): Promise<{ spec: NodeSpec; incarnation?: Incarnation }[]>;
+  remove(nodeId: string): Promise<void>;
+}
+
+export function nodeFolders(directory: string): NodeFolders {
+  const path = (nodeId: string) => join(directory, nodeId);
+
+  async function readNode(name: string): Promise<{ spec: NodeSpec; incarnation?: Incarnation } | undefined> {
+    const spec = await readJson<NodeSpec>(join(path(name), 'spec.json'));
+    if (spec === undefined) return undefined;
+    const incarnation = await readJson<Incarnation>(join(path(name), 'process.json'));
+    return { spec, ...(incarnation !== undefined && { incarnation }) };
+  }
+
+  return {
+    directory,
+    path,
+    async prepare(spec) {
+      const folder = path(spec.nodeId);
+      await mkdir(folder, { recursive: true, mode: 0o700 });
+      if (spec.settings.engine !== 'memcached') {
+        await writeWhole(join(folder, 'engine.conf'), renderConfigFile(spec.settings, folder));
+      }
+      await writeWhole(join(folder, 'spec.json'), JSON.stringify(spec));
+    },
+    recordProcess: (nodeId, incarnation) =>
+      writeWhole(join(path(nodeId), 'process.json'), JSON.stringify(incarnation)),
+    async readAll() {
+      const names = await readdir(directory).catch(() => []);
+      const nodes = await Promise.all(names.map(readNode));
+      return nodes.filter((node) => node !== undefined);
+    },
+    async remove(nodeId) {
+      // Renamed first: a crash in the middle leaves no half folder under the node's name.
+      const grave = path(`.removed-${nodeId}-${Date.now()}`);
+      await rename(path(nodeId), grave).catch((error: NodeJS.ErrnoException) => {
+        if (error.code !== 'ENOENT') throw error;
+      });
+      await rm(grave, { recursive: true, force: true });
+    },
+  };
+}
+
+async function readJson<T>(file: string): Promise<T | undefined> {
+  try {
+    return JSON.parse(await readFile(file, 'utf8')) as T;
+  } catch {
+    // Missing, or cut off by a crash before the rename: as if it had not been written.
+    return undefined;
+  }
+}
+
+async function writeWhole(file: string, text: string): Promise<void> {
+  await writeFile(`${file}.partial`, text, { mode: 0o600 });
+  await rename(`${file}.partial`, file);
+}

@@ -1,0 +1,10 @@
+import type { EngineSettings } from '@larder/engine/config-file';
+
+/** Complete description of one node's process; starting it needs nothing else. */
+export interface NodeSpec {
+  /** Unique on the host, and a folder name: the cache cluster's id and the node's number. */
+  readonly nodeId: string;
+  /** A whole version in the engine store, for example `9.1.2`. */
+  readonly version: string;
+  readonly settings: EngineSettings;
+}

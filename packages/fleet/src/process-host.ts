@@ -1,0 +1,247 @@
+/**
+ * The machine we run on, as a host: nodes are its processes.
+ *
+ * Nodes outlive the service. They are started in sessions of their own with their output going to a file, and
+ * a service that comes back finds each by its folder's name on the command line: that also finds a node whose
+ * service was killed between starting it and writing down its pid.
+ */
+import { spawn } from 'node:child_process';
+import { mkdir, open } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { engineArguments } from '@larder/engine/config-file';
+import type { EngineBuild } from '@larder/engine/store/engine-build';
+import {
+  type AdminConnection,
+  adminConnection,
+  keepsAdminConnection,
+  memcachedItems,
+} from './admin-connection.ts';
+import { epochFence } from './epoch-fence.ts';
+import {
+  type DeathEvidence,
+  type Host,
+  type Incarnation,
+  type NodeObservation,
+  type NodeProcess,
+  NodeUnreachable,
+} from './host.ts';
+import { nodeFolders } from './node-folder.ts';
+import type { NodeSpec } from './node-spec.ts';
+import { deathOf, processesNaming, readStat } from './process-table.ts';
+
+/** How often the process table is read. A death closes the admin connection too, usually sooner. */
+const watchPeriodMs = 20;
+const stopGraceMs = 3_000;
+const spawnCheckMs = 5;
+
+export interface ProcessHostOptions {
+  readonly id: string;
+  /** Holds one folder per node. */
+  readonly directory: string;
+  /** The build to run for a node. @throws when it is no longer there. */
+  readonly findBuild: (engine: NodeSpec['settings']['engine'], version: string) => Promise<EngineBuild>;
+  /** Told about things nobody waits for. */
+  readonly onProblem: (error: Error) => void;
+}
+
+interface Node {
+  readonly spec: NodeSpec;
+  process: NodeProcess;
+  admin: AdminConnection | undefined;
+}
+
+/** Opens the host: adopts every node that still runs. */
+export async function processHost(options: ProcessHostOptions): Promise<Host> {
+  const folders = nodeFolders(join(options.directory, 'nodes'));
+  await mkdir(folders.directory, { recursive: true, mode: 0o700 });
+  const fence = epochFence(options.directory);
+  const nodes = new Map<string, Node>();
+  const listeners = new Set<(nodeId: string) => void>();
+  let closed = false;
+
+  const changed = (nodeId: string) => {
+    for (const listener of listeners) listener(nodeId);
+  };
+
+  function died(node: Node, incarnation: Incarnation, how: DeathEvidence): void {
+    const { process } = node;
+    if (process.kind === 'absent' || process.incarnation !== incarnation) return;
+    if (process.kind === 'dead' && (process.how !== 'exiting' || how === 'exiting')) return;
+    node.process = { kind: 'dead', incarnation, how };
+    node.admin?.close();
+    node.admin = undefined;
+    changed(node.spec.nodeId);
+  }
+
+  function look(node: Node): void {
+    const { process } = node;
+    // A process that is exiting is looked at again: its end sets its sockets free.
+    if (process.kind === 'absent' || (process.kind === 'dead' && process.how !== 'exiting')) return;
+    const how = deathOf(process.incarnation);
+    if (how !== undefined) died(node, process.incarnation, how);
+  }
+
+  /** After a closed connection the process may be dying right now: look again a few times, soon. */
+  async function lookSoon(node: Node): Promise<void> {
+    for (const delayMs of [0, 1, 2, 4, 8]) {
+      await sleep(delayMs);
+      look(node);
+      if (node.process.kind !== 'running') return;
+    }
+  }
+
+  function watch(node: Node, incarnation: Incarnation): void {
+    node.process = { kind: 'running', incarnation };
+    node.admin?.close();
+    node.admin = undefined;
+    if (!keepsAdminConnection(node.spec.settings.engine)) return;
+    node.admin = adminConnection(node.spec.settings.address, node.spec.settings.port, {
+      onReady: () => changed(node.spec.nodeId),
+      onClose: () => void lookSoon(node),
+    });
+  }
+
+  for (const { spec, incarnation } of await folders.readAll()) {
+    nodes.set(spec.nodeId, {
+      spec,
+      process: incarnation === undefined ? { kind: 'absent' } : { kind: 'dead', incarnation, how: 'gone' },
+      admin: undefined,
+    });
+  }
+  for (const { pid, commandLine } of processesNaming(`${folders.directory}/`)) {
+    const node = [...nodes.values()].find((each) =>
+      commandLine.includes(`${folders.path(each.spec.nodeId)}/engine.`),
+    );
+    const stat = readStat(pid);
+    if (node === undefined || stat === undefined) continue;
+    watch(node, { pid, startTicks: stat.startTicks });
+  }
+
+  const watchTimer = setInterval(() => {
+    for (const node of nodes.values()) look(node);
+  }, watchPeriodMs);
+
+  async function startNode(spec: NodeSpec): Promise<void> {
+    const known = nodes.get(spec.nodeId);
+    if (known !== undefined) look(known);
+    if (known?.process.kind === 'running') return;
+    const build = await options.findBuild(spec.settings.engine, spec.version);
+    await folders.prepare(spec);
+    const folder = folders.path(spec.nodeId);
+    const log = await open(join(folder, 'engine.log'), 'a', 0o600);
+    // The shell only takes away core dumps (they would delay the noticing of a crash) and becomes the engine.
+    const child = spawn(
+      '/bin/sh',
+      ['-c', 'ulimit -c 0; exec "$0" "$@"', build.command.file, ...build.command.args].concat(
+        engineArguments(spec.settings, folder, process.getuid?.() === 0),
+      ),
+      { cwd: folder, detached: true, stdio: ['ignore', log.fd, log.fd] },
+    );
+    const failure = await new Promise<Error | undefined>((resolve) => {
+      child.once('spawn', () => resolve(undefined));
+      child.once('error', resolve);
+    });
+    await log.close();
+    if (failure !== undefined) throw failure;
+    child.unref();
+    const stat = readStat(child.pid!);
+    const node: Node = { spec, process: { kind: 'absent' }, admin: undefined };
+    nodes.set(spec.nodeId, node);
+    const incarnation = { pid: child.pid!, startTicks: stat?.startTicks ?? 0 };
+    watch(node, incarnation);
+    child.once('exit', () => died(node, incarnation, 'reaped'));
+    await folders.recordProcess(spec.nodeId, incarnation);
+    if (!keepsAdminConnection(spec.settings.engine)) void announceWhenAnswering(node);
+  }
+
+  async function announceWhenAnswering(node: Node): Promise<void> {
+    while (!closed && node.process.kind === 'running') {
+      const { address, port } = node.spec.settings;
+      const answers = await memcachedItems(address, port).then(
+        () => true,
+        () => false,
+      );
+      if (answers) return changed(node.spec.nodeId);
+      await sleep(spawnCheckMs);
+    }
+  }
+
+  async function stop(node: Node): Promise<void> {
+    look(node);
+    if (node.process.kind !== 'running') return;
+    const { pid } = node.process.incarnation;
+    const deadline = performance.now() + stopGraceMs;
+    signal(pid, 'SIGTERM');
+    while (node.process.kind === 'running') {
+      if (performance.now() > deadline) signal(pid, 'SIGKILL');
+      await sleep(spawnCheckMs);
+      look(node);
+    }
+  }
+
+  async function observeNode(nodeId: string): Promise<NodeObservation> {
+    const node = nodes.get(nodeId);
+    if (node === undefined) return { nodeId, process: { kind: 'absent' } };
+    look(node);
+    const { address, port, engine, clusterEnabled } = node.spec.settings;
+    if (node.process.kind !== 'running') return { nodeId, process: node.process };
+    try {
+      if (engine === 'memcached') {
+        return { nodeId, process: node.process, memcachedItems: await memcachedItems(address, port) };
+      }
+      const seen = await node.admin?.observe(clusterEnabled);
+      return { nodeId, process: node.process, ...(seen !== undefined && { engine: seen }) };
+    } catch (error) {
+      if (!(error instanceof NodeUnreachable)) options.onProblem(error as Error);
+      look(node);
+      return { nodeId, process: node.process };
+    }
+  }
+
+  return {
+    id: options.id,
+    async observe(nodeIds) {
+      const seen = await Promise.all(nodeIds.map(observeNode));
+      return new Map(seen.map((each) => [each.nodeId, each]));
+    },
+    startNode,
+    async removeNode(nodeId) {
+      const node = nodes.get(nodeId);
+      if (node !== undefined) await stop(node);
+      node?.admin?.close();
+      nodes.delete(nodeId);
+      await folders.remove(nodeId);
+    },
+    async command(nodeId, order, commands) {
+      fence.admit(order);
+      const node = nodes.get(nodeId);
+      if (node?.admin === undefined) throw new NodeUnreachable(`Node ${nodeId} is not running.`);
+      return node.admin.send(commands);
+    },
+    isAddressFree: (address, port) =>
+      new Promise((resolve) => {
+        const probe = createServer();
+        probe.once('error', () => resolve(false));
+        probe.listen(port, address, () => probe.close(() => resolve(true)));
+      }),
+    onChange(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    async close() {
+      closed = true;
+      clearInterval(watchTimer);
+      for (const node of nodes.values()) node.admin?.close();
+    },
+  };
+
+  function signal(pid: number, name: NodeJS.Signals): void {
+    try {
+      process.kill(pid, name);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') options.onProblem(error as Error);
+    }
+  }
+}

@@ -1,0 +1,75 @@
+/** What /proc says about one process. Linux only. */
+import { readdirSync, readFileSync } from 'node:fs';
+import type { DeathEvidence, Incarnation } from './host.ts';
+
+/** PF_EXITING of the kernel's sched.h: the task has begun to exit and never runs user code again. */
+const exitingFlag = 0x4;
+
+export interface ProcessStat {
+  readonly state: string;
+  readonly flags: number;
+  readonly startTicks: number;
+}
+
+/** (pure) Fields 3, 9 and 22 of a stat file. The name in field 2 may contain anything, `)` too. */
+export function parseStat(text: string): ProcessStat | undefined {
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  const startTicks = Number(fields[19]);
+  if (fields[0] === undefined || !Number.isFinite(startTicks)) return undefined;
+  return { state: fields[0], flags: Number(fields[6]), startTicks };
+}
+
+export function readStat(pid: number): ProcessStat | undefined {
+  try {
+    return parseStat(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Whether that run of the process is over, and how we know; undefined while it lives.
+ *
+ * The kernel frees a big process's memory before its parent or its peers hear of the death (over 100 ms per
+ * GB); the exiting flag is there after a few milliseconds at any size. All tasks must carry it: a thread
+ * that has not begun to exit could still answer a client.
+ */
+export function deathOf(incarnation: Incarnation): DeathEvidence | undefined {
+  const stat = readStat(incarnation.pid);
+  if (stat === undefined || stat.startTicks !== incarnation.startTicks) return 'gone';
+  if (stat.state === 'Z' || stat.state === 'X') return 'gone';
+  if ((stat.flags & exitingFlag) === 0) return undefined;
+  return everyTaskExits(incarnation.pid) ? 'exiting' : undefined;
+}
+
+function everyTaskExits(pid: number): boolean {
+  let tasks: string[];
+  try {
+    tasks = readdirSync(`/proc/${pid}/task`);
+  } catch {
+    return true;
+  }
+  return tasks.every((task) => {
+    try {
+      const stat = parseStat(readFileSync(`/proc/${pid}/task/${task}/stat`, 'utf8'));
+      return stat === undefined || stat.state === 'Z' || (stat.flags & exitingFlag) !== 0;
+    } catch {
+      return true;
+    }
+  });
+}
+
+/** The pids whose command line contains `text`, with that command line. Reads the whole table: at start only. */
+export function processesNaming(text: string): { pid: number; commandLine: string }[] {
+  const found: { pid: number; commandLine: string }[] = [];
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      const commandLine = readFileSync(`/proc/${name}/cmdline`, 'utf8').replaceAll('\0', ' ');
+      if (commandLine.includes(text)) found.push({ pid: Number(name), commandLine });
+    } catch {
+      // It ended while we looked.
+    }
+  }
+  return found;
+}
