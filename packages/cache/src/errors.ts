@@ -1,0 +1,42 @@
+/**
+ * Every error that the library itself throws. A loader's own error is passed on as it is; an error of the
+ * shared tier never reaches a caller of `get`, `many` or `near`.
+ */
+
+/** Options that can't work. Thrown while constructing or defining, never later. `message` says what to do. */
+export class CacheConfigError extends Error {
+  override readonly name = 'CacheConfigError';
+}
+
+/** The loader didn't answer within `loads.timeoutMs`; its `signal` was aborted. */
+export class LoadTimeoutError extends Error {
+  override readonly name = 'LoadTimeoutError';
+}
+
+/** All `loads.maxConcurrent` places stayed taken for `loads.timeoutMs`, or the queue is full: shed this request. */
+export class LoadQueueError extends Error {
+  override readonly name = 'LoadQueueError';
+}
+
+/** A loader returned something the cache can't keep: not JSON, or refused by the definition's schema. */
+export class CacheValueError extends Error {
+  override readonly name = 'CacheValueError';
+}
+
+/**
+ * `invalidate` could not reach the shared tier. This process no longer serves the old value; the invalidation
+ * is kept and repeated until the shared tier confirms it.
+ */
+export class InvalidationPendingError extends Error {
+  override readonly name = 'InvalidationPendingError';
+}
+
+/** The database can't feed the cache as configured. `message` holds the statement that repairs it. */
+export class FeedConfigError extends Error {
+  override readonly name = 'FeedConfigError';
+}
+
+/** The cache was closed. */
+export class CacheClosedError extends Error {
+  override readonly name = 'CacheClosedError';
+}

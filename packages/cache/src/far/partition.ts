@@ -1,0 +1,98 @@
+/**
+ * Where things lie in the shared tier. A namespace is split into partitions; each is one hash tag, so that all
+ * keys of one script call share a slot, and so a node, and so one atomic step.
+ *
+ *   {tag}<name>:<version>:<key>     an entry
+ *   {tag}#l:<name>:<version>:<key>  the lease of the process that loads it
+ *   {tag}#state                     hash: e epoch, a applied, w watermark, f floor, q sequence, s source
+ *   {tag}#stamps                    string: 65,536 records of 12 bytes, see scripts.ts
+ *   {tag}#beat                      string: epoch(12) heartbeat(12) applied(16), all hex
+ *   {tag}#ch                        channel of near-tier messages
+ *
+ * Names of definitions can't begin with '#', so nothing collides.
+ */
+
+export const bucketCount = 65_536;
+export const stampBytes = 12;
+
+export interface PartitionKeys {
+  readonly index: number;
+  readonly tag: string;
+  /** Cluster slot of everything in it. */
+  readonly slot: number;
+  readonly state: string;
+  readonly stamps: string;
+  readonly beat: string;
+  readonly channel: string;
+}
+
+/**
+ * `count` partitions, spread evenly over the 16,384 slots: for each, the smallest number whose tag falls into
+ * its share. A pure function of both arguments: every process finds the same tags.
+ */
+export function partitionsOf(namespace: string, count: number): readonly PartitionKeys[] {
+  const found = new Array<PartitionKeys | undefined>(count);
+  let missing = count;
+  for (let n = 0; missing > 0; n += 1) {
+    const inner = `${namespace}:${n.toString(36)}`;
+    const slot = slotOf(inner);
+    const index = Math.floor((slot * count) / 16_384);
+    if (found[index] !== undefined) continue;
+    const tag = `{${inner}}`;
+    found[index] = {
+      index,
+      tag,
+      slot,
+      state: `${tag}#state`,
+      stamps: `${tag}#stamps`,
+      beat: `${tag}#beat`,
+      channel: `${tag}#ch`,
+    };
+    missing -= 1;
+  }
+  return found as PartitionKeys[];
+}
+
+export function valueKey(partition: PartitionKeys, fullKey: string): string {
+  return partition.tag + fullKey;
+}
+
+export function leaseKey(partition: PartitionKeys, fullKey: string): string {
+  return `${partition.tag}#l:${fullKey}`;
+}
+
+/** FNV-1a, 32 bits, over UTF-8. The low 16 bits choose the bucket, the high 16 the partition. */
+export function hashKey(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < text.length; i += 1) {
+    const unit = text.charCodeAt(i);
+    if (unit > 0x7f) return hashBytes(Buffer.from(text, 'utf8'));
+    hash = Math.imul(hash ^ unit, 0x01000193);
+  }
+  return hash >>> 0;
+}
+
+function hashBytes(bytes: Uint8Array): number {
+  let hash = 0x811c9dc5;
+  for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193);
+  return hash >>> 0;
+}
+
+export function bucketOffset(hash: number): number {
+  return (hash & 0xffff) * stampBytes;
+}
+
+export function partitionIndex(hash: number, count: number): number {
+  return count === 1 ? 0 : (hash >>> 16) % count;
+}
+
+/** The slot that Valkey Cluster gives a key without braces: CRC-16 (XMODEM) modulo 16,384. */
+export function slotOf(text: string): number {
+  let crc = 0;
+  for (const byte of Buffer.from(text, 'utf8')) {
+    crc ^= byte << 8;
+    for (let bit = 0; bit < 8; bit += 1)
+      crc = crc & 0x8000 ? ((crc << 1) ^ 0x1021) & 0xffff : (crc << 1) & 0xffff;
+  }
+  return crc % 16_384;
+}

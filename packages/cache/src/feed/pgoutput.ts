@@ -1,0 +1,147 @@
+/**
+ * Decodes PostgreSQL's logical replication: the copy messages of the replication protocol and pgoutput, version
+ * 1. Pure functions over buffers; relations are remembered by the caller.
+ */
+
+export interface Relation {
+  readonly id: number;
+  /** With its schema: `public.products`. */
+  readonly table: string;
+  /** d default, n nothing, f full, i index. */
+  readonly replicaIdentity: string;
+  readonly columns: readonly { readonly name: string; readonly identity: boolean }[];
+}
+
+/** Text of each column; null for NULL; undefined when it wasn't sent (unchanged and stored out of line). */
+export type Tuple = readonly (string | null | undefined)[];
+
+export type PgoutputMessage =
+  | { readonly kind: 'begin'; readonly xid: number; readonly committedAtMs: number }
+  | { readonly kind: 'commit'; readonly endLsn: bigint }
+  | { readonly kind: 'relation'; readonly relation: Relation }
+  | { readonly kind: 'insert'; readonly relation: number; readonly after: Tuple }
+  | {
+      readonly kind: 'update';
+      readonly relation: number;
+      readonly before: Tuple | undefined;
+      readonly after: Tuple;
+    }
+  | { readonly kind: 'delete'; readonly relation: number; readonly before: Tuple }
+  | { readonly kind: 'truncate'; readonly relations: readonly number[] }
+  | { readonly kind: 'other'; readonly tag: string };
+
+export type CopyMessage =
+  | { readonly kind: 'data'; readonly payload: Buffer }
+  | { readonly kind: 'keepalive'; readonly walEnd: bigint; readonly replyRequested: boolean };
+
+/** PostgreSQL counts microseconds from 2000-01-01. */
+const epochMs = 946_684_800_000;
+
+/** @returns undefined for a kind of message that this version doesn't know. */
+export function decodeCopyMessage(chunk: Buffer): CopyMessage | undefined {
+  if (chunk[0] === 0x77) return { kind: 'data', payload: chunk.subarray(25) };
+  if (chunk[0] === 0x6b) {
+    return { kind: 'keepalive', walEnd: chunk.readBigUInt64BE(1), replyRequested: chunk[17] === 1 };
+  }
+  return undefined;
+}
+
+/** Standby status update: everything up to `position` is written, flushed and applied. */
+export function encodeStatus(position: bigint, nowMs: number, replyRequested: boolean): Buffer {
+  const buffer = Buffer.alloc(34);
+  buffer[0] = 0x72;
+  for (const at of [1, 9, 17]) buffer.writeBigUInt64BE(position, at);
+  buffer.writeBigInt64BE(BigInt(Math.round((nowMs - epochMs) * 1_000)), 25);
+  buffer[33] = replyRequested ? 1 : 0;
+  return buffer;
+}
+
+/** Throws RangeError on a truncated message. */
+export function decodePgoutput(payload: Buffer): PgoutputMessage {
+  const tag = String.fromCharCode(payload.readUInt8(0));
+  const cursor = { at: 1 };
+  switch (tag) {
+    case 'B': {
+      const committedAtMs = Number(payload.readBigInt64BE(9) / 1_000n) + epochMs;
+      return { kind: 'begin', committedAtMs, xid: payload.readUInt32BE(17) };
+    }
+    case 'C':
+      return { kind: 'commit', endLsn: payload.readBigUInt64BE(10) };
+    case 'R':
+      return { kind: 'relation', relation: decodeRelation(payload) };
+    case 'I': {
+      cursor.at = 6;
+      return { kind: 'insert', relation: payload.readUInt32BE(1), after: decodeTuple(payload, cursor) };
+    }
+    case 'U': {
+      cursor.at = 6;
+      const first = payload.readUInt8(5);
+      const hasOld = first === 0x4b || first === 0x4f;
+      const before = hasOld ? decodeTuple(payload, cursor) : undefined;
+      if (hasOld) cursor.at += 1;
+      return {
+        kind: 'update',
+        relation: payload.readUInt32BE(1),
+        before,
+        after: decodeTuple(payload, cursor),
+      };
+    }
+    case 'D': {
+      cursor.at = 6;
+      return { kind: 'delete', relation: payload.readUInt32BE(1), before: decodeTuple(payload, cursor) };
+    }
+    case 'T': {
+      const count = payload.readUInt32BE(1);
+      const relations = Array.from({ length: count }, (_, i) => payload.readUInt32BE(6 + i * 4));
+      return { kind: 'truncate', relations };
+    }
+    default:
+      return { kind: 'other', tag };
+  }
+}
+
+function decodeRelation(payload: Buffer): Relation {
+  const id = payload.readUInt32BE(1);
+  const cursor = { at: 5 };
+  const schema = decodeName(payload, cursor);
+  const name = decodeName(payload, cursor);
+  const replicaIdentity = String.fromCharCode(payload.readUInt8(cursor.at));
+  const count = payload.readUInt16BE(cursor.at + 1);
+  cursor.at += 3;
+  const columns = Array.from({ length: count }, () => {
+    const identity = (payload.readUInt8(cursor.at) & 1) === 1;
+    cursor.at += 1;
+    const column = { name: decodeName(payload, cursor), identity };
+    cursor.at += 8;
+    return column;
+  });
+  return { id, table: `${schema === '' ? 'pg_catalog' : schema}.${name}`, replicaIdentity, columns };
+}
+
+function decodeName(payload: Buffer, cursor: { at: number }): string {
+  const end = payload.indexOf(0, cursor.at);
+  if (end < 0) throw new RangeError('A name without an end.');
+  const name = payload.toString('utf8', cursor.at, end);
+  cursor.at = end + 1;
+  return name;
+}
+
+function decodeTuple(payload: Buffer, cursor: { at: number }): Tuple {
+  const count = payload.readUInt16BE(cursor.at);
+  cursor.at += 2;
+  const values: (string | null | undefined)[] = [];
+  for (let i = 0; i < count; i += 1) {
+    const kind = payload.readUInt8(cursor.at);
+    cursor.at += 1;
+    if (kind === 0x6e) values.push(null);
+    else if (kind === 0x75) values.push(undefined);
+    else {
+      const length = payload.readUInt32BE(cursor.at);
+      const start = cursor.at + 4;
+      cursor.at = start + length;
+      if (cursor.at > payload.length) throw new RangeError('A column reaches beyond its message.');
+      values.push(payload.toString('utf8', start, cursor.at));
+    }
+  }
+  return values;
+}

@@ -1,0 +1,99 @@
+/** What the database must be set up with, checked before streaming; each refusal holds the statement to run. */
+import type pg from 'pg';
+import { FeedConfigError } from '../errors.ts';
+import type { SourceTable } from './source.ts';
+
+export function quoteIdentifier(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+export function quoteTable(table: string): string {
+  return table.split('.').map(quoteIdentifier).join('.');
+}
+
+export async function requireLogical(client: pg.Client): Promise<void> {
+  const { rows } = await client.query<{ wal_level: string }>('SHOW wal_level');
+  if (rows[0]?.wal_level === 'logical') return;
+  throw new FeedConfigError(
+    "The database doesn't log changes for consumers: ALTER SYSTEM SET wal_level = 'logical', then restart it.",
+  );
+}
+
+/**
+ * Every watched table must exist and, unless it is append-only, have a replica identity with the columns that
+ * watches read: else an update or a deletion wouldn't say which keys it concerns.
+ */
+export async function checkTables(client: pg.Client, tables: readonly SourceTable[]): Promise<void> {
+  for (const { table, columns, appendOnly } of tables) {
+    const { rows } = await client.query<{ identity: string; columns: string[]; known: string[] }>(
+      `SELECT c.relreplident AS identity,
+              ARRAY(SELECT a.attname::text FROM pg_attribute a
+                     WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS known,
+              ARRAY(SELECT a.attname::text FROM pg_index i
+                      JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (i.indkey)
+                     WHERE i.indrelid = c.oid
+                       AND CASE c.relreplident WHEN 'd' THEN i.indisprimary WHEN 'i' THEN i.indisreplident
+                           ELSE false END) AS columns
+         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE n.nspname = $1 AND c.relname = $2`,
+      table.split('.'),
+    );
+    const [found] = rows;
+    if (found === undefined) throw new FeedConfigError(`Table ${table} is watched but doesn't exist.`);
+    const unknown = columns.filter((column) => !found.known.includes(column));
+    if (unknown.length > 0) {
+      throw new FeedConfigError(
+        `A watch on ${table} reads ${unknown.join(', ')}, which the table doesn't have.`,
+      );
+    }
+    if (appendOnly || found.identity === 'f') continue;
+    const missing = columns.filter((column) => !found.columns.includes(column));
+    if (missing.length === 0 && found.columns.length > 0) continue;
+    throw new FeedConfigError(
+      `Updates and deletions of ${table} don't name ${missing.join(', ') || 'their rows'}, which a watch reads. ` +
+        `Run: ALTER TABLE ${quoteTable(table)} REPLICA IDENTITY FULL; or, if its rows are only ever inserted, ` +
+        'set `appendOnly: true` on the watch.',
+    );
+  }
+}
+
+export async function ensurePublication(
+  client: pg.Client,
+  options: {
+    readonly publication: string;
+    readonly tables: readonly SourceTable[];
+    readonly create: boolean;
+  },
+): Promise<void> {
+  const { publication, tables, create } = options;
+  const name = quoteIdentifier(publication);
+  const found = await client.query<{ i: boolean; u: boolean; d: boolean; t: boolean }>(
+    'SELECT pubinsert AS i, pubupdate AS u, pubdelete AS d, pubtruncate AS t FROM pg_publication WHERE pubname = $1',
+    [publication],
+  );
+  const all = tables.map(({ table }) => quoteTable(table)).join(', ');
+  const [kinds] = found.rows;
+  if (kinds === undefined) {
+    const statement = `CREATE PUBLICATION ${name} FOR TABLE ${all}`;
+    if (!create) throw new FeedConfigError(`Publication ${publication} doesn't exist. Run: ${statement};`);
+    await client.query(statement);
+    return;
+  }
+  if (!(kinds.i && kinds.u && kinds.d && kinds.t)) {
+    throw new FeedConfigError(
+      `Publication ${publication} leaves out some kinds of change. ` +
+        `Run: ALTER PUBLICATION ${name} SET (publish = 'insert, update, delete, truncate');`,
+    );
+  }
+  const { rows } = await client.query<{ t: string }>(
+    `SELECT schemaname || '.' || tablename AS t FROM pg_publication_tables WHERE pubname = $1`,
+    [publication],
+  );
+  const published = new Set(rows.map(({ t }) => t));
+  const missing = tables.filter(({ table }) => !published.has(table)).map(({ table }) => quoteTable(table));
+  if (missing.length === 0) return;
+  const statement = `ALTER PUBLICATION ${name} ADD TABLE ${missing.join(', ')}`;
+  if (!create)
+    throw new FeedConfigError(`Publication ${publication} lacks watched tables. Run: ${statement};`);
+  await client.query(statement);
+}

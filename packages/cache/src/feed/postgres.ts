@@ -1,0 +1,257 @@
+/**
+ * PostgreSQL's logical replication as a source of changes: pgoutput over `pg`, in the order of commits, with
+ * exact acknowledgement. The slot decides who consumes: a second consumer stands by until the first is gone.
+ *
+ * Positions are the ends of commit records. Between transactions the server's keepalives say how far it has
+ * looked, so an idle or unrelated log doesn't hold anything back; within one they say nothing.
+ *
+ * Needs wal_level=logical, a role with REPLICATION, a publication of the watched tables (made when
+ * `createPublication` is set and the role owns them), and for each watched table a replica identity with the
+ * columns that the watches read.
+ */
+import pg from 'pg';
+import { FeedConfigError } from '../errors.ts';
+import { parseLsn } from '../position.ts';
+import { checkTables, ensurePublication, quoteIdentifier, requireLogical } from './postgres-setup.ts';
+import { ReplicationStream } from './postgres-stream.ts';
+import { extendXid, isVisibleIn, parseSnapshot, type Snapshot } from './snapshot.ts';
+import type { ChangeSink, ChangeSource, Horizon, Resumption, SourceTable } from './source.ts';
+
+/** As `pg.Client` takes it. Must reach the primary directly: a pooler can't carry replication. */
+export interface PostgresConnection {
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly password?: string;
+  readonly database: string;
+  readonly ssl?: boolean | { readonly [option: string]: unknown };
+}
+
+export interface PostgresFeedOptions {
+  readonly connection: PostgresConnection;
+  /** Of this cache alone. Made when it is missing. */
+  readonly slot: string;
+  readonly publication: string;
+  /** Make the publication, or add the missing tables to it. Default false. */
+  readonly createPublication?: boolean;
+}
+
+const standbyRetryMs = 250;
+const firstRetryMs = 20;
+const lastRetryMs = 1_000;
+
+/** The password never appears in messages or logs. */
+export function postgresFeed(options: PostgresFeedOptions): ChangeSource {
+  if (!/^[a-z0-9_]{1,63}$/.test(options.slot)) {
+    throw new FeedConfigError('`slot` takes 1 to 63 lowercase letters, digits and underscores.');
+  }
+  return new PostgresSource(options);
+}
+
+class PostgresSource implements ChangeSource {
+  readonly name = 'postgres';
+  readonly #o: PostgresFeedOptions;
+  #tables: readonly SourceTable[] = [];
+  #sink: ChangeSink | undefined;
+  #asking: Promise<pg.Client> | undefined;
+  #stream: ReplicationStream | undefined;
+  #recentXid = 0n;
+  #acknowledged = 0n;
+  #stopped = false;
+  #running: Promise<void> | undefined;
+
+  constructor(options: PostgresFeedOptions) {
+    this.#o = options;
+  }
+
+  start(tables: readonly SourceTable[], sink: ChangeSink): Promise<void> {
+    this.#tables = tables;
+    this.#sink = sink;
+    return new Promise((resolve, reject) => {
+      this.#running = this.#run(resolve, reject);
+    });
+  }
+
+  async horizon(): Promise<Horizon> {
+    const [row] = await this.#ask<{ l: string; s: string }>(
+      'SELECT pg_current_wal_flush_lsn()::text AS l, pg_current_snapshot()::text AS s',
+    );
+    const snapshot: Snapshot = parseSnapshot(row!.s);
+    this.#recentXid = snapshot.xmax;
+    return {
+      position: parseLsn(row!.l),
+      isVisible: (transaction) => isVisibleIn(snapshot, transaction),
+      isPast: (transaction) => snapshot.xmin >= transaction,
+    };
+  }
+
+  async barrier(): Promise<bigint> {
+    const [row] = await this.#ask<{ x: string }>('SELECT pg_current_xact_id()::text AS x');
+    return BigInt(row!.x);
+  }
+
+  requestProgress(): void {
+    this.#stream?.sendStatus(this.#acknowledged, true);
+  }
+
+  acknowledge(position: bigint): void {
+    if (position > this.#acknowledged) this.#acknowledged = position;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#stream?.sendStatus(this.#acknowledged, false);
+    this.#stream?.close();
+    await this.#running;
+    const asking = await this.#asking?.catch(() => undefined);
+    await asking?.end().catch(() => {});
+    this.#sink?.state('stopped');
+  }
+
+  /** Connects again and again. `settled` is called once it streams or stands by. */
+  async #run(settled: () => void, refused: (error: unknown) => void): Promise<void> {
+    const sink = this.#sink!;
+    let first = true;
+    let retryMs = firstRetryMs;
+    while (!this.#stopped) {
+      let cause: Error | undefined;
+      sink.state('connecting');
+      try {
+        await this.#streamOnce(() => {
+          first = false;
+          retryMs = firstRetryMs;
+          settled();
+        });
+      } catch (error) {
+        cause = error as Error;
+        if (error instanceof FeedConfigError && first) {
+          this.#stopped = true;
+          sink.state('stopped', error);
+          refused(error);
+          return;
+        }
+      }
+      if (this.#stopped) break;
+      if (isActiveElsewhere(cause)) {
+        sink.state('standby', cause);
+        first = false;
+        settled();
+        await delay(standbyRetryMs);
+        continue;
+      }
+      sink.state('connecting', cause);
+      await delay(retryMs);
+      retryMs = Math.min(lastRetryMs, retryMs * 2);
+    }
+    settled();
+  }
+
+  /** One connection, from its making to its end. Rejects with what ended it. */
+  async #streamOnce(onStreaming: () => void): Promise<void> {
+    const { publication, createPublication, connection } = this.#o;
+    const client = await this.#client();
+    await requireLogical(client);
+    await checkTables(client, this.#tables);
+    await ensurePublication(client, {
+      publication,
+      tables: this.#tables,
+      create: createPublication === true,
+    });
+    const stream = new ReplicationStream({
+      connection,
+      tables: this.#tables,
+      sink: this.#sink!,
+      fullXid: (xid32) => extendXid(xid32, this.#recentXid),
+      acknowledged: () => this.#acknowledged,
+    });
+    this.#stream = stream;
+    try {
+      await stream.connect();
+      const from = await this.#openSlot(stream, client);
+      // Numbers of 32 bits are completed from a recent one.
+      await this.horizon();
+      this.#acknowledged = from.position;
+      await stream.start(this.#o, () => {
+        if (this.#stopped) return stream.close();
+        this.#sink!.resumed(from);
+        this.#sink!.state('streaming');
+        onStreaming();
+      });
+    } finally {
+      stream.close();
+      this.#stream = undefined;
+    }
+  }
+
+  /** Finds the slot, or makes it; one that lost its log is made anew. */
+  async #openSlot(stream: ReplicationStream, client: pg.Client): Promise<Resumption> {
+    const { slot } = this.#o;
+    const { systemId, timeline } = await stream.identify();
+    const history = `postgres ${systemId} ${timeline} ${slot}`;
+    const { rows } = await client.query<{
+      c: string | null;
+      w: string | null;
+      p: string | null;
+      db: string;
+      a: boolean;
+    }>(
+      `SELECT confirmed_flush_lsn::text AS c, wal_status AS w, plugin AS p, database AS db, active AS a
+         FROM pg_replication_slots WHERE slot_name = $1`,
+      [slot],
+    );
+    const [found] = rows;
+    if (found !== undefined && (found.p !== 'pgoutput' || found.db !== this.#o.connection.database)) {
+      throw new FeedConfigError(
+        `Slot ${slot} exists, but for ${found.p ?? 'physical replication'} on ${found.db}; name another one.`,
+      );
+    }
+    if (found !== undefined && found.w !== 'lost' && found.c !== null) {
+      return { position: parseLsn(found.c), fresh: false, history };
+    }
+    if (found !== undefined) await stream.query(`DROP_REPLICATION_SLOT ${quoteIdentifier(slot)}`);
+    const [made] = await stream.query(
+      `CREATE_REPLICATION_SLOT ${quoteIdentifier(slot)} LOGICAL pgoutput NOEXPORT_SNAPSHOT`,
+    );
+    return { position: parseLsn(made!.consistent_point!), fresh: true, history };
+  }
+
+  async #ask<Row extends pg.QueryResultRow>(sql: string): Promise<Row[]> {
+    const client = await this.#client();
+    return (await client.query<Row>(sql)).rows;
+  }
+
+  /** The ordinary connection; made again after it broke. */
+  #client(): Promise<pg.Client> {
+    this.#asking ??= (async () => {
+      const client = new pg.Client({
+        ...this.#o.connection,
+        application_name: 'larder invalidator',
+        connectionTimeoutMillis: 2_000,
+      });
+      const forget = (): void => {
+        this.#asking = undefined;
+      };
+      client.on('error', forget);
+      client.on('end', forget);
+      try {
+        await client.connect();
+        // Row visibility is asked in one statement each; nothing here may wait long.
+        await client.query("SET statement_timeout = '5s'");
+        return client;
+      } catch (error) {
+        forget();
+        throw error;
+      }
+    })();
+    return this.#asking;
+  }
+}
+
+/** Another process holds the slot. */
+function isActiveElsewhere(error: Error | undefined): boolean {
+  return (error as { code?: string } | undefined)?.code === '55006';
+}
+
+function delay(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

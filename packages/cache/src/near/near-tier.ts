@@ -1,0 +1,105 @@
+/**
+ * The near tier: values in this process, bounded by bytes. It holds nothing back on its own authority: whether
+ * an entry may be served is decided at each read from the partition's proof of coherence, so an entry whose
+ * proof has lapsed is only memory, and flushing a partition is one increment (`nearSession`).
+ *
+ * Eviction is second chance over the order of insertion: a hit sets a flag, no list is touched on the read path.
+ */
+import type { PartitionState } from '../far/partition-state.ts';
+
+export interface NearEntry {
+  readonly map: Map<string, NearEntry>;
+  readonly key: string;
+  readonly partition: PartitionState;
+  readonly value: unknown;
+  readonly bytes: number;
+  /** Coherent under this session of the partition's messages; -1 for never. */
+  readonly nearSession: number;
+  /** The value was read from the database so recently that it needs no other proof until then (local clock). */
+  readonly selfProvenUntilMs: number;
+  readonly expiresAtMs: number;
+  touched: boolean;
+  older: NearEntry | undefined;
+  newer: NearEntry | undefined;
+}
+
+export type NewNearEntry = Omit<NearEntry, 'touched' | 'older' | 'newer' | 'bytes'> & {
+  /** Length of the JSON text; 0 for "known absent". */
+  readonly payloadLength: number;
+};
+
+/** What an entry costs beside its value: the object, its key, its place in the map. */
+const overheadBytes = 256;
+/** Parsed JSON takes about this much more memory than its text. */
+const expansion = 2;
+
+export class NearTier {
+  readonly maxBytes: number;
+  bytes = 0;
+  entries = 0;
+  evictions = 0;
+  #oldest: NearEntry | undefined;
+  #newest: NearEntry | undefined;
+
+  constructor(maxBytes: number) {
+    this.maxBytes = maxBytes;
+  }
+
+  put(entry: NewNearEntry): void {
+    const { payloadLength, ...rest } = entry;
+    const bytes = overheadBytes + rest.key.length * 2 + payloadLength * expansion;
+    const present = rest.map.get(rest.key);
+    if (present !== undefined) this.remove(present);
+    if (bytes > this.maxBytes / 4) return;
+    const added: NearEntry = { ...rest, bytes, touched: false, older: undefined, newer: undefined };
+    rest.map.set(rest.key, added);
+    this.#append(added);
+    this.bytes += bytes;
+    this.entries += 1;
+    while (this.bytes > this.maxBytes) this.#evictOne();
+  }
+
+  remove(entry: NearEntry): void {
+    if (entry.map.get(entry.key) !== entry) return;
+    entry.map.delete(entry.key);
+    this.#unlink(entry);
+    this.bytes -= entry.bytes;
+    this.entries -= 1;
+  }
+
+  #evictOne(): void {
+    for (;;) {
+      const entry = this.#oldest!;
+      if (!entry.touched) {
+        this.remove(entry);
+        this.evictions += 1;
+        return;
+      }
+      entry.touched = false;
+      this.#unlink(entry);
+      this.#append(entry);
+    }
+  }
+
+  #append(entry: NearEntry): void {
+    entry.older = this.#newest;
+    entry.newer = undefined;
+    if (this.#newest === undefined) this.#oldest = entry;
+    else this.#newest.newer = entry;
+    this.#newest = entry;
+  }
+
+  #unlink(entry: NearEntry): void {
+    if (entry.older === undefined) this.#oldest = entry.newer;
+    else entry.older.newer = entry.newer;
+    if (entry.newer === undefined) this.#newest = entry.older;
+    else entry.newer.older = entry.older;
+  }
+}
+
+/** Freezes parsed JSON all the way down: near values are shared by all readers of the process. */
+export function freezeJson<T>(value: T): T {
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
+  for (const part of Object.values(value)) freezeJson(part);
+  return Object.freeze(value);
+}

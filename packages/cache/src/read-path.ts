@@ -1,0 +1,410 @@
+/**
+ * From a miss in the near tier to a value.
+ *
+ *   1. MGET of the entry and the partition's beat. A fresh beat makes the entry usable.
+ *   2. Missing: one script gives the entry after all, or a token with the lease to load, or says to wait: for
+ *      another process's load, or until a change that is already applied here becomes visible in the database.
+ *      (Loading in that gap would read the old row; the fill would be refused, and every process would try.)
+ *   3. Load, fill. A refused fill means that something changed meanwhile: the caller reads again and so gets
+ *      the newer value; after a few rounds it gets what it loads itself, begun after the last refusal.
+ *   4. The shared tier down, or its beat too old: load directly, within the process's limits, and keep the
+ *      result near for half of the bound: it is that recent by itself.
+ *
+ * Nothing here throws because of the shared tier; only the loader's errors and its limits reach the caller.
+ */
+import type { Clock } from './clock.ts';
+import { decodeEntry, encodeEntry } from './entry.ts';
+import type { FarTier } from './far/far-tier.ts';
+import { bucketOffset, leaseKey, valueKey } from './far/partition.ts';
+import type { PartitionState } from './far/partition-state.ts';
+import { acquireScript, fillScript, releaseScript, renewScript } from './far/scripts.ts';
+import type { Flight } from './flight.ts';
+import { freezeJson, type NearEntry, type NearTier } from './near/near-tier.ts';
+import { type Checked, checkValue, type StandardSchemaV1 } from './standard-schema.ts';
+import type { DefinitionStats } from './stats.ts';
+import { tell } from './telemetry.ts';
+
+/** What a loader run gave. The value went through JSON, as every later reader will get it. */
+export interface Loaded<V> {
+  readonly value: V | null;
+  readonly payload: string | null;
+  readonly startedAtMs: number;
+}
+
+export interface ReadPathOptions<V> {
+  readonly cache: string;
+  readonly definition: string;
+  readonly far: FarTier;
+  readonly near: NearTier | undefined;
+  readonly nearMap: Map<string, NearEntry>;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly boundMs: number;
+  readonly loadTimeoutMs: number;
+  readonly schema: StandardSchemaV1<V> | undefined;
+  readonly freshMs: number;
+  readonly absentMs: number;
+  readonly jitter: number;
+  /** True: the feed watches it, so only a fresh beat makes a far entry usable. */
+  readonly watched: boolean;
+  readonly stats: DefinitionStats;
+  readonly nextOwner: () => string;
+  /** Creates the partition's state when nothing else does (no feed). */
+  readonly ensureState: (partition: PartitionState) => Promise<void>;
+}
+
+/** One key to read, and how to load it. */
+export interface ReadRequest<V> {
+  readonly flight: Flight<V>;
+  readonly key: string;
+  readonly hash: number;
+  readonly load: (onStart: (atMs: number) => void) => Promise<Loaded<V>>;
+}
+
+/** Entry and beat, as one MGET gave them. */
+export type FarReply = readonly [entry: string | null, beat: string | null];
+
+type Outcome<V> = { readonly done: true; readonly value: V | null } | { readonly done: false };
+const again = { done: false } as const;
+
+const maxRefusals = 3;
+const leaseMs = 500;
+
+interface Progress {
+  refusals: number;
+  regressions: number;
+  ensured: boolean;
+  ignorePresent: boolean;
+  readonly beganAtMs: number;
+  invisibleSinceMs: number | undefined;
+}
+
+export class ReadPath<V> {
+  readonly #o: ReadPathOptions<V>;
+
+  constructor(options: ReadPathOptions<V>) {
+    this.#o = options;
+  }
+
+  /** @param first the reply of a read that was already made, in a batch. */
+  async read(request: ReadRequest<V>, first?: FarReply): Promise<V | null> {
+    const { far, clock } = this.#o;
+    const { flight } = request;
+    const { partition } = flight;
+    const keys = [valueKey(partition.keys, flight.fullKey), partition.keys.beat];
+    const progress: Progress = {
+      refusals: 0,
+      regressions: 0,
+      ensured: false,
+      ignorePresent: false,
+      beganAtMs: clock.nowMs(),
+      invisibleSinceMs: undefined,
+    };
+    let reply = first;
+    for (;;) {
+      if (!partition.usable) return this.#direct(request, true);
+      try {
+        if (reply === undefined) {
+          flight.nearSession = partition.nearSessionNow();
+          reply = (await far.read(partition, keys)) as unknown as FarReply;
+        }
+        const outcome = await this.#step(request, reply, progress);
+        if (outcome.done) return outcome.value;
+      } catch (error) {
+        if (error instanceof LoaderFailure) throw error.cause;
+        return this.#direct(request, true);
+      }
+      reply = undefined;
+    }
+  }
+
+  async #step(request: ReadRequest<V>, reply: FarReply, progress: Progress): Promise<Outcome<V>> {
+    const { watched, stats } = this.#o;
+    const { partition } = request.flight;
+    const [text, beat] = reply;
+    const verdict = partition.judge(beat, this.#o.clock.nowMs());
+    if (verdict === 'missing' && !watched && !progress.ensured) {
+      progress.ensured = true;
+      await this.#o.ensureState(partition);
+      return again;
+    }
+    // The other connection may have brought a newer beat while this read was under way: look once more.
+    if (verdict === 'regressed' && progress.regressions++ < 1) return again;
+    if (verdict !== 'fresh' && (watched || verdict !== 'stale')) {
+      return { done: true, value: await this.#direct(request, true) };
+    }
+    const hit = this.#accept(request, text, beat!);
+    if (hit !== undefined) {
+      stats.farHits += 1;
+      return { done: true, value: hit.value };
+    }
+    if (text?.startsWith(beat!.slice(0, 12), 4)) progress.ignorePresent = true;
+    stats.misses += 1;
+    return this.#acquire(request, progress);
+  }
+
+  async #acquire(request: ReadRequest<V>, progress: Progress): Promise<Outcome<V>> {
+    const { far, clock, stats, nextOwner, boundMs, loadTimeoutMs } = this.#o;
+    const { flight, hash } = request;
+    const { partition, fullKey } = flight;
+    const owner = nextOwner();
+    flight.nearSession = partition.nearSessionNow();
+    const answer = (await far.run(partition, acquireScript, {
+      keys: [
+        valueKey(partition.keys, fullKey),
+        leaseKey(partition.keys, fullKey),
+        partition.keys.state,
+        partition.keys.stamps,
+        partition.keys.beat,
+      ],
+      args: [String(bucketOffset(hash)), owner, String(leaseMs), progress.ignorePresent ? '1' : '0'],
+    })) as readonly string[];
+    const now = clock.nowMs();
+    switch (answer[0]) {
+      case 'value':
+        // Goes through the same judgement as a plain read; at the next round if it fails that.
+        stats.misses -= 1;
+        return this.#step(request, [answer[1]!, answer[2]!], progress);
+      case 'invisible':
+        progress.invisibleSinceMs ??= now;
+        if (now - progress.invisibleSinceMs >= boundMs / 5) {
+          return { done: true, value: await this.#direct(request, false) };
+        }
+        stats.waits.visibility += 1;
+        await partition.untilVisible(boundMs / 5 - (now - progress.invisibleSinceMs));
+        return again;
+      case 'busy':
+        if (now - progress.beganAtMs >= loadTimeoutMs) {
+          return { done: true, value: await this.#direct(request, false) };
+        }
+        stats.waits.lease += 1;
+        await partition.untilKeyChanges(fullKey, 80 + 40 * this.#o.random());
+        return again;
+      case 'lease':
+        if (progress.refusals >= maxRefusals) {
+          this.#release(request, owner);
+          return { done: true, value: await this.#direct(request, false) };
+        }
+        return this.#loadAndFill(request, progress, {
+          owner,
+          epoch: answer[1]!,
+          watermark: answer[2]!,
+          generation: answer[3]!,
+        });
+      default:
+        return { done: true, value: await this.#direct(request, true) };
+    }
+  }
+
+  async #loadAndFill(request: ReadRequest<V>, progress: Progress, token: Token): Promise<Outcome<V>> {
+    const { stats, cache, definition } = this.#o;
+    const { flight } = request;
+    const { partition } = flight;
+    const renewal = setInterval(() => this.#renew(request, token.owner), leaseMs / 3);
+    let loaded: Loaded<V>;
+    try {
+      loaded = await this.#load(request);
+    } catch (error) {
+      this.#release(request, token.owner);
+      throw error;
+    } finally {
+      clearInterval(renewal);
+    }
+    flight.nearSession = partition.nearSessionNow();
+    let answer: unknown;
+    let freshForMs: number;
+    try {
+      const filled = this.#fill(request, token, loaded);
+      freshForMs = filled.freshForMs;
+      answer = await filled.answer;
+    } catch {
+      // Nobody knows whether it was kept. The value itself is as good as a direct load's.
+      this.#keepSelfProven(request, loaded);
+      return { done: true, value: loaded.value };
+    }
+    if (answer === 'ok') {
+      this.#keepNear(request, loaded.value, { payload: loaded.payload, freshForMs });
+      return { done: true, value: loaded.value };
+    }
+    const reason = answer as keyof DefinitionStats['refusedFills'];
+    stats.refusedFills[reason] += 1;
+    tell(cache, 'refused', () => ({ definition, key: request.key, reason }));
+    progress.refusals += 1;
+    return again;
+  }
+
+  #fill(
+    request: ReadRequest<V>,
+    token: Token,
+    loaded: Loaded<V>,
+  ): { freshForMs: number; answer: Promise<unknown> } {
+    const { far, clock, freshMs, absentMs, jitter, random } = this.#o;
+    const { flight, hash } = request;
+    const { partition, fullKey } = flight;
+    const lifetime = loaded.payload === null ? absentMs : freshMs;
+    const freshForMs = Math.max(1, Math.round(lifetime * (1 - jitter * random())));
+    const engineNow = partition.clock.engineNowMs(clock.nowMs());
+    const filledAtMs = Number.isNaN(engineNow) ? 0 : engineNow;
+    const entry = encodeEntry({
+      epoch: token.epoch,
+      position: token.watermark,
+      filledAtMs,
+      freshUntilMs: filledAtMs + freshForMs,
+      payload: loaded.payload,
+    });
+    const answer = far.run(partition, fillScript, {
+      keys: [
+        valueKey(partition.keys, fullKey),
+        leaseKey(partition.keys, fullKey),
+        partition.keys.state,
+        partition.keys.stamps,
+      ],
+      args: [
+        String(bucketOffset(hash)),
+        token.epoch,
+        token.watermark,
+        token.generation,
+        token.owner,
+        entry,
+        String(freshForMs),
+        far.publish,
+        partition.keys.channel,
+        `F ${fullKey}`,
+      ],
+    });
+    return { freshForMs, answer };
+  }
+
+  /** Loads without offering the result to the shared tier. */
+  async #direct(request: ReadRequest<V>, keepNear: boolean): Promise<V | null> {
+    this.#o.stats.directLoads += 1;
+    try {
+      const loaded = await this.#load(request);
+      if (keepNear) this.#keepSelfProven(request, loaded);
+      return loaded.value;
+    } catch (error) {
+      if (error instanceof LoaderFailure) throw error.cause;
+      throw error;
+    }
+  }
+
+  async #load(request: ReadRequest<V>): Promise<Loaded<V>> {
+    const { flight } = request;
+    try {
+      return await request.load((atMs) => {
+        flight.loadStartedAtMs = atMs;
+      });
+    } catch (error) {
+      throw new LoaderFailure(error);
+    }
+  }
+
+  #accept(
+    request: ReadRequest<V>,
+    text: string | null,
+    beat: string,
+  ): { readonly value: V | null } | undefined {
+    if (text === null) return undefined;
+    const entry = decodeEntry(text, beat.slice(0, 12));
+    if (entry === undefined) {
+      // Of an earlier epoch: an ordinary miss. Of this epoch and yet no entry: somebody else's writing.
+      if (!text.startsWith('LC1')) this.#complain(request, 'Not an entry of this format.');
+      return undefined;
+    }
+    const checked = this.#parse(entry.payload);
+    if (!checked.ok) {
+      this.#complain(request, checked.reason);
+      return undefined;
+    }
+    const { clock } = this.#o;
+    const engineNow = request.flight.partition.clock.engineNowMs(clock.nowMs());
+    this.#keepNear(request, checked.value, {
+      payload: entry.payload,
+      freshForMs: entry.freshUntilMs - engineNow,
+    });
+    return checked;
+  }
+
+  #parse(payload: string | null): Checked<V | null> {
+    if (payload === null) return { ok: true, value: null };
+    try {
+      return checkValue(this.#o.schema, JSON.parse(payload));
+    } catch {
+      return { ok: false, reason: 'Not JSON.' };
+    }
+  }
+
+  #complain(request: ReadRequest<V>, reason: string): void {
+    const { stats, cache, definition } = this.#o;
+    stats.invalidEntries += 1;
+    tell(cache, 'invalidEntry', () => ({ definition, key: request.key, reason }));
+  }
+
+  /** Only what no message has overtaken since its far step was sent. */
+  #keepNear(
+    request: ReadRequest<V>,
+    value: V | null,
+    { payload, freshForMs }: { readonly payload: string | null; readonly freshForMs: number },
+  ): void {
+    const { near, nearMap, clock } = this.#o;
+    const { flight, key } = request;
+    if (near === undefined || flight.stale || flight.nearSession !== flight.partition.nearSession) return;
+    if (!(freshForMs > 0)) return;
+    near.put({
+      map: nearMap,
+      key,
+      partition: flight.partition,
+      value: freezeJson(value),
+      payloadLength: payload?.length ?? 0,
+      nearSession: flight.nearSession,
+      selfProvenUntilMs: Number.NEGATIVE_INFINITY,
+      expiresAtMs: clock.nowMs() + freshForMs,
+    });
+  }
+
+  /** A value that was read from the database at t holds for the bound after t whatever else is known. */
+  #keepSelfProven(request: ReadRequest<V>, loaded: Loaded<V>): void {
+    const { near, nearMap, boundMs } = this.#o;
+    const { flight, key } = request;
+    if (near === undefined || flight.stale) return;
+    const until = loaded.startedAtMs + boundMs / 2;
+    near.put({
+      map: nearMap,
+      key,
+      partition: flight.partition,
+      value: freezeJson(loaded.value),
+      payloadLength: loaded.payload?.length ?? 0,
+      nearSession: -1,
+      selfProvenUntilMs: until,
+      expiresAtMs: until,
+    });
+  }
+
+  #release(request: ReadRequest<V>, owner: string): void {
+    const { far } = this.#o;
+    const { partition, fullKey } = request.flight;
+    const keys = [leaseKey(partition.keys, fullKey)];
+    const args = [owner, far.publish, partition.keys.channel, `F ${fullKey}`];
+    far.run(partition, releaseScript, { keys, args }).catch(() => {});
+  }
+
+  #renew(request: ReadRequest<V>, owner: string): void {
+    const { partition, fullKey } = request.flight;
+    const keys = [leaseKey(partition.keys, fullKey)];
+    this.#o.far.run(partition, renewScript, { keys, args: [owner, String(leaseMs)] }).catch(() => {});
+  }
+}
+
+interface Token {
+  readonly owner: string;
+  readonly epoch: string;
+  readonly watermark: string;
+  readonly generation: string;
+}
+
+/** Tells the loader's own errors from the shared tier's. */
+class LoaderFailure extends Error {
+  constructor(cause: unknown) {
+    super('The loader failed.', { cause });
+  }
+}

@@ -1,0 +1,50 @@
+/**
+ * What the cache tells whoever listens on `node:diagnostics_channel`. A message is built only when somebody
+ * subscribed. Names are stable; every message is a plain object that carries `cache`, the namespace.
+ */
+import { channel } from 'node:diagnostics_channel';
+
+export interface TelemetryMessages {
+  /** A loader ran. */
+  load: { definition: string; key: string; durationMs: number; outcome: 'value' | 'absent' | 'failed' };
+  /** The shared tier refused a fill; the caller reads again. */
+  refused: { definition: string; key: string; reason: string };
+  /** An entry that couldn't be used: not of this format, or not of this schema. Treated as a miss. */
+  invalidEntry: { definition: string; key: string; reason: string };
+  /** A near tier gave up what it held of a partition. */
+  flush: { partition: number; reason: string };
+  /** A near tier noticed that it missed messages. */
+  gap: { partition: number; expected: number; received: number };
+  /** A connection to the shared tier came up or broke. */
+  far: { node: string; state: 'up' | 'down'; cause?: Error };
+  /** The feed applied changes. `lagMs` from the commit (the database's clock) to the engine's acknowledgement. */
+  invalidation: { position: string; keys: number; lagMs: number };
+  /** The feed began an epoch: everything cached before is void. */
+  epoch: { partition: number; reason: string };
+  /** The feed's state changed. */
+  feed: { state: string; cause?: Error };
+}
+
+type Topic = keyof TelemetryMessages;
+
+const topics: readonly Topic[] = [
+  'load',
+  'refused',
+  'invalidEntry',
+  'flush',
+  'gap',
+  'far',
+  'invalidation',
+  'epoch',
+  'feed',
+];
+
+const channels = Object.fromEntries(
+  topics.map((topic) => [topic, channel(`larder:cache:${topic}`)]),
+) as Record<Topic, ReturnType<typeof channel>>;
+
+/** `message` is called only when the channel has subscribers. */
+export function tell<T extends Topic>(cache: string, topic: T, message: () => TelemetryMessages[T]): void {
+  const target = channels[topic];
+  if (target.hasSubscribers) target.publish({ cache, ...message() });
+}
