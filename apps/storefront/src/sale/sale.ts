@@ -56,7 +56,8 @@ export async function runSale(stage: Stage, market: Market, options: SaleOptions
   });
 
   const larder = results.get('larder')!;
-  if (larder.failover === undefined) throw new Error('The primary was not killed; this is a fault of the sale.');
+  if (larder.failover === undefined)
+    throw new Error('The primary was not killed; this is a fault of the sale.');
   const reports = reportsOf(results);
   const measured = {
     modes: reports,
@@ -77,7 +78,12 @@ export async function runSale(stage: Stage, market: Market, options: SaleOptions
   };
 }
 
-async function playMode(stage: Stage, market: Market, mode: Mode, options: SaleOptions): Promise<ModeRunResult> {
+async function playMode(
+  stage: Stage,
+  market: Market,
+  mode: Mode,
+  options: SaleOptions,
+): Promise<ModeRunResult> {
   const run = await startModeRun(stage, market, {
     mode,
     pagesPerSecond: options.pagesPerSecond,

@@ -19,7 +19,10 @@ export interface ProgressOutput {
 const clearLine = '\r\u001b[2K';
 
 /** @param now milliseconds on any steady clock. */
-export function progressPrinter(output: ProgressOutput, now: () => number = () => performance.now()): Progress {
+export function progressPrinter(
+  output: ProgressOutput,
+  now: () => number = () => performance.now(),
+): Progress {
   const terminal = output.isTTY === true;
   let current: { sentence: string; startedAt: number } | undefined;
 

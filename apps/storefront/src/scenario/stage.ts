@@ -1,8 +1,8 @@
 /** What a sale is played on: PostgreSQL, the replication group, the load generator, and shops on demand. */
 import type { PostgresAddress } from '../postgres/server.ts';
 import type { CacheGroup } from '../sale/cache-group.ts';
-import type { Mode } from '../sale/report.ts';
 import type { LoadGenerator } from '../sale/load-generator.ts';
+import type { Mode } from '../sale/report.ts';
 
 export interface Shops {
   readonly mode: Mode;

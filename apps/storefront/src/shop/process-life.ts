@@ -3,6 +3,8 @@
 export interface Running {
   /** Fields of the ready message. */
   readonly ready: Readonly<Record<string, unknown>>;
+  /** What a parent that asks for it is told. */
+  status?(): unknown;
   close(): Promise<void>;
 }
 
@@ -35,6 +37,12 @@ export async function runUntilTold(
   process.once('SIGTERM', stop);
   process.once('SIGINT', stop);
   process.once('disconnect', stop);
+  process.on('message', (asked: unknown) => {
+    const isStatus =
+      typeof asked === 'object' && asked !== null && 'type' in asked && asked.type === 'status';
+    if (isStatus && running.status !== undefined)
+      process.send?.({ type: 'status', status: running.status() });
+  });
   const message = { type: 'ready', ...running.ready };
   if (process.send !== undefined) process.send(message);
   else process.stdout.write(`${JSON.stringify(message)}\n`);

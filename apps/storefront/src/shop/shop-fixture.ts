@@ -3,7 +3,7 @@ import pg from 'pg';
 import { startEngine, type TestEngine } from '../../../../testing/engine.ts';
 import { startTestPostgres, type TestPostgres } from '../../../../testing/postgres.ts';
 import type { Mode } from './catalogue.ts';
-import type { ShopInvalidator } from './invalidator.ts';
+import { type ShopInvalidator, startInvalidator } from './invalidator.ts';
 import { type SeedSize, seedShop } from './seed.ts';
 import { type Shop, startShop } from './shop.ts';
 
@@ -45,8 +45,7 @@ export async function startShopFixture(): Promise<ShopFixture> {
       const report = (error: unknown): void => {
         errors.push(error);
       };
-      if (mode === 'larder')
-        invalidator ??= await (await import('./invalidator.ts')).startInvalidator({ postgres: postgres.address, cache }, report);
+      if (mode === 'larder') invalidator ??= await startInvalidator({ postgres: postgres.address, cache });
       const shop = await startShop({ mode, port: 0, postgres: postgres.address, cache }, report);
       shops.push(shop);
       return shop;
