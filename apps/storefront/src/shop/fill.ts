@@ -3,7 +3,13 @@
  * indexes them. A failed load leaves the shop as it was.
  */
 import type pg from 'pg';
-import { auditStatements, dropStatements, indexStatements, tableStatements } from './schema.ts';
+import {
+  auditStatements,
+  dropStatements,
+  indexStatements,
+  renameStatements,
+  tableStatements,
+} from './schema.ts';
 
 export type Cell = string | number | null;
 
@@ -69,7 +75,7 @@ export async function fillShop(
       rows[table.name] = await load(client, table, contents[table.from]);
       report(`${rows[table.name]!.toLocaleString('en')} rows in ${table.name}`);
     }
-    for (const statement of indexStatements) await client.query(statement);
+    for (const statement of [...indexStatements, ...renameStatements]) await client.query(statement);
     await client.query('INSERT INTO initial_products SELECT id, price_cents, stock FROM products');
     for (const statement of auditStatements) await client.query(statement);
     await client.query(

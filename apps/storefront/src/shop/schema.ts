@@ -81,6 +81,17 @@ export const indexStatements: readonly string[] = [
   'ALTER TABLE order_lines ADD FOREIGN KEY (product_id) REFERENCES products',
 ];
 
+/** A product page names its department, so a renamed department is a change of its products. */
+export const renameStatements: readonly string[] = [
+  `CREATE OR REPLACE FUNCTION touch_products_of_category() RETURNS trigger LANGUAGE plpgsql AS $$
+  BEGIN
+    UPDATE products SET updated_at = now() WHERE category_id = NEW.id;
+    RETURN NULL;
+  END $$`,
+  `CREATE TRIGGER touch_products AFTER UPDATE OF name ON categories
+    FOR EACH ROW WHEN (OLD.name <> NEW.name) EXECUTE FUNCTION touch_products_of_category()`,
+];
+
 /**
  * Every price and stock that was ever true, written by the database itself, whoever changed the row. The
  * commit time of each comes from `pg_xact_commit_timestamp(xid::xid)` (the server runs with
