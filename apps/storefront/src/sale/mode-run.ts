@@ -49,8 +49,8 @@ export interface ModeRun {
 }
 
 export const priceChangesPerSecond = 4;
-const scarceUnits = 60;
-const restockUnits = 30;
+const scarceUnits = 25;
+const restockUnits = 10;
 const restockEveryMs = 8_000;
 const mostFailures = 20_000;
 

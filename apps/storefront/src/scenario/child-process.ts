@@ -21,6 +21,7 @@ export interface ScenarioProcess {
   /** SIGTERM, after `graceMs` SIGKILL; waits until it is gone. */
   stop(graceMs?: number): Promise<void>;
   readonly stopping: boolean;
+  readonly ended: Promise<void>;
   /** With the end of its log; resolves only when it ended without being told to. */
   readonly diedUnexpectedly: Promise<string>;
 }
@@ -113,6 +114,7 @@ export async function startProcess(options: ProcessToStart): Promise<ScenarioPro
       await gone;
       clearTimeout(timer);
     },
+    ended: gone.then(() => {}),
     diedUnexpectedly: new Promise((resolve) => {
       void gone.then(async (how) => {
         if (!stopping) resolve(await tail(how));

@@ -59,8 +59,10 @@ export async function openRunRecord(directory: string): Promise<RunRecord> {
   };
   const children = new Map<number, RecordedProcess>();
   let writing: Promise<void> = Promise.resolve();
+  let removed = false;
   function write(): Promise<void> {
     writing = writing.then(async () => {
+      if (removed) return;
       const text = JSON.stringify({ scenario, children: [...children.values()] } satisfies RunFile, null, 2);
       // Renamed into place, so that a kill in between leaves the old list and not half a new one.
       await writeFile(`${path}.new`, text);
@@ -81,6 +83,7 @@ export async function openRunRecord(directory: string): Promise<RunRecord> {
       if (children.delete(pid)) await write();
     },
     async remove() {
+      removed = true;
       await writing;
       await rm(path, { force: true });
     },

@@ -78,6 +78,10 @@ export function startScenario(parts: ScenarioParts): { ready: Promise<Stage>; st
   async function watch(record: RunRecord, one: ScenarioProcess): Promise<void> {
     processes.add(one);
     await record.started(one);
+    void one.ended.then(() => {
+      processes.delete(one);
+      void record.ended(one.pid);
+    });
     void one.diedUnexpectedly.then((why) => {
       if (stopping === undefined) parts.onDeath(why);
     });
