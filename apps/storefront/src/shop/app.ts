@@ -145,7 +145,10 @@ export function shopApp(parts: ShopParts): Hono {
     return send(c, 'Sign in', pages.loginPage(session?.customerId ?? null));
   });
 
-  app.use(
+  // For forms only: a middleware that also matches GET would make every page wait for promises.
+  app.on(
+    'POST',
+    ['/login', '/logout', '/cart', '/checkout'],
     bodyLimit({
       maxSize: bodyLimitBytes,
       onError: () => {

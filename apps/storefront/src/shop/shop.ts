@@ -80,7 +80,7 @@ export async function startShop(
   const checkout = newCheckout(database, catalogue, holds, counters);
   const app = shopApp({ mode, database, catalogue, sessions, checkout, counters, metrics, reportError });
   const host = configuration.host ?? '127.0.0.1';
-  // Hono costs nothing that shows here: 15 to 20 thousand pages a second, and bare node:http the same.
+  // Hono instead of bare node:http: both sent 15 to 20 thousand pages of 6 kB a second here, within the noise.
   const server = await new Promise<Server>((resolve, reject) => {
     const listening = serve(
       {
