@@ -37,7 +37,7 @@ export function renderConfigFile(settings: EngineSettings, folder: string): stri
     ['appendonly', 'no'],
     ['maxmemory', settings.maxmemoryBytes],
     ['maxmemory-policy', 'volatile-lru'],
-    ['maxclients', 65_000],
+    ['maxclients', mostConnections],
     ['tcp-backlog', 511],
     ['repl-diskless-sync', 'yes'],
     ['repl-diskless-sync-delay', 0],
@@ -72,17 +72,42 @@ export function renderConfigFile(settings: EngineSettings, folder: string): stri
   return `${lines.map(([name, value]) => `${name} ${value}`).join('\n')}\n`;
 }
 
+/** What the process that starts an engine may do. */
+export interface ProcessLimits {
+  readonly asRoot: boolean;
+  /** Hard limit of open files. */
+  readonly openFiles: number;
+}
+
+/** ElastiCache's figure. */
+const mostConnections = 65_000;
+/** Memcached's own files: listening sockets, pipes of its threads, logs. */
+const spareFiles = 200;
+
 /**
  * The engine's arguments. Each names a path below `folder`, by which a restarted service finds the process.
  */
-export function engineArguments(settings: EngineSettings, folder: string, asRoot: boolean): string[] {
+export function engineArguments(settings: EngineSettings, folder: string, process: ProcessLimits): string[] {
   if (settings.engine !== 'memcached') return [`${folder}/engine.conf`];
+  // Memcached does not start when it can't have the files; Valkey and Redis lower their limit themselves.
+  const connections = Math.min(mostConnections, process.openFiles - spareFiles);
   const megabytes = Math.max(64, Math.floor(settings.maxmemoryBytes / 2 ** 20));
   return [
     ...['-l', [settings.address, ...settings.endpointAddresses].join(','), '-p', String(settings.port)],
-    ...['-U', '0', '-m', String(megabytes), '-c', '65000', '-o', 'modern', '-P', `${folder}/engine.pid`],
+    ...[
+      '-U',
+      '0',
+      '-m',
+      String(megabytes),
+      '-c',
+      String(connections),
+      '-o',
+      'modern',
+      '-P',
+      `${folder}/engine.pid`,
+    ],
     // Memcached refuses to stay root.
-    ...(asRoot ? ['-u', 'nobody'] : []),
+    ...(process.asRoot ? ['-u', 'nobody'] : []),
   ];
 }
 

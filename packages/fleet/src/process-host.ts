@@ -29,7 +29,7 @@ import {
 } from './host.ts';
 import { nodeFolders } from './node-folder.ts';
 import type { NodeSpec } from './node-spec.ts';
-import { deathOf, processesNaming, readStat } from './process-table.ts';
+import { deathOf, openFilesLimit, processesNaming, readStat } from './process-table.ts';
 
 /** How often the process table is read. A death closes the admin connection too, usually sooner. */
 const watchPeriodMs = 20;
@@ -59,6 +59,7 @@ export async function processHost(options: ProcessHostOptions): Promise<Host> {
   const fence = epochFence(options.directory);
   const nodes = new Map<string, Node>();
   const listeners = new Set<(nodeId: string) => void>();
+  const limits = { asRoot: process.getuid?.() === 0, openFiles: openFilesLimit() };
   let closed = false;
 
   const changed = (nodeId: string) => {
@@ -131,12 +132,16 @@ export async function processHost(options: ProcessHostOptions): Promise<Host> {
     await folders.prepare(spec);
     const folder = folders.path(spec.nodeId);
     const log = await open(join(folder, 'engine.log'), 'a', 0o600);
-    // The shell only takes away core dumps (they would delay the noticing of a crash) and becomes the engine.
+    // The shell takes away core dumps (they would delay the noticing of a crash), allows all the files it
+    // may, and becomes the engine.
     const child = spawn(
       '/bin/sh',
-      ['-c', 'ulimit -c 0; exec "$0" "$@"', build.command.file, ...build.command.args].concat(
-        engineArguments(spec.settings, folder, process.getuid?.() === 0),
-      ),
+      [
+        '-c',
+        'ulimit -c 0; ulimit -n "$(ulimit -Hn)"; exec "$0" "$@"',
+        build.command.file,
+        ...build.command.args,
+      ].concat(engineArguments(spec.settings, folder, limits)),
       { cwd: folder, detached: true, stdio: ['ignore', log.fd, log.fd] },
     );
     const failure = await new Promise<Error | undefined>((resolve) => {

@@ -73,3 +73,9 @@ export function processesNaming(text: string): { pid: number; commandLine: strin
   }
   return found;
 }
+
+/** The hard limit of open files of this process, which those it starts inherit. */
+export function openFilesLimit(): number {
+  const line = /^Max open files\s+\S+\s+(\S+)/m.exec(readFileSync('/proc/self/limits', 'utf8'));
+  return line?.[1] === 'unlimited' ? Number.MAX_SAFE_INTEGER : Number(line?.[1] ?? 1_024);
+}

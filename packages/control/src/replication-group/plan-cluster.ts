@@ -3,9 +3,15 @@
  * cluster, start votes at once when a primary died, and bring nodes back.
  */
 import { slotCount } from '@larder/engine/slots';
-import { type PlanInput, type SeenMember, sameAddresses, seeMember, startable } from './plan.ts';
-import { fenceOf } from './plan-replicated.ts';
 import type { NodeGroup, ReplicationGroup } from './replication-group.ts';
+import {
+  fenceOf,
+  type PlanInput,
+  type SeenMember,
+  sameAddresses,
+  seeMember,
+  startable,
+} from './seen-member.ts';
 import type { Plan, Step } from './step.ts';
 import { chooseSuccessor } from './successor.ts';
 

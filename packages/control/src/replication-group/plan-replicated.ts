@@ -2,9 +2,16 @@
  * (pure) The plan of a group without cluster mode: one primary, up to five replicas, and two endpoints that
  * are addresses which nodes take and give up.
  */
-import { type PlanInput, type SeenMember, sameAddresses, seeMember, startable } from './plan.ts';
 import type { NodeGroup } from './replication-group.ts';
-import type { Fence, Plan, Step } from './step.ts';
+import {
+  fenceOf,
+  type PlanInput,
+  type SeenMember,
+  sameAddresses,
+  seeMember,
+  startable,
+} from './seen-member.ts';
+import type { Plan, Step } from './step.ts';
 import { chooseSuccessor } from './successor.ts';
 
 export function planReplicated(input: PlanInput): Plan {
@@ -201,15 +208,4 @@ function inSync(seen: readonly SeenMember[], leader: SeenMember): boolean {
     if (member === leader.member) return replication?.role === 'primary';
     return replication?.primary?.linkUp === true && replication.primary.address === leader.member.address;
   });
-}
-
-export function fenceOf({ process, member }: SeenMember): Fence {
-  switch (process.kind) {
-    case 'dead':
-      return { kind: 'dead', incarnation: process.incarnation, how: process.how };
-    case 'absent':
-      return { kind: 'absent' };
-    case 'running':
-      throw new Error(`${member.id} runs; there is no fence.`);
-  }
 }

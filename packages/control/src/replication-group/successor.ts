@@ -1,5 +1,5 @@
 /** (pure) Who follows a lost primary. */
-import type { SeenMember } from './plan.ts';
+import type { SeenMember } from './seen-member.ts';
 
 export type Succession =
   | { readonly kind: 'promote'; readonly member: string; readonly because: string }

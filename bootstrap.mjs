@@ -1,0 +1,163 @@
+#!/usr/bin/env node
+// Sets up what a clean clone needs, then runs what was asked for. Plain Node and no dependency: it runs before
+// there are any. Each step looks first whether there is anything to do, so a second run is quick and needs no
+// network.
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('.', import.meta.url));
+const oldestNode = [20, 19];
+const [command = 'help', ...rest] = process.argv.slice(2);
+const larder = join(root, 'apps', 'larder', 'dist', 'main.js');
+
+/** A set-up step that failed, with the command that mends it. */
+class SetUpFailed extends Error {
+  constructor(message, remedy) {
+    super(message);
+    this.remedy = remedy;
+  }
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  if (!(error instanceof SetUpFailed)) throw error;
+  process.stderr.write(`\n✗ ${error.message}\n  What mends it:  ${error.remedy}\n`);
+  process.exitCode = 1;
+}
+
+async function main() {
+  switch (command) {
+    case 'setup':
+      await setUp(['valkey', 'redis', 'memcached']);
+      process.stderr.write(
+        '\nEverything is here. "npm start" opens the flash sale, "npm test" runs the tests.\n',
+      );
+      return 0;
+    case 'start':
+      await setUp(['valkey']);
+      return run(process.execPath, [join(root, 'apps', 'storefront', 'dist', 'main.js'), ...rest]);
+    case 'test':
+      await setUp(['valkey', 'redis', 'memcached']);
+      return test();
+    default:
+      process.stderr.write('Use: npm run setup | npm start [-- --help] | npm test [-- FILE...]\n');
+      return command === 'help' ? 0 : 2;
+  }
+}
+
+async function setUp(engines) {
+  checkNode();
+  await installDependencies();
+  await build();
+  for (const engine of engines) await installEngine(engine);
+}
+
+function checkNode() {
+  const [major, minor] = process.versions.node.split('.').map(Number);
+  if (major > oldestNode[0] || (major === oldestNode[0] && minor >= oldestNode[1])) return;
+  throw new SetUpFailed(
+    `Larder needs Node ${oldestNode.join('.')} or newer; this is ${process.versions.node}.`,
+    'install a newer Node, for example from https://nodejs.org, and run the same command again',
+  );
+}
+
+/** npm's own tree is trusted as long as the lock file is the one it was made from. */
+async function installDependencies() {
+  const lock = await readFile(join(root, 'package-lock.json'));
+  const wanted = createHash('sha256').update(lock).update(process.version).digest('hex');
+  const marker = join(root, 'node_modules', '.larder-installed');
+  if ((await readFile(marker, 'utf8').catch(() => '')) === wanted) return;
+  await step('Install the npm packages', async () => {
+    const code = await quiet('npm', ['ci', '--no-audit', '--no-fund', '--loglevel', 'error']);
+    if (code.exit !== 0)
+      throw new SetUpFailed(`npm could not install the packages:\n${code.output}`, 'npm ci');
+    await mkdir(join(root, 'node_modules'), { recursive: true });
+    await writeFile(marker, wanted);
+  });
+}
+
+/** The compiler itself knows what changed. */
+async function build() {
+  const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
+  await step('Build', async () => {
+    const code = await quiet(process.execPath, [compiler, '-b', root]);
+    if (code.exit !== 0)
+      throw new SetUpFailed(`The sources do not compile:\n${code.output}`, 'npm run build');
+  });
+}
+
+async function installEngine(engine) {
+  const found = await quiet(process.execPath, [larder, 'engines', 'path', engine]);
+  if (found.exit === 0) return;
+  const code = await run(process.execPath, [larder, 'engines', 'install', engine]);
+  if (code !== 0) {
+    throw new SetUpFailed(
+      `${engine} could not be installed; the reason is above.`,
+      `npx larder engines install ${engine}`,
+    );
+  }
+}
+
+async function test() {
+  const bin = (name) => join(root, 'node_modules', '.bin', name);
+  const checks = [
+    ['Check the types of the tests', bin('tsc'), ['-p', join(root, 'tsconfig.test.json')]],
+    ['Check style', bin('biome'), ['check', '--error-on-warnings', root]],
+  ];
+  if (rest.length === 0) {
+    for (const [title, file, args] of checks) {
+      await step(title, async () => {
+        const code = await quiet(file, args);
+        if (code.exit !== 0)
+          throw new SetUpFailed(code.output, `npx ${[file.split('/').at(-1), ...args].join(' ')}`);
+      });
+    }
+  }
+  return run(bin('vitest'), ['run', '--root', root, ...rest]);
+}
+
+async function step(title, work) {
+  const startMs = performance.now();
+  const live = process.stderr.isTTY === true;
+  if (live) process.stderr.write(`… ${title}`);
+  const seconds = () => `${((performance.now() - startMs) / 1_000).toFixed(1)} s`;
+  const clear = live ? '\r\u001b[2K' : '';
+  try {
+    await work();
+  } catch (error) {
+    process.stderr.write(`${clear}✗ ${title} (${seconds()})\n`);
+    throw error;
+  }
+  process.stderr.write(`${clear}✓ ${title} (${seconds()})\n`);
+}
+
+/** Runs a command unseen and keeps the end of what it says. */
+function quiet(file, args) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(file, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+    let output = '';
+    const keep = (chunk) => {
+      output = (output + chunk).slice(-8_000);
+    };
+    child.stdout.on('data', keep);
+    child.stderr.on('data', keep);
+    child.once('error', reject);
+    child.once('close', (exit) => resolve({ exit, output }));
+  });
+}
+
+/** Runs a command in the foreground; it gets the signals and has the last word. */
+function run(file, args) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(file, args, { stdio: 'inherit' });
+    // Ctrl-C reaches the child by the terminal; we wait for it to clean up.
+    process.on('SIGINT', () => {});
+    process.on('SIGTERM', () => child.kill('SIGTERM'));
+    child.once('error', reject);
+    child.once('close', (code) => resolve(code ?? 1));
+  });
+}

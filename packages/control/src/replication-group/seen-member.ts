@@ -1,0 +1,54 @@
+/** (pure) A member as a planner sees it: what was decided about it beside what was observed. */
+import type { NodeObservation, NodeProcess } from '@larder/fleet/host';
+import { type Member, nodeIdOf, type ReplicationGroup } from './replication-group.ts';
+import type { Fence } from './step.ts';
+
+export interface PlanInput {
+  readonly group: ReplicationGroup;
+  /** By node id. A node that is missing was not asked about: a mistake of the caller. */
+  readonly observations: ReadonlyMap<string, NodeObservation>;
+  /** Nodes whose process keeps ending are not started again before this time. */
+  readonly earliestStartMs: ReadonlyMap<string, number>;
+  readonly nowMs: number;
+}
+
+/** What the planners of both modes ask about one member. */
+export interface SeenMember {
+  readonly member: Member;
+  readonly process: NodeProcess;
+  /** Runs and answered just now. */
+  readonly engine: NodeObservation['engine'];
+}
+
+export function seeMember({ observations }: PlanInput, member: Member): SeenMember {
+  const seen = observations.get(nodeIdOf(member));
+  if (seen === undefined) throw new Error(`No observation of ${nodeIdOf(member)}.`);
+  return { member, process: seen.process, engine: seen.engine };
+}
+
+/** Whether a process may be started in its place now, and if not what is waited for. */
+export function startable(
+  { earliestStartMs, nowMs }: PlanInput,
+  { member, process }: SeenMember,
+): string | true {
+  // Its sockets are still open: the new process could not listen.
+  if (process.kind === 'dead' && process.how === 'exiting') return `the end of ${member.id}'s old process`;
+  const earliest = earliestStartMs.get(nodeIdOf(member)) ?? 0;
+  return earliest <= nowMs || `${member.id}: it ended soon after its last starts`;
+}
+
+export function sameAddresses(left: readonly string[], right: readonly string[]): boolean {
+  return left.length === right.length && left.every((each) => right.includes(each));
+}
+
+/** The proof that a lost member takes no more writes. @throws when its process runs: a mistake of the planner. */
+export function fenceOf({ process, member }: SeenMember): Fence {
+  switch (process.kind) {
+    case 'dead':
+      return { kind: 'dead', incarnation: process.incarnation, how: process.how };
+    case 'absent':
+      return { kind: 'absent' };
+    case 'running':
+      throw new Error(`${member.id} runs; there is no fence.`);
+  }
+}
