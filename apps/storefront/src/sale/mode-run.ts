@@ -12,6 +12,7 @@ import type { Failure } from './generator-messages.ts';
 import { liveMonitor } from './live-monitor.ts';
 import { crowdPlan, type Market } from './market.ts';
 import { modeReport } from './mode-report.ts';
+import { modeTitle } from './mode-title.ts';
 import { unpackObservations } from './observation.ts';
 import { type PriceChange, priceChanger } from './price-changer.ts';
 import { freshnessBoundMs, type Mode, type ModeReport, type Point, type SaleEvent } from './report.ts';
@@ -208,10 +209,6 @@ export async function startModeRun(stage: Stage, market: Market, options: ModeRu
     await closeAll();
     throw error;
   }
-}
-
-export function modeTitle(mode: Mode): string {
-  return { none: 'No cache', ttl: 'TTL cache', larder: 'Larder' }[mode];
 }
 
 async function connected(stage: Stage, name: string): Promise<pg.Client> {

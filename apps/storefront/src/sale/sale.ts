@@ -4,7 +4,8 @@ import type { Stage } from '../scenario/stage.ts';
 import type { FailoverRecord } from './failover.ts';
 import type { Failure } from './generator-messages.ts';
 import type { Market } from './market.ts';
-import { type ModeRunResult, modeTitle, startModeRun } from './mode-run.ts';
+import { type ModeRunResult, startModeRun } from './mode-run.ts';
+import { modeTitle } from './mode-title.ts';
 import { judgePromises } from './promises.ts';
 import {
   type Environment,

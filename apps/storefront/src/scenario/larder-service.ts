@@ -4,6 +4,7 @@
  */
 import { execFile } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -19,7 +20,9 @@ import {
 } from '@aws-sdk/client-elasticache';
 import { freePort } from '../postgres/server.ts';
 import type { CacheEvent, CacheGroup, CacheMember } from '../sale/cache-group.ts';
+import { respCommand } from '../sale/resp-connection.ts';
 import { type ScenarioProcess, startProcess } from './child-process.ts';
+import type { StartCache } from './scenario.ts';
 
 export interface LarderService {
   readonly process: ScenarioProcess;
@@ -42,6 +45,7 @@ const program = fileURLToPath(new URL('../../../larder/dist/main.js', import.met
 const groupId = 'flash-sale';
 const startTimeoutMs = 30_000;
 const createTimeoutMs = 90_000;
+const deleteTimeoutMs = 20_000;
 const pollMs = 100;
 const run = promisify(execFile);
 
@@ -125,6 +129,59 @@ export async function startLarderService(options: LarderServiceOptions): Promise
     deleteGroup: untilGone,
     close: () => client.destroy(),
   };
+}
+
+/** The replication group of the sale, on a service of its own. */
+export const larderCache: StartCache = async ({
+  directory,
+  logDirectory,
+  environment,
+  report,
+  onStarted,
+}) => {
+  const service = await startLarderService({
+    dataDirectory: join(directory, 'larder'),
+    logDirectory,
+    environment,
+    onStarted,
+  });
+  async function remove(engines: readonly number[]): Promise<void> {
+    const gone = await service.deleteGroup(deleteTimeoutMs).catch(() => false);
+    service.close();
+    if (gone) return;
+    // The service did not manage; engines must not outlive the scenario that asked for them.
+    for (const processId of engines) {
+      try {
+        process.kill(processId, 'SIGKILL');
+      } catch {
+        // It is gone already.
+      }
+    }
+    throw new Error(`the replication group was not removed within ${deleteTimeoutMs / 1_000} s`);
+  }
+  try {
+    const group = await service.createGroup(report);
+    return {
+      group,
+      stop: async () => remove(await engineProcessIds(group)),
+    };
+  } catch (error) {
+    await remove([]).catch(() => {});
+    throw error;
+  }
+};
+
+async function engineProcessIds(group: CacheGroup): Promise<number[]> {
+  const members = await group.members().catch(() => []);
+  const ids = await Promise.all(
+    members.map(({ endpoint }) =>
+      respCommand(endpoint, ['INFO', 'server']).then(
+        (info) => Number(/^process_id:(\d+)/m.exec(info ?? '')?.[1]),
+        () => Number.NaN,
+      ),
+    ),
+  );
+  return ids.filter((id) => id > 1);
 }
 
 async function untilHealthy(service: ScenarioProcess, endpoint: string): Promise<void> {
