@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Mode } from './catalogue.ts';
 import type { Shop } from './shop.ts';
-import { Buyer, buyerWith, type ShopFixture, shownProduct, startShopFixture } from './shop-fixture.ts';
+import { Buyer, buyerWith, type ShopFixture, shownProduct, startShopFixture } from './shop.test-support.ts';
 
 let fixture: ShopFixture;
 beforeAll(async () => {

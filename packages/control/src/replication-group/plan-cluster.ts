@@ -71,7 +71,7 @@ function planShard(
     });
     return;
   }
-  if (primaryLost && nodeGroup.formed) {
+  if (primaryLost) {
     const succession = chooseSuccessor(primary, nodeGroup.lineage, others);
     if (succession.kind === 'wait') {
       waitingFor.push(succession.because);

@@ -64,27 +64,27 @@ function planLeader(
     return primary;
   }
 
-  const succession =
-    nodeGroup.formed || primary.process.kind === 'dead'
-      ? chooseSuccessor(primary, nodeGroup.lineage, others)
-      : ({ kind: 'start-empty', because: 'the group is new' } as const);
+  const succession = chooseSuccessor(primary, nodeGroup.lineage, others);
   switch (succession.kind) {
     case 'wait':
       waitingFor.push(succession.because);
       return undefined;
     case 'promote': {
       const successor = others.find(({ member }) => member.id === succession.member)!;
-      steps.push(
-        {
-          kind: 'decide-primary',
-          nodeGroup: nodeGroup.id,
-          member: succession.member,
-          previous: primary.member.id,
-          fence: fenceOf(primary),
-          because: succession.because,
-        },
-        { kind: 'promote', member: succession.member, because: `${primary.member.id} is lost` },
+      steps.push({
+        kind: 'decide-primary',
+        nodeGroup: nodeGroup.id,
+        member: succession.member,
+        previous: primary.member.id,
+        fence: fenceOf(primary),
+        because: succession.because,
+      });
+      demoteOthers(
+        successor,
+        others.filter((each) => each !== successor),
+        steps,
       );
+      steps.push({ kind: 'promote', member: succession.member, because: `${primary.member.id} is lost` });
       return successor;
     }
     case 'start-empty': {

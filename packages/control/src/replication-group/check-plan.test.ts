@@ -1,0 +1,83 @@
+import { expect, test } from 'vitest';
+import { checkPlan } from './check-plan.ts';
+import {
+  type Change,
+  clusterGroup,
+  dead,
+  observe,
+  replicatedGroup,
+  replication,
+} from './group.test-support.ts';
+import type { Step } from './step.ts';
+
+const because = 'a test';
+
+function violations(steps: readonly Step[], changes: Record<string, Change> = {}, group = replicatedGroup()) {
+  const made = { steps, converged: false, waitingFor: [], lineages: new Map<string, string>() };
+  return checkPlan(made, group, observe(group, changes)).map(({ invariant }) => invariant);
+}
+
+const decide: Step = {
+  kind: 'decide-primary',
+  nodeGroup: '0001',
+  member: 'shop-002',
+  previous: 'shop-001',
+  fence: { kind: 'dead', incarnation: { pid: 1, startTicks: 1 }, how: 'reaped' },
+  because,
+};
+const promote: Step = { kind: 'promote', member: 'shop-002', because };
+
+test('a sound failover passes', () => {
+  expect(violations([decide, promote], { 'shop-001': dead })).toEqual([]);
+});
+
+test('I1 two primaries', () => {
+  const other = replication({ role: 'primary' });
+  expect(violations([decide, promote], { 'shop-001': dead, 'shop-003': other })).toEqual(['I1']);
+  const demote: Step = { kind: 'replicate', member: 'shop-003', primary: 'shop-002', because };
+  expect(violations([decide, demote, promote], { 'shop-001': dead, 'shop-003': other })).toEqual([]);
+});
+
+test('I2 a promotion that was not decided', () => {
+  expect(violations([promote], { 'shop-001': dead })).toEqual(['I2']);
+});
+
+test('I3 a decision while the old primary runs', () => {
+  expect(violations([decide])).toEqual(['I3']);
+});
+
+test('I3 a vote where nobody votes', () => {
+  expect(violations([{ ...decide, fence: { kind: 'engine-vote' } }], { 'shop-001': dead })).toEqual(['I3']);
+  const voted: Step = { ...decide, member: 'shop-0001-002', fence: { kind: 'engine-vote' } };
+  expect(violations([voted], {}, clusterGroup())).toEqual([]);
+});
+
+test('I4 an empty primary beside keys', () => {
+  const start: Step = { kind: 'start-node', member: 'shop-001', endpointAddresses: [], because };
+  expect(violations([start], { 'shop-001': dead, 'shop-003': dead })).toEqual(['I4']);
+});
+
+test('I5 two changes of primary in one plan', () => {
+  expect(violations([decide, { ...decide, member: 'shop-003' }], { 'shop-001': dead })).toEqual(['I5']);
+});
+
+test('I6 an address with two holders', () => {
+  const listen: Step = {
+    kind: 'listen',
+    member: 'shop-003',
+    addresses: ['127.64.0.12', '127.64.0.1'],
+    dropped: [],
+    because,
+  };
+  expect(violations([listen])).toEqual(['I6']);
+});
+
+test('I7 a stranger', () => {
+  expect(violations([{ kind: 'replicate', member: 'shop-002', primary: 'other-001', because }])).toEqual([
+    'I7',
+  ]);
+});
+
+test('I8 removal from a group that lives', () => {
+  expect(violations([{ kind: 'remove-node', member: 'shop-002', because }])).toEqual(['I8']);
+});

@@ -1,0 +1,266 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { checkPlan } from './check-plan.ts';
+import {
+  absent,
+  allAbsent,
+  type Change,
+  clusterGroup,
+  dead,
+  exiting,
+  input,
+  keys,
+  lineage,
+  observe,
+  replicatedGroup,
+  replication,
+  silent,
+} from './group.test-support.ts';
+import { plan } from './plan.ts';
+import { membersOf, type ReplicationGroup } from './replication-group.ts';
+import type { Plan, Step } from './step.ts';
+
+function kinds({ steps }: Plan): string[] {
+  return steps.map((step) => ('member' in step ? `${step.kind} ${step.member}` : step.kind));
+}
+
+function step<Kind extends Step['kind']>({ steps }: Plan, kind: Kind) {
+  return steps.find((each): each is Step & { kind: Kind } => each.kind === kind);
+}
+
+describe('a group without cluster mode', () => {
+  const group = replicatedGroup();
+
+  test('that is as asked for needs nothing', () => {
+    expect(plan(input(group))).toMatchObject({ steps: [], converged: true, waitingFor: [] });
+  });
+
+  test('begins with its primary; replicas start as replicas and never as empty primaries', () => {
+    const fresh = replicatedGroup(3, {
+      status: 'creating',
+      nodeGroups: group.nodeGroups.map(({ lineage: _, ...each }) => ({ ...each, formed: false })),
+    });
+    const made = plan(input(fresh, allAbsent(fresh)));
+    expect(kinds(made)).toEqual(['start-node shop-001', 'start-node shop-002', 'start-node shop-003']);
+    expect(made.steps.map((each) => (each.kind === 'start-node' ? each.replicaOf : ''))).toEqual([
+      undefined,
+      'shop-001',
+      'shop-001',
+    ]);
+  });
+
+  test('promotes the most advanced replica of the same history, endpoint first, and brings the dead one back', () => {
+    const made = plan(
+      input(group, {
+        'shop-001': dead,
+        'shop-002': replication({ offset: 900, primary: { address: 'x', port: 1, linkUp: false } }),
+        'shop-003': replication({ offset: 950, primary: { address: 'x', port: 1, linkUp: false } }),
+      }),
+    );
+    expect(kinds(made)).toEqual([
+      'decide-primary shop-003',
+      'promote shop-003',
+      'listen shop-003',
+      'start-node shop-001',
+      'replicate shop-002',
+    ]);
+    expect(step(made, 'start-node')?.replicaOf).toBe('shop-003');
+    expect(step(made, 'decide-primary')?.fence).toMatchObject({ kind: 'dead', how: 'reaped' });
+  });
+
+  test('a further replica of another history is not preferred', () => {
+    const made = plan(
+      input(group, {
+        'shop-001': dead,
+        'shop-003': replication({ offset: 9_999, replicationId: 'b'.repeat(40) }),
+      }),
+    );
+    expect(step(made, 'promote')?.member).toBe('shop-002');
+  });
+
+  test('a history shared up to the last promotion counts as the same', () => {
+    const shared = replication({
+      replicationId: 'b'.repeat(40),
+      previousReplicationId: lineage,
+      offset: 2_000,
+    });
+    expect(step(plan(input(group, { 'shop-001': dead, 'shop-003': shared })), 'promote')?.member).toBe(
+      'shop-003',
+    );
+  });
+
+  test('a half-made copy is only better than nothing', () => {
+    const syncing = replication({ syncInProgress: true });
+    const whole = plan(input(group, { 'shop-001': dead, 'shop-002': syncing }));
+    expect(step(whole, 'promote')?.member).toBe('shop-003');
+    const neither = plan(input(group, { 'shop-001': dead, 'shop-002': syncing, 'shop-003': dead }));
+    expect(step(neither, 'promote')?.member).toBe('shop-002');
+  });
+
+  test('waits for a silent replica rather than start an empty primary', () => {
+    const made = plan(input(group, { 'shop-001': dead, 'shop-002': silent, 'shop-003': dead }));
+    expect(made.steps).toEqual([]);
+    expect(made.waitingFor).not.toEqual([]);
+  });
+
+  test('starts empty in its place when nobody holds anything', () => {
+    const made = plan(input(group, { 'shop-001': dead, 'shop-002': dead, 'shop-003': dead }));
+    expect(kinds(made)).toEqual(['start-node shop-001', 'start-node shop-002', 'start-node shop-003']);
+    expect(step(made, 'start-node')?.replicaOf).toBeUndefined();
+  });
+
+  test('does nothing to a primary that runs but is silent', () => {
+    expect(plan(input(group, { 'shop-001': silent }))).toMatchObject({ steps: [], converged: false });
+  });
+
+  test('does not start a process while the old one still holds its sockets', () => {
+    const made = plan(input(group, { 'shop-002': exiting }));
+    expect(kinds(made)).not.toContain('start-node shop-002');
+    expect(made.waitingFor).toHaveLength(1);
+  });
+
+  test('goes on after a crash between the decision and the command', () => {
+    const decided = replicatedGroup(3, {
+      epoch: 2,
+      nodeGroups: group.nodeGroups.map((each) => ({ ...each, primary: 'shop-002' })),
+    });
+    const made = plan(
+      input(decided, {
+        'shop-001': dead,
+        'shop-002': replication({
+          role: 'replica',
+          primary: { address: '127.64.0.10', port: 6379, linkUp: false },
+        }),
+        'shop-003': replication({ primary: { address: '127.64.0.10', port: 6379, linkUp: false } }),
+      }),
+    );
+    expect(kinds(made).slice(0, 1)).toEqual(['promote shop-002']);
+    expect(kinds(made)).not.toContain('decide-primary shop-002');
+  });
+
+  test('demotes a second primary before anything else', () => {
+    const made = plan(input(group, { 'shop-002': replication({ role: 'primary' }) }));
+    expect(kinds(made)).toContain('replicate shop-002');
+  });
+
+  test('an endpoint is given up before it is taken', () => {
+    const moved = observe(group);
+    const wrong = moved.get('shop-002.0001')!;
+    moved.set('shop-002.0001', {
+      ...wrong,
+      engine: { ...wrong.engine!, boundAddresses: ['127.64.0.11', '127.64.0.1', '127.64.0.2'] },
+    });
+    const right = moved.get('shop-001.0001')!;
+    moved.set('shop-001.0001', { ...right, engine: { ...right.engine!, boundAddresses: ['127.64.0.10'] } });
+    const made = plan({ ...input(group), observations: moved });
+    expect(kinds(made)).toEqual(['listen shop-002', 'listen shop-001']);
+  });
+
+  test('deletion removes what is left and then forgets', () => {
+    const made = plan(input(replicatedGroup(2, { status: 'deleting' }), { 'shop-001': absent }));
+    expect(kinds(made)).toEqual(['remove-node shop-002', 'forget-group']);
+  });
+});
+
+describe('a group with cluster mode', () => {
+  const group = clusterGroup();
+
+  test('that is as asked for needs nothing', () => {
+    expect(plan(input(group))).toMatchObject({ steps: [], converged: true, waitingFor: [] });
+  });
+
+  test('a lost primary is voted on at once, and is not started before the vote', () => {
+    const made = plan(input(group, { 'shop-0002-001': dead }));
+    expect(step(made, 'elect')).toMatchObject({
+      member: 'shop-0002-002',
+      how: 'vote',
+      fence: { kind: 'dead' },
+    });
+    expect(kinds(made)).not.toContain('start-node shop-0002-001');
+  });
+
+  test('with too few primaries to vote, the proof of death takes the place of the vote', () => {
+    const two = clusterGroup(2);
+    expect(step(plan(input(two, { 'shop-0001-001': dead })), 'elect')?.how).toBe('takeover');
+  });
+
+  test('the configuration endpoint moves away from a dead node', () => {
+    const made = plan(input(group, { 'shop-0001-001': dead }));
+    expect(step(made, 'listen')?.addresses).toContain('127.64.0.1');
+  });
+
+  test('what the engines decided is written down', () => {
+    const after = clusterGroup();
+    const voted: ReplicationGroup = {
+      ...after,
+      nodeGroups: after.nodeGroups.map((each, index) =>
+        index === 0 ? { ...each, primary: 'shop-0001-002' } : each,
+      ),
+    };
+    const observations = observe(voted, { 'shop-0001-001': dead });
+    const made = plan({ ...input(group), observations });
+    expect(step(made, 'decide-primary')).toMatchObject({
+      member: 'shop-0001-002',
+      fence: { kind: 'engine-vote' },
+    });
+  });
+
+  test('a shard without any copy starts again in its place', () => {
+    const made = plan(input(group, { 'shop-0003-001': dead, 'shop-0003-002': dead }));
+    expect(kinds(made)).toEqual(['start-node shop-0003-001', 'start-node shop-0003-002']);
+  });
+});
+
+describe('whatever is seen', () => {
+  const changes: fc.Arbitrary<Change> = fc.oneof(
+    fc.constantFrom<Change>((same) => same, dead, exiting, absent, silent, keys(0)),
+    fc
+      .record({
+        role: fc.constantFrom('primary' as const, 'replica' as const),
+        offset: fc.integer({ min: 0, max: 2_000 }),
+        replicationId: fc.constantFrom(lineage, 'b'.repeat(40)),
+        syncInProgress: fc.boolean(),
+      })
+      .map(replication),
+  );
+  const groups = fc.constantFrom(
+    replicatedGroup(1),
+    replicatedGroup(3),
+    replicatedGroup(6),
+    replicatedGroup(3, {
+      status: 'creating',
+      nodeGroups: [{ ...replicatedGroup().nodeGroups[0]!, formed: false }],
+    }),
+    replicatedGroup(3, { status: 'deleting' }),
+    clusterGroup(1, 2),
+    clusterGroup(3, 1),
+    clusterGroup(3, 1, false),
+  );
+  const cases = groups.chain((group) =>
+    fc
+      .array(changes, { minLength: membersOf(group).length, maxLength: membersOf(group).length })
+      .map((list) => ({
+        group,
+        changes: Object.fromEntries(membersOf(group).map(({ id }, index) => [id, list[index]!])),
+      })),
+  );
+
+  test('no plan breaks an invariant', () => {
+    fc.assert(
+      fc.property(cases, ({ group, changes: seen }) => {
+        const given = input(group, seen);
+        expect(checkPlan(plan(given), group, given.observations)).toEqual([]);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  test('a plan depends on nothing but its input', () => {
+    fc.assert(
+      fc.property(cases, ({ group, changes: seen }) => {
+        expect(plan(input(group, seen))).toEqual(plan(input(group, seen)));
+      }),
+      { numRuns: 200 },
+    );
+  });
+});
