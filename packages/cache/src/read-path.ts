@@ -18,6 +18,7 @@ import type { FarTier } from './far/far-tier.ts';
 import { bucketOffset, leaseKey, valueKey } from './far/partition.ts';
 import type { PartitionState } from './far/partition-state.ts';
 import { acquireScript, fillScript, releaseScript, renewScript } from './far/scripts.ts';
+import type { Listening } from './far/wakeups.ts';
 import type { Flight } from './flight.ts';
 import { freezeJson, type NearEntry, type NearTier } from './near/near-tier.ts';
 import { type Checked, checkValue, type StandardSchemaV1 } from './standard-schema.ts';
@@ -77,6 +78,7 @@ interface Progress {
   ignorePresent: boolean;
   readonly beganAtMs: number;
   invisibleSinceMs: number | undefined;
+  listening: Listening | undefined;
 }
 
 export class ReadPath<V> {
@@ -88,18 +90,27 @@ export class ReadPath<V> {
 
   /** @param first the reply of a read that was already made, in a batch. */
   async read(request: ReadRequest<V>, first?: FarReply): Promise<V | null> {
-    const { far, clock } = this.#o;
-    const { flight } = request;
-    const { partition } = flight;
-    const keys = [valueKey(partition.keys, flight.fullKey), partition.keys.beat];
     const progress: Progress = {
       refusals: 0,
       regressions: 0,
       ensured: false,
       ignorePresent: false,
-      beganAtMs: clock.nowMs(),
+      beganAtMs: this.#o.clock.nowMs(),
       invisibleSinceMs: undefined,
+      listening: undefined,
     };
+    try {
+      return await this.#rounds(request, progress, first);
+    } finally {
+      progress.listening?.close();
+    }
+  }
+
+  async #rounds(request: ReadRequest<V>, progress: Progress, first: FarReply | undefined): Promise<V | null> {
+    const { far } = this.#o;
+    const { flight } = request;
+    const { partition } = flight;
+    const keys = [valueKey(partition.keys, flight.fullKey), partition.keys.beat];
     let reply = first;
     for (;;) {
       if (!partition.usable) return this.#direct(request, true);
@@ -148,6 +159,7 @@ export class ReadPath<V> {
     const { flight, hash } = request;
     const { partition, fullKey } = flight;
     const owner = nextOwner();
+    progress.listening ??= partition.wakeups.listen(fullKey);
     flight.nearSession = partition.nearSessionNow();
     const answer = (await far.run(partition, acquireScript, {
       keys: [
@@ -171,14 +183,16 @@ export class ReadPath<V> {
           return { done: true, value: await this.#direct(request, false) };
         }
         stats.waits.visibility += 1;
-        await partition.untilVisible(boundMs / 5 - (now - progress.invisibleSinceMs));
+        await progress.listening.visibility(
+          partition.patienceMs(boundMs / 5 - (now - progress.invisibleSinceMs)),
+        );
         return again;
       case 'busy':
         if (now - progress.beganAtMs >= loadTimeoutMs) {
           return { done: true, value: await this.#direct(request, false) };
         }
         stats.waits.lease += 1;
-        await partition.untilKeyChanges(fullKey, 80 + 40 * this.#o.random());
+        await progress.listening.keyChange(partition.patienceMs(80 + 40 * this.#o.random()));
         return again;
       case 'lease':
         if (progress.refusals >= maxRefusals) {

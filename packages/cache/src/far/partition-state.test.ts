@@ -100,20 +100,3 @@ test('a promoted replica that lost the tail is not believed until it has caught 
   expect(state.judge(beat(10_050, 1n, hex12(5_001)), 50)).toBe('fresh');
   expect(state.judge(beat(10_050, 200n), 50)).toBe('regressed');
 });
-
-test('waiters wake for their key, for visibility, and when deaf', async () => {
-  const { state } = setUp();
-  const woken: string[] = [];
-  const waits = [
-    state.untilKeyChanges('a', 10_000).then(() => woken.push('a')),
-    state.untilKeyChanges('b', 10_000).then(() => woken.push('b')),
-    state.untilVisible(10_000).then(() => woken.push('visible')),
-  ];
-  state.receive('F a', 0);
-  await waits[0];
-  state.receive('W 0', 0);
-  await waits[2];
-  expect(woken).toEqual(['a', 'visible']);
-  state.subscriptionDown();
-  await waits[1];
-});

@@ -15,6 +15,7 @@ import { EngineClock } from '../clock.ts';
 import { positionFromHex } from '../position.ts';
 import { tell } from '../telemetry.ts';
 import type { PartitionKeys } from './partition.ts';
+import { Wakeups } from './wakeups.ts';
 
 /** fresh: usable. stale: too old, or unproven. regressed: behind what was seen. missing: no state there. */
 export type Verdict = 'fresh' | 'stale' | 'regressed' | 'missing';
@@ -27,7 +28,6 @@ export interface PartitionListener {
 }
 
 const beatLength = 40;
-const visibility = '';
 
 export class PartitionState {
   readonly keys: PartitionKeys;
@@ -43,13 +43,13 @@ export class PartitionState {
   subscribed = false;
   flushes = 0;
   gaps = 0;
+  readonly wakeups = new Wakeups();
   /** Application invalidations that the shared tier hasn't confirmed: until then it is not read. */
   readonly owed = new Set<string>();
 
   readonly #cache: string;
   readonly #boundMs: number;
   readonly #listener: PartitionListener;
-  readonly #waiters = new Map<string, Set<() => void>>();
   #sequence = -1;
   #epoch = '';
   #applied = '';
@@ -145,7 +145,7 @@ export class PartitionState {
   receive(text: string, nowMs: number): void {
     const kind = text[0];
     if (kind === 'F') {
-      this.#wake(text.slice(2));
+      this.wakeups.keyChanged(text.slice(2));
       return;
     }
     const space = text.indexOf(' ', 2);
@@ -156,7 +156,7 @@ export class PartitionState {
       this.#invalidated(rest);
     } else if (kind === 'W') {
       this.#follow(sequence, 0);
-      this.#wake(visibility);
+      this.wakeups.becameVisible();
     } else if (kind === 'B') {
       this.#follow(sequence, 0);
       this.#beaten(rest, nowMs);
@@ -176,11 +176,11 @@ export class PartitionState {
       return;
     }
     this.#listener.invalidated(keys);
-    for (const key of keys) this.#wake(key);
+    for (const key of keys) this.wakeups.keyChanged(key);
   }
 
   #beaten(beat: string, nowMs: number): void {
-    this.#wake(visibility);
+    this.wakeups.becameVisible();
     if (beat.length !== beatLength || !this.#adopt(beat)) return;
     this.coherentUntilMs = this.#until(this.#beatTimeMs, nowMs, this.coherentUntilMs);
     this.pulsedUntilMs = Math.max(this.pulsedUntilMs, this.coherentUntilMs);
@@ -210,40 +210,12 @@ export class PartitionState {
     this.flushes += 1;
     this.#listener.flushed(this);
     tell(this.#cache, 'flush', () => ({ partition: this.keys.index, reason }));
-    for (const key of [...this.#waiters.keys()]) this.#wake(key);
+    this.wakeups.all();
   }
 
-  // --- waiting --------------------------------------------------------------------------------------------
-
-  /** Resolves when `key` was filled, released or invalidated, or after `timeoutMs`; sooner when deaf. */
-  untilKeyChanges(key: string, timeoutMs: number): Promise<void> {
-    return this.#wait(key, timeoutMs);
-  }
-
-  /** Resolves when the watermark may have moved, or after `timeoutMs`; sooner when deaf. */
-  untilVisible(timeoutMs: number): Promise<void> {
-    return this.#wait(visibility, timeoutMs);
-  }
-
-  #wait(key: string, timeoutMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      const waiters = this.#waiters.get(key) ?? new Set();
-      this.#waiters.set(key, waiters);
-      const wake = (): void => {
-        clearTimeout(timer);
-        waiters.delete(wake);
-        if (waiters.size === 0 && this.#waiters.get(key) === waiters) this.#waiters.delete(key);
-        resolve();
-      };
-      const timer = setTimeout(wake, this.subscribed ? timeoutMs : Math.min(timeoutMs, 10));
-      waiters.add(wake);
-    });
-  }
-
-  #wake(key: string): void {
-    const waiters = this.#waiters.get(key);
-    if (waiters === undefined) return;
-    for (const wake of [...waiters]) wake();
+  /** How long a read may wait for a notice: hardly at all while no notice can arrive. */
+  patienceMs(wishedMs: number): number {
+    return this.subscribed ? wishedMs : Math.min(wishedMs, 10);
   }
 }
 
