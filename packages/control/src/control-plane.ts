@@ -42,13 +42,13 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const loops: Record<Resource, Reconciler> = {
     'replication-group': reconciler({
       name: 'replication-group',
-      reconcile: (id) => forgetWhenGone(id, reconcileReplicationGroup(deps, id)),
+      reconcile: (id) => forgetWhenGone('replication-group', id, reconcileReplicationGroup(deps, id)),
       periodMs,
       logger,
     }),
     'cache-cluster': reconciler({
       name: 'cache-cluster',
-      reconcile: (id) => forgetWhenGone(id, reconcileCacheCluster(deps, id)),
+      reconcile: (id) => forgetWhenGone('cache-cluster', id, reconcileCacheCluster(deps, id)),
       periodMs,
       logger,
     }),
@@ -56,12 +56,18 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   /** Node id -> whose it is, so that a death is acted on without asking the database first. */
   const owners = new Map<string, { readonly resource: Resource; readonly id: string }>();
 
-  async function forgetWhenGone(id: string, pass: Promise<PassOutcome>): Promise<PassOutcome> {
+  async function forgetWhenGone(
+    resource: Resource,
+    id: string,
+    pass: Promise<PassOutcome>,
+  ): Promise<PassOutcome> {
     const outcome = await pass;
     if (outcome !== 'gone') return outcome;
     for (const [nodeId, owner] of owners) {
-      if (owner.id === id) owners.delete(nodeId);
+      if (owner.id === id && owner.resource === resource) owners.delete(nodeId);
     }
+    // Made anew under its name while the old one's last pass ended: its nodes were just struck off.
+    for (const nodeId of await nodeIdsOf(resource, id)) owners.set(nodeId, { resource, id });
     return outcome;
   }
 

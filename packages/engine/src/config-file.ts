@@ -30,6 +30,8 @@ export function renderConfigFile(settings: EngineSettings, folder: string): stri
     ['port', settings.port],
     ['dir', quote(folder)],
     ['daemonize', 'no'],
+    // A restarted service finds the process by this file's path on its command line.
+    ['set-proc-title', 'no'],
     // It listens on loopback addresses only; protected mode knows just one of them, 127.0.0.1.
     ['protected-mode', 'no'],
     // A cache: nothing on disk. It also keeps a crashed primary from coming back with old data.
@@ -84,11 +86,14 @@ const mostConnections = 65_000;
 /** Memcached's own files: listening sockets, pipes of its threads, logs. */
 const spareFiles = 200;
 
-/**
- * The engine's arguments. Each names a path below `folder`, by which a restarted service finds the process.
- */
+/** The path below the node's `folder` among its engine's arguments, by which a restarted service finds the process. */
+export function engineMark(folder: string, engine: EngineName): string {
+  return `${folder}/${engine === 'memcached' ? 'engine.pid' : 'engine.conf'}`;
+}
+
+/** The engine's arguments, `engineMark` among them. */
 export function engineArguments(settings: EngineSettings, folder: string, process: ProcessLimits): string[] {
-  if (settings.engine !== 'memcached') return [`${folder}/engine.conf`];
+  if (settings.engine !== 'memcached') return [engineMark(folder, settings.engine)];
   // Memcached does not start when it can't have the files; Valkey and Redis lower their limit themselves.
   const connections = Math.min(mostConnections, process.openFiles - spareFiles);
   const megabytes = Math.max(64, Math.floor(settings.maxmemoryBytes / 2 ** 20));
@@ -104,13 +109,20 @@ export function engineArguments(settings: EngineSettings, folder: string, proces
       '-o',
       'modern',
       '-P',
-      `${folder}/engine.pid`,
+      engineMark(folder, settings.engine),
     ],
     // Memcached refuses to stay root.
     ...(process.asRoot ? ['-u', 'nobody'] : []),
   ];
 }
 
+/** Control characters too: a line break in a path must not begin another directive. */
 function quote(text: string): string {
-  return `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
+  const bytes = [...Buffer.from(text, 'utf8')].map((byte) => {
+    if (byte === 0x22 || byte === 0x5c) return `\\${String.fromCharCode(byte)}`;
+    return byte >= 0x20 && byte < 0x7f
+      ? String.fromCharCode(byte)
+      : `\\x${byte.toString(16).padStart(2, '0')}`;
+  });
+  return `"${bytes.join('')}"`;
 }

@@ -36,7 +36,12 @@ function read(file: string): Record<string, number> {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
     throw error;
   }
-  return JSON.parse(text) as Record<string, number>;
+  try {
+    return JSON.parse(text) as Record<string, number>;
+  } catch (cause) {
+    // To begin with no epochs would let orders from the past through.
+    throw new Error(`${file} can't be read; restore it, or stop every node and remove it.`, { cause });
+  }
 }
 
 /** Another reader sees the old text or the new, and a crash leaves one of them. */

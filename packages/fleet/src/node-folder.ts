@@ -5,13 +5,16 @@ import { renderConfigFile } from '@larder/engine/config-file';
 import type { Incarnation } from './host.ts';
 import type { NodeSpec } from './node-spec.ts';
 
+/** No node id begins with a dot. */
+const gravePrefix = '.removed-';
+
 export interface NodeFolders {
   readonly directory: string;
   path(nodeId: string): string;
   /** Creates the folder and renders the engine's configuration. Leaves the engine's own files as they are. */
   prepare(spec: NodeSpec): Promise<void>;
   recordProcess(nodeId: string, incarnation: Incarnation): Promise<void>;
-  /** Every node that has a folder, with its last recorded process. */
+  /** Every node that has a folder, with its last recorded process. Clears away what a removal left half done. */
   readAll(): Promise<{ spec: NodeSpec; incarnation?: Incarnation }[]>;
   remove(nodeId: string): Promise<void>;
 }
@@ -40,13 +43,16 @@ export function nodeFolders(directory: string): NodeFolders {
     recordProcess: (nodeId, incarnation) =>
       writeWhole(join(path(nodeId), 'process.json'), JSON.stringify(incarnation)),
     async readAll() {
-      const names = await readdir(directory).catch(() => []);
+      const entries = await readdir(directory).catch(() => []);
+      const isGrave = (name: string) => name.startsWith(gravePrefix);
+      for (const name of entries.filter(isGrave)) await rm(path(name), { recursive: true, force: true });
+      const names = entries.filter((name) => !isGrave(name));
       const nodes = await Promise.all(names.map(readNode));
       return nodes.filter((node) => node !== undefined);
     },
     async remove(nodeId) {
       // Renamed first: a crash in the middle leaves no half folder under the node's name.
-      const grave = path(`.removed-${nodeId}-${Date.now()}`);
+      const grave = path(`${gravePrefix}${nodeId}-${Date.now()}`);
       await rename(path(nodeId), grave).catch((error: NodeJS.ErrnoException) => {
         if (error.code !== 'ENOENT') throw error;
       });

@@ -10,7 +10,7 @@ import { mkdir, open } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { engineArguments } from '@larder/engine/config-file';
+import { engineArguments, engineMark } from '@larder/engine/config-file';
 import type { EngineBuild } from '@larder/engine/store/engine-build';
 import {
   type AdminConnection,
@@ -29,7 +29,7 @@ import {
 } from './host.ts';
 import { nodeFolders } from './node-folder.ts';
 import type { NodeSpec } from './node-spec.ts';
-import { deathOf, openFilesLimit, processesNaming, readStat } from './process-table.ts';
+import { deathOf, openFilesLimit, readStat, sessionsNaming } from './process-table.ts';
 
 /** How often the process table is read. A death closes the admin connection too, usually sooner. */
 const watchPeriodMs = 20;
@@ -111,13 +111,15 @@ export async function processHost(options: ProcessHostOptions): Promise<Host> {
       admin: undefined,
     });
   }
-  for (const { pid, commandLine } of processesNaming(`${folders.directory}/`)) {
-    const node = [...nodes.values()].find((each) =>
-      commandLine.includes(`${folders.path(each.spec.nodeId)}/engine.`),
-    );
-    const stat = readStat(pid);
-    if (node === undefined || stat === undefined) continue;
-    watch(node, { pid, startTicks: stat.startTicks });
+  const sessions = sessionsNaming(`${folders.directory}/`);
+  for (const node of nodes.values()) {
+    const mark = engineMark(folders.path(node.spec.nodeId), node.spec.settings.engine);
+    const runs = sessions.filter(({ words }) => words.includes(mark)).map((each) => each.incarnation);
+    const recorded = node.process.kind === 'dead' ? node.process.incarnation : undefined;
+    const run =
+      runs.find(({ pid, startTicks }) => pid === recorded?.pid && startTicks === recorded.startTicks) ??
+      runs.at(-1);
+    if (run !== undefined && deathOf(run) === undefined) watch(node, run);
   }
 
   const watchTimer = setInterval(() => {

@@ -7,16 +7,18 @@ const exitingFlag = 0x4;
 
 export interface ProcessStat {
   readonly state: string;
+  /** The session it belongs to, named by its first process. */
+  readonly session: number;
   readonly flags: number;
   readonly startTicks: number;
 }
 
-/** (pure) Fields 3, 9 and 22 of a stat file. The name in field 2 may contain anything, `)` too. */
+/** (pure) Fields 3, 6, 9 and 22 of a stat file. The name in field 2 may contain anything, `)` too. */
 export function parseStat(text: string): ProcessStat | undefined {
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
   const startTicks = Number(fields[19]);
   if (fields[0] === undefined || !Number.isFinite(startTicks)) return undefined;
-  return { state: fields[0], flags: Number(fields[6]), startTicks };
+  return { state: fields[0], session: Number(fields[3]), flags: Number(fields[6]), startTicks };
 }
 
 export function readStat(pid: number): ProcessStat | undefined {
@@ -59,14 +61,21 @@ function everyTaskExits(pid: number): boolean {
   });
 }
 
-/** The pids whose command line contains `text`, with that command line. Reads the whole table: at start only. */
-export function processesNaming(text: string): { pid: number; commandLine: string }[] {
-  const found: { pid: number; commandLine: string }[] = [];
+/**
+ * Processes with a session of their own, as engines are started, and an argument that begins with `prefix`. Somebody
+ * who reads a node's log has its path on the command line too, but not a session for that. Reads the whole table:
+ * at start only.
+ */
+export function sessionsNaming(prefix: string): { incarnation: Incarnation; words: readonly string[] }[] {
+  const found: { incarnation: Incarnation; words: readonly string[] }[] = [];
   for (const name of readdirSync('/proc')) {
     if (!/^\d+$/.test(name)) continue;
     try {
-      const commandLine = readFileSync(`/proc/${name}/cmdline`, 'utf8').replaceAll('\0', ' ');
-      if (commandLine.includes(text)) found.push({ pid: Number(name), commandLine });
+      const words = readFileSync(`/proc/${name}/cmdline`, 'utf8').split('\0');
+      if (!words.some((word) => word.startsWith(prefix))) continue;
+      const pid = Number(name);
+      const stat = readStat(pid);
+      if (stat?.session === pid) found.push({ incarnation: { pid, startTicks: stat.startTicks }, words });
     } catch {
       // It ended while we looked.
     }

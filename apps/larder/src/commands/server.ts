@@ -1,6 +1,6 @@
 /** `larder server`: the service in the foreground, until it is told to end. */
 import { realpathSync } from 'node:fs';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rename, writeFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { serve } from '@hono/node-server';
@@ -73,20 +73,34 @@ export async function runServer(config: Config, options: ServerOptions): Promise
     port: options.port,
     serverOptions: { requestTimeout: requestTimeoutMs, headersTimeout: headersTimeoutMs },
   });
-  const port = await listening(server, options.port);
-  await writeFile(join(place, 'endpoint.json'), JSON.stringify({ endpoint: `http://127.0.0.1:${port}` }));
+  async function end(): Promise<void> {
+    server.close();
+    if ('closeAllConnections' in server) server.closeAllConnections();
+    await control.stop();
+    await host.close();
+    await database.destroy();
+  }
+  const port = await listening(server, options.port).catch(async (error: Error) => {
+    // Else what was begun would keep the process alive, and the data directory taken.
+    await end();
+    throw error;
+  });
+  await recordEndpoint(place, `http://127.0.0.1:${port}`);
   process.stdout.write(
     `Larder serves ElastiCache's API on http://127.0.0.1:${port}\n` +
       `  in another terminal:  eval "$(larder env${envFlag(config, options)})"  and then  aws elasticache describe-replication-groups\n`,
   );
 
   await ended();
-  server.close();
-  if ('closeAllConnections' in server) server.closeAllConnections();
-  await control.stop();
-  await host.close();
-  await database.destroy();
+  await end();
   logger.info({}, 'The service ended; its nodes run on.');
+}
+
+/** Renamed into place: "larder env" may read it at any moment. */
+async function recordEndpoint(place: string, endpoint: string): Promise<void> {
+  const file = join(place, 'endpoint.json');
+  await writeFile(`${file}.partial`, JSON.stringify({ endpoint }));
+  await rename(`${file}.partial`, file);
 }
 
 function envFlag(config: Config, { dataDirectory }: ServerOptions): string {

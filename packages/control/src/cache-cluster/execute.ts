@@ -26,7 +26,7 @@ export async function execute(deps: ExecuteDeps, cluster: CacheCluster, step: St
     case 'forget-cluster':
       return deps.database.transaction().execute(async (transaction) => {
         await deleteCacheCluster(transaction, cluster.id);
-        await releaseAddresses(transaction, cluster.id);
+        await releaseAddresses(transaction, { resource: 'cache-cluster', id: cluster.id });
         await recordEvent(transaction, {
           atMs: deps.nowMs(),
           sourceType: 'cache-cluster',

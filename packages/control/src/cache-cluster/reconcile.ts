@@ -10,7 +10,7 @@ import { checkPlan } from './check-plan.ts';
 import { execute } from './execute.ts';
 import { plan } from './plan.ts';
 import { nextStatus } from './status.ts';
-import { readCacheCluster, setStatus } from './store.ts';
+import { changeStatus, readCacheCluster } from './store.ts';
 
 export interface ReconcileDeps {
   readonly database: Database;
@@ -57,7 +57,7 @@ export async function reconcileCacheCluster(deps: ReconcileDeps, id: string): Pr
   const status = event === undefined ? 'stay' : nextStatus(cluster.status, event);
   if (status !== 'stay' && status !== 'refuse') {
     await deps.database.transaction().execute(async (transaction) => {
-      await setStatus(transaction, id, status);
+      if (!(await changeStatus(transaction, id, { from: cluster.status, to: status }))) return;
       await recordEvent(transaction, {
         atMs: deps.nowMs(),
         sourceType: 'cache-cluster',

@@ -14,7 +14,7 @@ import { refuseNotYet } from '../request/not-yet.ts';
 import { readTags } from '../request/tags.ts';
 import type { CacheCluster, CacheClusterIntent } from './cache-cluster.ts';
 import { nextStatus } from './status.ts';
-import { insertCacheCluster, readCacheCluster, setStatus } from './store.ts';
+import { changeStatus, insertCacheCluster, readCacheCluster } from './store.ts';
 
 type Request = Input<'CreateCacheCluster'>;
 type IntentOf<Key extends keyof CacheClusterIntent> = CacheClusterIntent[Key];
@@ -67,6 +67,7 @@ export async function createCacheCluster(
       host: context.host,
       candidates: context.addresses(),
       port: choice.port,
+      resource: 'cache-cluster',
       owners: nodeIds.map((nodeId) => `${id}/${nodeId}`),
     }).catch((error: Error) => {
       throw serviceError('InsufficientCacheClusterCapacityFault', error.message);
@@ -115,7 +116,7 @@ export async function deleteCacheCluster(
         `Cache cluster ${id} is ${found.status} and can't be deleted now.`,
       );
     }
-    await setStatus(transaction, id, status);
+    await changeStatus(transaction, id, { from: found.status, to: status });
     await recordEvent(transaction, {
       atMs: context.nowMs(),
       sourceType: 'cache-cluster',

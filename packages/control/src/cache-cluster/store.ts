@@ -64,14 +64,26 @@ export async function insertCacheCluster(
     .execute();
 }
 
-export async function setStatus(
+/**
+ * Changes the status if it is still `from`: a pass that began before a deletion was asked for must not undo it.
+ * @returns whether it was.
+ */
+export async function changeStatus(
   transaction: DatabaseTransaction,
   id: string,
-  status: CacheClusterStatus,
-): Promise<void> {
-  await transaction.updateTable('cache_cluster').set({ status }).where('id', '=', id).execute();
-  if (status !== 'available') return;
-  await transaction.updateTable('cache_node').set({ status }).where('cluster_id', '=', id).execute();
+  { from, to }: { readonly from: CacheClusterStatus; readonly to: CacheClusterStatus },
+): Promise<boolean> {
+  const result = await transaction
+    .updateTable('cache_cluster')
+    .set({ status: to })
+    .where('id', '=', id)
+    .where('status', '=', from)
+    .executeTakeFirst();
+  if (result.numUpdatedRows !== 1n) return false;
+  if (to === 'available') {
+    await transaction.updateTable('cache_node').set({ status: to }).where('cluster_id', '=', id).execute();
+  }
+  return true;
 }
 
 export async function deleteCacheCluster(transaction: DatabaseTransaction, id: string): Promise<void> {

@@ -49,6 +49,8 @@ export interface Tables {
     address: string;
     status: string;
   };
+  /** The last epoch of a deleted group: one made anew under its name goes on from there. */
+  retired_epoch: { group_id: string; epoch: number };
   /** Every address in use, with what it is for; the primary key keeps two from getting one. */
   address: { address: string; owner: string };
   event: {
@@ -80,6 +82,7 @@ export const createTables: readonly string[] = [
   `create table if not exists cache_node (
      cluster_id text not null references cache_cluster(id) on delete cascade, id text not null,
      zone text not null, address text not null, status text not null, primary key (cluster_id, id)) strict`,
+  `create table if not exists retired_epoch (group_id text primary key, epoch integer not null) strict`,
   `create table if not exists address (address text primary key, owner text not null) strict`,
   `create table if not exists event (
      id integer primary key autoincrement, at integer not null, source_type text not null,

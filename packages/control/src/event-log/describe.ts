@@ -2,7 +2,7 @@
 import type { Input, Output } from '@larder/contract/elasticache/model';
 import { serviceError } from '@larder/contract/errors';
 import type { ControlContext } from '../control-context.ts';
-import { cutPage, readPage } from '../request/page.ts';
+import { cutPage, foreignMarker, readPage } from '../request/page.ts';
 import { listEvents } from './event-log.ts';
 
 const defaultDurationMinutes = 60;
@@ -23,11 +23,12 @@ export async function describeEvents(
   if (fromMs > toMs) {
     throw serviceError('InvalidParameterCombinationException', 'StartTime must not be after EndTime.');
   }
-  const { limit, after } = readPage(input);
+  const { limit, after = '0' } = readPage(input);
+  if (!/^\d{1,15}$/.test(after)) throw foreignMarker();
   const fetched = await listEvents(database, {
     fromMs,
     toMs,
-    afterId: Number(after ?? 0),
+    afterId: Number(after),
     limit: limit + 1,
     ...(input.SourceType !== undefined && { sourceType: input.SourceType }),
     ...(input.SourceIdentifier !== undefined && { sourceId: input.SourceIdentifier.toLowerCase() }),

@@ -2,6 +2,12 @@
 import type { Host } from '@larder/fleet/host';
 import type { DatabaseTransaction } from '../database/connect.ts';
 
+/** A replication group and a cache cluster may have the same id. */
+export interface AddressOwner {
+  readonly resource: 'replication-group' | 'cache-cluster';
+  readonly id: string;
+}
+
 export class NoFreeAddress extends Error {
   override name = 'NoFreeAddress';
 }
@@ -17,6 +23,8 @@ export async function takeAddresses(
     /** In the order to try them; the service's block. */
     readonly candidates: Iterable<string>;
     readonly port: number;
+    readonly resource: AddressOwner['resource'];
+    /** Each begins with the resource's id and a slash. */
     readonly owners: readonly string[];
   },
 ): Promise<Map<string, string>> {
@@ -30,14 +38,20 @@ export async function takeAddresses(
     if (used.has(address) || !(await options.host.isAddressFree(address, options.port))) continue;
     waiting.shift();
     taken.set(owner, address);
-    await transaction.insertInto('address').values({ address, owner }).execute();
+    await transaction
+      .insertInto('address')
+      .values({ address, owner: `${options.resource}:${owner}` })
+      .execute();
   }
   if (waiting.length > 0)
     throw new NoFreeAddress('This service has used up its block of loopback addresses.');
   return taken;
 }
 
-/** Frees every address whose owner begins with `prefix`. */
-export async function releaseAddresses(transaction: DatabaseTransaction, prefix: string): Promise<void> {
-  await transaction.deleteFrom('address').where('owner', 'like', `${prefix}/%`).execute();
+/** Frees every address of one resource. */
+export async function releaseAddresses(
+  transaction: DatabaseTransaction,
+  { resource, id }: AddressOwner,
+): Promise<void> {
+  await transaction.deleteFrom('address').where('owner', 'like', `${resource}:${id}/%`).execute();
 }

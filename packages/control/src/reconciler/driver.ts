@@ -71,7 +71,7 @@ export function reconciler(options: ReconcilerOptions): Reconciler {
     try {
       const outcome = await options.reconcile(id);
       task.failures = 0;
-      if (outcome === 'gone') {
+      if (outcome === 'gone' && !task.wanted) {
         tasks.delete(id);
         return;
       }

@@ -1,4 +1,5 @@
 /** Performs one step. Makes no choices, and is safe to repeat. */
+import { cacheNodeIdOf } from '@larder/contract/ids';
 import { clusterBusPort } from '@larder/engine/config-file';
 import { formatSlots } from '@larder/engine/slots';
 import type { Host } from '@larder/fleet/host';
@@ -34,6 +35,7 @@ export async function execute(
   switch (step.kind) {
     case 'start-node': {
       const replicaOf = step.replicaOf === undefined ? undefined : findMember(group, step.replicaOf);
+      await recordRecovery(deps, group, step);
       await host.startNode(
         nodeSpec(group, member!, deps.maxmemoryBytes(group.intent.nodeType), {
           endpointAddresses: step.endpointAddresses,
@@ -83,8 +85,8 @@ export async function execute(
       return group;
     case 'forget-group':
       await deps.database.transaction().execute(async (transaction) => {
-        await deleteReplicationGroup(transaction, group.id);
-        await releaseAddresses(transaction, group.id);
+        await deleteReplicationGroup(transaction, group);
+        await releaseAddresses(transaction, { resource: 'replication-group', id: group.id });
         await recordEvent(transaction, {
           atMs: deps.nowMs(),
           sourceType: 'replication-group',
@@ -94,6 +96,32 @@ export async function execute(
       });
       return group;
   }
+}
+
+/** Tells of a node that served before, and of a primary that comes back without its data. */
+async function recordRecovery(
+  { database, nowMs }: ExecuteDeps,
+  group: ReplicationGroup,
+  { member, replicaOf }: Step & { kind: 'start-node' },
+): Promise<void> {
+  const shard = group.nodeGroups.find(({ members }) => members.some(({ id }) => id === member));
+  if (shard?.formed !== true) return;
+  const atMs = nowMs();
+  await database.transaction().execute(async (transaction) => {
+    await recordEvent(transaction, {
+      atMs,
+      sourceType: 'cache-cluster',
+      sourceId: member,
+      message: `Recovering cache nodes ${cacheNodeIdOf(1)}`,
+    });
+    if (shard.primary !== member || replicaOf !== undefined) return;
+    await recordEvent(transaction, {
+      atMs,
+      sourceType: 'replication-group',
+      sourceId: group.id,
+      message: `Primary node ${member} of node group ${shard.id} starts without data: no other node held any`,
+    });
+  });
 }
 
 async function decide(

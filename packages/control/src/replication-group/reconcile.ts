@@ -16,7 +16,7 @@ import { plan } from './plan.ts';
 import { membersOf, nodeIdOf, type ReplicationGroup } from './replication-group.ts';
 import { nextStatus } from './status.ts';
 import type { Plan } from './step.ts';
-import { markFormed, readReplicationGroup, setLineage, setStatus } from './store.ts';
+import { changeStatus, markFormed, readReplicationGroup, setLineage } from './store.ts';
 
 export interface ReconcileDeps {
   readonly database: Database;
@@ -80,7 +80,7 @@ async function record(
     }
     if (unformed) await markFormed(transaction, group.id);
     if (status === 'stay' || status === 'refuse') return;
-    await setStatus(transaction, group.id, status);
+    if (!(await changeStatus(transaction, group.id, { from: group.status, to: status }))) return;
     await recordEvent(transaction, {
       atMs: nowMs(),
       sourceType: 'replication-group',

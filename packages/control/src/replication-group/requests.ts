@@ -14,7 +14,7 @@ import { readTags } from '../request/tags.ts';
 import type { NodeGroup, ReplicationGroup } from './replication-group.ts';
 import { planShape, type Shape, type ShapedNodeGroup } from './shape.ts';
 import { nextStatus } from './status.ts';
-import { insertReplicationGroup, readReplicationGroup, setStatus } from './store.ts';
+import { changeStatus, firstEpoch, insertReplicationGroup, readReplicationGroup } from './store.ts';
 
 /**
  * Writes down a new group and returns it with status `creating`. No process has started yet; what is promised is
@@ -56,6 +56,7 @@ export async function createReplicationGroup(
       host: context.host,
       candidates: context.addresses(),
       port: choice.port,
+      resource: 'replication-group',
       owners,
     }).catch((error: Error) => {
       throw serviceError('InsufficientCacheClusterCapacityFault', error.message);
@@ -64,7 +65,7 @@ export async function createReplicationGroup(
       id,
       intent,
       status: 'creating',
-      epoch: 1,
+      epoch: await firstEpoch(transaction, id),
       createdAtMs: context.nowMs(),
       ...(shape.clusterEnabled && { configurationAddress: addresses.get(`${id}/configuration`)! }),
       nodeGroups: shape.nodeGroups.map((each) => placeNodeGroup(id, each, addresses, shape.clusterEnabled)),
@@ -99,7 +100,7 @@ export async function deleteReplicationGroup(
         `Replication group ${id} is ${found.status} and can't be deleted now.`,
       );
     }
-    await setStatus(transaction, id, status);
+    await changeStatus(transaction, id, { from: found.status, to: status });
     await recordEvent(transaction, {
       atMs: context.nowMs(),
       sourceType: 'replication-group',

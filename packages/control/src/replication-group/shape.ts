@@ -4,6 +4,7 @@ import { serviceError } from '@larder/contract/errors';
 import { nodeGroupId, nodeGroupIdOf } from '@larder/contract/ids';
 import { parseSlots, type SlotRange, splitEvenly, tileAllSlots } from '@larder/engine/slots';
 import { spreadZone, zonesOf } from '../placement/zones.ts';
+import { refuseNotYet } from '../request/not-yet.ts';
 
 export interface ShapedNodeGroup {
   /** From 0. */
@@ -30,6 +31,7 @@ type Configuration = NonNullable<Request['NodeGroupConfiguration']>[number];
 
 export function planShape(input: Request, region: string): Shape {
   const configurations = input.NodeGroupConfiguration ?? [];
+  for (const configuration of configurations) refuseHalfPlaced(configuration);
   const clusterEnabled = isClusterEnabled(input, configurations);
   const nodeGroups = clusterEnabled
     ? shapeCluster(input, configurations, region)
@@ -45,14 +47,15 @@ export function planShape(input: Request, region: string): Shape {
   return { clusterEnabled, nodeGroups, ...failoverFlags(input, clusterEnabled, replicas) };
 }
 
-/** With several shards, with slots given, or when asked for; `compatible` is for groups on their way. */
+/** With several shards, or when asked for; `compatible` is for groups on their way. */
 function isClusterEnabled(input: Request, configurations: readonly Configuration[]): boolean {
   if (input.ClusterMode === 'compatible') {
     throw combination(
       'ClusterMode compatible has no effect in this version of Larder; use enabled or disabled.',
     );
   }
-  const shards = input.NumNodeGroups ?? configurations.length;
+  const shards = input.NumNodeGroups ?? Math.max(1, configurations.length);
+  if (shards < 1) throw value(`NumNodeGroups must be between 1 and ${mostNodes}; it is ${shards}.`);
   const wanted =
     input.ClusterMode === 'enabled' ||
     (input.CacheParameterGroupName?.endsWith('.cluster.on') ?? false) ||
@@ -89,10 +92,18 @@ function shapeReplicated(
   configurations: readonly Configuration[],
   region: string,
 ): ShapedNodeGroup {
-  const configuration = configurations[0];
+  if (configurations.length > 1) {
+    throw combination(
+      `NumNodeGroups is 1 but NodeGroupConfiguration describes ${configurations.length} node groups.`,
+    );
+  }
+  const configuration = orderByNodeGroupId(configurations)[0];
   if (configuration?.Slots !== undefined) throw combination('Slots need cluster mode.');
   if (input.NumCacheClusters !== undefined && input.ReplicasPerNodeGroup !== undefined) {
     throw combination('Give NumCacheClusters or ReplicasPerNodeGroup, not both.');
+  }
+  if (input.NumCacheClusters !== undefined && configuration?.ReplicaCount !== undefined) {
+    throw combination('Give NumCacheClusters or a ReplicaCount, not both.');
   }
   const count =
     input.NumCacheClusters ??
@@ -181,6 +192,20 @@ function chosenSlots(
 function zonesFromConfiguration(configuration: Configuration | undefined): number | undefined {
   const zones = configuration?.ReplicaAvailabilityZones;
   return zones === undefined || zones.length === 0 ? undefined : zones.length;
+}
+
+/** What would be taken and not followed. */
+function refuseHalfPlaced(configuration: Configuration): void {
+  refuseNotYet({
+    PrimaryOutpostArn: configuration.PrimaryOutpostArn,
+    ReplicaOutpostArns: configuration.ReplicaOutpostArns,
+  });
+  if (
+    configuration.PrimaryAvailabilityZone === undefined &&
+    (configuration.ReplicaAvailabilityZones ?? []).length > 0
+  ) {
+    throw combination('ReplicaAvailabilityZones need a PrimaryAvailabilityZone beside them.');
+  }
 }
 
 function configuredZones(configuration: Configuration | undefined): string[] | undefined {

@@ -128,12 +128,35 @@ export async function insertReplicationGroup(
   }
 }
 
-export async function setStatus(
+/**
+ * Changes the status if it is still `from`: a pass that began before a deletion was asked for must not undo it.
+ * @returns whether it was.
+ */
+export async function changeStatus(
   transaction: DatabaseTransaction,
   id: string,
-  status: ReplicationGroupStatus,
-): Promise<void> {
-  await transaction.updateTable('replication_group').set({ status }).where('id', '=', id).execute();
+  { from, to }: { readonly from: ReplicationGroupStatus; readonly to: ReplicationGroupStatus },
+): Promise<boolean> {
+  const result = await transaction
+    .updateTable('replication_group')
+    .set({ status: to })
+    .where('id', '=', id)
+    .where('status', '=', from)
+    .executeTakeFirst();
+  return result.numUpdatedRows === 1n;
+}
+
+/**
+ * Where the epochs of a new group begin. Hosts refuse orders of an epoch they are past, also for a group that
+ * was deleted and made anew under its name.
+ */
+export async function firstEpoch(transaction: DatabaseTransaction, id: string): Promise<number> {
+  const retired = await transaction
+    .selectFrom('retired_epoch')
+    .select('epoch')
+    .where('group_id', '=', id)
+    .executeTakeFirst();
+  return (retired?.epoch ?? 0) + 1;
 }
 
 /** Writes down a new primary under the next epoch. @returns that epoch. */
@@ -184,7 +207,15 @@ export async function markFormed(transaction: DatabaseTransaction, groupId: stri
     .execute();
 }
 
-export async function deleteReplicationGroup(transaction: DatabaseTransaction, id: string): Promise<void> {
+export async function deleteReplicationGroup(
+  transaction: DatabaseTransaction,
+  { id, epoch }: Pick<ReplicationGroup, 'id' | 'epoch'>,
+): Promise<void> {
+  await transaction
+    .insertInto('retired_epoch')
+    .values({ group_id: id, epoch })
+    .onConflict((conflict) => conflict.column('group_id').doUpdateSet({ epoch }))
+    .execute();
   // Children first: SQLite checks foreign keys per connection, and a restored file may have been opened without.
   await transaction.deleteFrom('member').where('group_id', '=', id).execute();
   await transaction.deleteFrom('node_group').where('group_id', '=', id).execute();

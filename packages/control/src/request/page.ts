@@ -26,9 +26,13 @@ export function readPage(request: PageRequest): Page {
   if (request.Marker === undefined || request.Marker === '') return { limit, after: undefined };
   const after = Buffer.from(request.Marker, 'base64url').toString('utf8');
   if (!after.startsWith('after:')) {
-    throw serviceError('InvalidParameterValueException', 'Marker is not one that a previous answer gave.');
+    throw foreignMarker();
   }
   return { limit, after: after.slice('after:'.length) };
+}
+
+export function foreignMarker() {
+  return serviceError('InvalidParameterValueException', 'Marker is not one that a previous answer gave.');
 }
 
 /** Cuts `limit + 1` fetched items to a page. */
