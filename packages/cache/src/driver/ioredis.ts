@@ -68,7 +68,8 @@ export function ioredis(options: DriverOptions): Driver {
           client.on(sharded ? 'smessage' : 'message', (channel: string, text: string) => {
             if (kept.current() === client) events.message(channel, text);
           });
-          if (sharded) await client.ssubscribe(...channels);
+          // Channels of one command would have to share a slot.
+          if (sharded) await Promise.all(channels.map((channel) => client.ssubscribe(channel)));
           else await client.subscribe(...channels);
         },
         destroy,

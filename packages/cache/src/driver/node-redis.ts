@@ -75,7 +75,8 @@ export function nodeRedis(options: DriverOptions): Driver {
           const listener = (text: string, channel: string): void => {
             if (kept.current() === client) events.message(channel, text);
           };
-          if (sharded) await client.sSubscribe([...channels], listener);
+          // Channels of one command would have to share a slot.
+          if (sharded) await Promise.all(channels.map((channel) => client.sSubscribe(channel, listener)));
           else await client.subscribe([...channels], listener);
         },
         destroy,

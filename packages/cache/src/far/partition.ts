@@ -61,7 +61,10 @@ export function leaseKey(partition: PartitionKeys, fullKey: string): string {
   return `${partition.tag}#l:${fullKey}`;
 }
 
-/** FNV-1a, 32 bits, over UTF-8. The low 16 bits choose the bucket, the high 16 the partition. */
+/**
+ * FNV-1a, 32 bits, over UTF-8, then the finalizer of MurmurHash3: FNV alone hardly lets the last characters
+ * reach the upper bits. The low 16 bits choose the bucket, the high 16 the partition.
+ */
 export function hashKey(text: string): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < text.length; i += 1) {
@@ -69,13 +72,19 @@ export function hashKey(text: string): number {
     if (unit > 0x7f) return hashBytes(Buffer.from(text, 'utf8'));
     hash = Math.imul(hash ^ unit, 0x01000193);
   }
-  return hash >>> 0;
+  return finalize(hash);
 }
 
 function hashBytes(bytes: Uint8Array): number {
   let hash = 0x811c9dc5;
   for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193);
-  return hash >>> 0;
+  return finalize(hash);
+}
+
+function finalize(hash: number): number {
+  let mixed = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
+  return (mixed ^ (mixed >>> 16)) >>> 0;
 }
 
 export function bucketOffset(hash: number): number {
