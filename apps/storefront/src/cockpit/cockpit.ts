@@ -89,7 +89,9 @@ export function cockpitApp(conductor: Conductor, stream: ReturnType<typeof liveS
   });
 
   for (const [path, [file, type]] of Object.entries(files)) {
-    app.get(path, async (c) => c.body(await readFile(file, 'utf8'), 200, { ...headers, 'content-type': type }));
+    app.get(path, async (c) =>
+      c.body(await readFile(file, 'utf8'), 200, { ...headers, 'content-type': type }),
+    );
   }
   app.get('/state', (c) => c.json(conductor.state));
   app.get('/live', (c) =>

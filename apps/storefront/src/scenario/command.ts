@@ -55,7 +55,7 @@ export async function play(
   const scenario = startScenario({
     directory: join(directories.data, 'flash-sale'),
     cacheDirectory: directories.cache,
-    environment: childEnvironment(),
+    environment: childEnvironment(directories),
     seed: options.seed,
     dataPath: options.dataPath,
     progress,
