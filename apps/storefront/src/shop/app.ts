@@ -55,14 +55,16 @@ export function shopApp(parts: ShopParts): Hono {
     status: Status = 200,
     from?: ServedFrom,
   ): Response {
+    const frame = { title, cartUnits: cartUnitsShown(c), ...(from === undefined ? {} : { from }) };
+    return answer(c, pages.framed(frame, body), status);
+  }
+  function answer(c: Context, page: string, status: Status = 200): Response {
     counters.answers[status < 400 ? 'ok' : status < 500 ? 'refused' : 'failed'] += 1;
-    // The number in the header is only for show, so it may come from the browser and costs no session read.
-    const cartUnits = Math.min(
-      idFrom(getCookie(c, cartCookie)) ?? 0,
-      mostProductsInCart * pages.mostOfOneProduct,
-    );
-    const frame = { title, cartUnits, ...(from === undefined ? {} : { from }) };
-    return c.html(pages.framed(frame, body), status, headers);
+    return c.html(page, status, headers);
+  }
+  /** The number in the header is only for show, so it may come from the browser and costs no session read. */
+  function cartUnitsShown(c: Context): number {
+    return Math.min(idFrom(getCookie(c, cartCookie)) ?? 0, mostProductsInCart * pages.mostOfOneProduct);
   }
   function goTo(c: Context, path: string): Response {
     counters.answers.redirect += 1;
@@ -118,7 +120,7 @@ export function shopApp(parts: ShopParts): Hono {
     if (id === undefined) return notFound(c, 'product');
     const sendProduct = (product: Product, from: ServedFrom): Response => {
       counters.productsFrom[from] += 1;
-      return send(c, product.name, pages.productPage(product), 200, from);
+      return answer(c, pages.productPage(product, { cartUnits: cartUnitsShown(c), from }));
     };
     // Without a promise when the product is near: most pages of a sale end here.
     const near = catalogue.nearProduct(id);
@@ -130,8 +132,7 @@ export function shopApp(parts: ShopParts): Hono {
 
   app.get('/static', (c) => {
     count('static');
-    counters.answers.ok += 1;
-    return c.html(staticPage, 200, headers);
+    return answer(c, staticPage);
   });
   app.get('/healthz', (c) => c.text('ok'));
   app.get('/metrics.json', (c) => {

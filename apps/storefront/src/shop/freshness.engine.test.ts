@@ -1,7 +1,7 @@
 /** What Larder is for: a row changed by somebody else is on the page within the bound, in every list it is in. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Shop } from './shop.ts';
 import { Buyer, type ShopFixture, shownProduct, startShopFixture } from './shop.test-support.ts';
+import type { Shop } from './shop.ts';
 
 // The library's bound, and what this machine may need to notice that it is over.
 const boundMs = 250;

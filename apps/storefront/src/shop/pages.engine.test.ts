@@ -1,8 +1,8 @@
 /** The pages of all three modes, over real PostgreSQL and real Valkey. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Mode } from './catalogue.ts';
-import type { Shop } from './shop.ts';
 import { Buyer, buyerWith, type ShopFixture, shownProduct, startShopFixture } from './shop.test-support.ts';
+import type { Shop } from './shop.ts';
 
 let fixture: ShopFixture;
 beforeAll(async () => {

@@ -9,15 +9,18 @@ function everyPage(text: string): string {
   return [
     framed({ title: text, cartUnits: 1, from: 'far' }, homePage([card], [category])),
     categoryPage({ category, cards: [card], pageNumber: 1, pageCount: 2 }),
-    productPage({
-      ...card,
-      sku: text,
-      description: text,
-      categoryId: 2,
-      categoryName: text,
-      unitsSoldIn7Days: 1,
-      recentOrders: [{ country: text, quantity: 1, placedAtSeconds: 0, returning: true }],
-    }),
+    productPage(
+      {
+        ...card,
+        sku: text,
+        description: text,
+        categoryId: 2,
+        categoryName: text,
+        unitsSoldIn7Days: 1,
+        recentOrders: [{ country: text, quantity: 1, placedAtSeconds: 0, returning: true }],
+      },
+      { cartUnits: 1, from: 'near' },
+    ),
     cartPage([card], 1, text),
     ordersPage(
       [

@@ -32,7 +32,7 @@ const sources: Readonly<Record<ServedFrom, string>> = {
 
 /** The whole page around `body`, ready to send. */
 export function framed(frame: Frame, body: Html): string {
-  const page = html`${head}<title>${frame.title} – ${shopName}</title></head><body>
+  const page = html`${head}<title>${frame.title} | ${shopName}</title></head><body>
 <header><a class="shop" href="/">${shopName}</a><nav><a href="/">Home</a> · <a href="/orders">Your orders</a> ·
 <a href="/cart">Cart (${frame.cartUnits})</a> · <a href="/login">Sign in</a></nav></header>
 <main>${body}</main>
@@ -59,14 +59,19 @@ export function categoryPage({ category, cards, pageNumber, pageCount }: Categor
   }</nav>`;
 }
 
-// A product from the near tier is one object for as long as it holds true; its HTML need not be made again.
-const drawnProducts = new WeakMap<Product, Html>();
+// A product from the near tier is one object for as long as it holds true; its page need not be made again.
+const drawnProducts = new WeakMap<Product, { readonly frame: Frame; readonly page: string }>();
 
-/** The data attributes are for programs that check what buyers were shown. */
-export function productPage(product: Product): Html {
-  const drawn = drawnProducts.get(product) ?? drawProduct(product);
-  drawnProducts.set(product, drawn);
-  return drawn;
+/** The whole page of a product. The data attributes are for programs that check what buyers were shown. */
+export function productPage(product: Product, frame: Omit<Frame, 'title'>): string {
+  const drawn = drawnProducts.get(product);
+  if (drawn !== undefined && drawn.frame.cartUnits === frame.cartUnits && drawn.frame.from === frame.from) {
+    return drawn.page;
+  }
+  const titled = { ...frame, title: product.name };
+  const page = framed(titled, drawProduct(product));
+  drawnProducts.set(product, { frame: titled, page });
+  return page;
 }
 
 function drawProduct(product: Product): Html {

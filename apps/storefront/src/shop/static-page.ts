@@ -2,11 +2,10 @@
  * A page that never changes, of about a product page's size: what this server can send when it has nothing
  * to look up and nothing to draw. The ceiling that the other pages are measured against.
  */
-import { framed, productPage } from './pages.ts';
+import { productPage } from './pages.ts';
 
-export const staticPage: string = framed(
-  { title: 'A page that never changes', cartUnits: 0 },
-  productPage({
+export const staticPage: string = productPage(
+  {
     id: 0,
     sku: 'STATIC',
     name: 'A Page That Never Changes',
@@ -19,5 +18,6 @@ export const staticPage: string = framed(
     recentOrders: Array.from({ length: 5 }, () => {
       return { country: 'United Kingdom', quantity: 1, placedAtSeconds: 0, returning: true };
     }),
-  }),
+  },
+  { cartUnits: 0 },
 );
