@@ -39,7 +39,10 @@ async function main() {
       return 0;
     case 'start':
       await setUp(['valkey']);
-      return run(process.execPath, [join(root, 'apps', 'storefront', 'dist', 'main.js'), ...rest]);
+      return run(process.execPath, [join(root, 'apps', 'storefront', 'dist', 'main.js'), ...rest], {
+        ...process.env,
+        ...(await directories()),
+      });
     case 'test':
       await setUp(['valkey', 'redis', 'memcached']);
       return test();
@@ -74,10 +77,17 @@ async function installDependencies() {
   await step('Install the npm packages', async () => {
     const code = await quiet('npm', ['ci', '--no-audit', '--no-fund', '--loglevel', 'error']);
     if (code.exit !== 0)
-      throw new SetUpFailed(`npm could not install the packages:\n${code.output}`, 'npm ci');
+      throw new SetUpFailed(`npm could not install the packages:\n${firstLines(code.output)}`, 'npm ci');
     await mkdir(join(root, 'node_modules'), { recursive: true });
     await writeFile(marker, wanted);
   });
+}
+
+/** The same places as the service's, told to a program that may not import from it. */
+async function directories() {
+  const { defaultDirectories } = await import('./packages/engine/dist/store/directories.js');
+  const { cache, data } = defaultDirectories(process.env, process.getuid?.());
+  return { LARDER_CACHE_DIR: cache, LARDER_DATA_DIR: data };
 }
 
 /** The compiler itself knows what changed. */
@@ -135,13 +145,18 @@ async function step(title, work) {
   process.stderr.write(`${clear}✓ ${title} (${seconds()})\n`);
 }
 
-/** Runs a command unseen and keeps the end of what it says. */
+/** npm says what is wrong first and then all it could be asked. */
+function firstLines(text) {
+  return text.split('\n').slice(0, 25).join('\n');
+}
+
+/** Runs a command unseen and keeps what it says. */
 function quiet(file, args) {
   return new Promise((resolve, reject) => {
     const child = spawn(file, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
     let output = '';
     const keep = (chunk) => {
-      output = (output + chunk).slice(-8_000);
+      output = (output + chunk).slice(0, 100_000);
     };
     child.stdout.on('data', keep);
     child.stderr.on('data', keep);
@@ -151,9 +166,9 @@ function quiet(file, args) {
 }
 
 /** Runs a command in the foreground; it gets the signals and has the last word. */
-function run(file, args) {
+function run(file, args, env = process.env) {
   return new Promise((resolve, reject) => {
-    const child = spawn(file, args, { stdio: 'inherit' });
+    const child = spawn(file, args, { stdio: 'inherit', env });
     // Ctrl-C reaches the child by the terminal; we wait for it to clean up.
     process.on('SIGINT', () => {});
     process.on('SIGTERM', () => child.kill('SIGTERM'));
