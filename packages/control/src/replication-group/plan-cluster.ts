@@ -261,6 +261,11 @@ function seesWholeCluster({ engine }: SeenMember, nodeCount: number): boolean {
   const cluster = engine!.cluster!;
   const owned = cluster.peers.flatMap((peer) => peer.slots);
   const slots = owned.reduce((sum, { first, last }) => sum + last - first + 1, 0);
-  const agreed = cluster.peers.length === nodeCount && cluster.peers.every(({ handshake }) => !handshake);
+  const agreed =
+    cluster.peers.length === nodeCount &&
+    cluster.peers.every(
+      // A replica passes for a primary without slots until gossip tells of its role.
+      (peer) => !peer.handshake && (peer.slots.length > 0 || peer.primaryId !== undefined),
+    );
   return cluster.state === 'ok' && agreed && slots === slotCount;
 }
