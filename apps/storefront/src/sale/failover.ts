@@ -35,6 +35,7 @@ export async function killPrimary(
     const primary = await primaryOf(group);
     const processId = await processIdOf(primary);
     await sleep(headStartMs);
+    probe.forgetGaps();
     const killedAtMs = Date.now();
     const killedAt = performance.now();
     process.kill(processId, 'SIGKILL');

@@ -17,6 +17,8 @@ export interface WriteGap {
 export interface WriteProbe {
   /** Clock time of the last acknowledged write; undefined before the first. */
   lastAcknowledgedMs(): number | undefined;
+  /** Forgets the gaps so far: a busy machine can have had a longer one before anything was killed. */
+  forgetGaps(): void;
   stop(): Promise<WriteGap>;
 }
 
@@ -59,6 +61,9 @@ export function startWriteProbe(endpoint: CacheEndpoint): WriteProbe {
   return {
     lastAcknowledgedMs: () =>
       previous === undefined ? undefined : Date.now() - (performance.now() - previous),
+    forgetGaps() {
+      longest = { writeGapMs: 0, lastBeforeMs: 0, firstAfterMs: 0 };
+    },
     async stop() {
       running = false;
       await loop;

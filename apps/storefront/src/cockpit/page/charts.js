@@ -87,11 +87,15 @@ export function createCharts() {
         {
           width: Math.max(280, host.clientWidth),
           height: definition.labels ? 170 : definition.times ? 126 : 108,
+          padding: [10, 8, 0, 0],
           cursor: { sync: { key: 'sale' }, drag: { x: false, y: false } },
           scales: {
             x: { time: true, range: () => timeRange() },
             y: definition.log
-              ? { distr: 3, range: (_plot, _low, high) => [0.5, Math.max(100, (high ?? 100) * 1.5)] }
+              ? {
+                  distr: 3,
+                  range: (_plot, _low, high) => [0.5, 10 ** Math.ceil(Math.log10(Math.max(100, high ?? 0)))],
+                }
               : { range: (_plot, _low, high) => [0, roundAbove(high ?? 0)] },
           },
           axes: [
