@@ -6,7 +6,7 @@ import { CacheConfigError, InvalidationPendingError } from './errors.ts';
 import type { FarTier } from './far/far-tier.ts';
 import { hashKey, valueKey } from './far/partition.ts';
 import type { PartitionState } from './far/partition-state.ts';
-import type { Flight, Flights } from './flight.ts';
+import { Flight, type Flights } from './flight.ts';
 import type { LoadGate } from './loads.ts';
 import type { NearEntry, NearTier } from './near/near-tier.ts';
 import { type FarReply, ReadPath, type ReadRequest } from './read-path.ts';
@@ -169,7 +169,9 @@ export class Definition<A, V> {
     const joined = this.#joinable(this.prefix + key);
     if (joined !== undefined) return joined.promise;
     const request = this.#begin(argument, key);
-    return this.#fly(request, () => this.#path.read(request));
+    const { flight } = request;
+    flight.promise = this.#path.read(request);
+    return flight.promise;
   }
 
   /**
@@ -177,36 +179,22 @@ export class Definition<A, V> {
    * that aren't near, and one `loadMany` for those that are missing.
    */
   many(args: readonly A[]): Promise<(V | null)[]> {
-    const results: (V | null | Promise<V | null>)[] = [];
     const groups = new Map<PartitionState, ReadRequest<V>[]>();
-    const replies = new Map<PartitionState, Promise<readonly (string | null)[] | undefined>>();
-    for (const argument of args) {
+    const results = args.map((argument): V | null | Flight<V> => {
       const near = this.near(argument);
-      if (near !== undefined) {
-        results.push(near);
-        continue;
-      }
+      if (near !== undefined) return near;
       const key = String(this.#keyOf(argument));
       const joined = this.#joinable(this.prefix + key);
-      if (joined !== undefined) {
-        results.push(joined.promise);
-        continue;
-      }
+      if (joined !== undefined) return joined;
       const request = this.#begin(argument, key);
       const { partition } = request.flight;
       const group = groups.get(partition) ?? [];
       groups.set(partition, group);
-      const index = group.push(request) - 1;
-      results.push(
-        this.#fly(request, async () => {
-          const reply = await replies.get(partition);
-          const first: FarReply | undefined = reply && [reply[index] ?? null, reply.at(-1) ?? null];
-          return this.#path.read(request, first);
-        }),
-      );
-    }
-    for (const [partition, group] of groups) replies.set(partition, this.#readGroup(partition, group));
-    return Promise.all(results);
+      group.push(request);
+      return request.flight;
+    });
+    for (const [partition, group] of groups) this.#readGroup(partition, group);
+    return Promise.all(results.map((result) => (result instanceof Flight ? result.promise : result)));
   }
 
   /**
@@ -302,26 +290,10 @@ export class Definition<A, V> {
     const fullKey = this.prefix + key;
     const hash = hashKey(fullKey);
     const partition = this.#host.far.partitionOf(hash);
-    const flight: Flight<V> = {
-      fullKey,
-      partition,
-      promise: neverFlown as Promise<V | null>,
-      stale: false,
-      nearSession: -1,
-      loadStartedAtMs: Number.POSITIVE_INFINITY,
-    };
-    return { flight, key, hash, load: (onStart) => this.#loader.load(argument, key, onStart) };
-  }
-
-  #fly(request: ReadRequest<V>, run: () => Promise<V | null>): Promise<V | null> {
-    const { flights } = this.#host;
-    const { flight } = request;
-    flights.begin(flight);
-    // Deferred by a microtask, so that `many` has sent its reads by then.
-    flight.promise = Promise.resolve()
-      .then(run)
-      .finally(() => flights.end(flight));
-    return flight.promise;
+    const flight = new Flight<V>(fullKey, partition);
+    this.#host.flights.begin(flight);
+    const place = { partition, fullKey, hash };
+    return { flight, place, key, load: (onStart) => this.#loader.load(argument, key, onStart) };
   }
 
   /**
@@ -338,22 +310,21 @@ export class Definition<A, V> {
     return now - flight.loadStartedAtMs <= boundMs / 2 ? flight : undefined;
   }
 
-  async #readGroup(
-    partition: PartitionState,
-    group: readonly ReadRequest<V>[],
-  ): Promise<readonly (string | null)[] | undefined> {
-    if (!partition.usable) return undefined;
+  /** One MGET for all of the group; a failed one leaves each to find out for itself. */
+  #readGroup(partition: PartitionState, group: readonly ReadRequest<V>[]): void {
     const keys = group.map((request) => valueKey(partition.keys, request.flight.fullKey));
     for (const request of group) request.flight.nearSession = partition.nearSessionNow();
-    try {
-      return await this.#host.far.read(partition, [...keys, partition.keys.beat]);
-    } catch {
-      return undefined;
+    const replies = partition.usable
+      ? this.#host.far.read(partition, [...keys, partition.keys.beat]).catch(() => undefined)
+      : Promise.resolve(undefined);
+    for (const [index, request] of group.entries()) {
+      const first = replies.then(
+        (reply): FarReply | undefined => reply && [reply[index] ?? null, reply.at(-1) ?? null],
+      );
+      request.flight.promise = this.#path.read(request, first);
     }
   }
 }
-
-const neverFlown: Promise<never> = new Promise(() => {});
 
 function checkOptions(options: {
   readonly name: string;

@@ -5,16 +5,24 @@
  */
 import type { PartitionState } from './far/partition-state.ts';
 
-export interface Flight<V = unknown> {
+export class Flight<V = unknown> {
   readonly fullKey: string;
   readonly partition: PartitionState;
-  promise: Promise<V | null>;
-  stale: boolean;
+  /** Set right after it began. */
+  promise: Promise<V | null> = neverFlown;
+  stale = false;
   /** The near session under which its latest far step was sent; -1 when no message could reach this process. */
-  nearSession: number;
+  nearSession = -1;
   /** When its latest load began; Infinity before. */
-  loadStartedAtMs: number;
+  loadStartedAtMs = Number.POSITIVE_INFINITY;
+
+  constructor(fullKey: string, partition: PartitionState) {
+    this.fullKey = fullKey;
+    this.partition = partition;
+  }
 }
+
+const neverFlown: Promise<never> = new Promise(() => {});
 
 export class Flights {
   readonly #byKey = new Map<string, Flight>();

@@ -15,11 +15,11 @@
 import type { Clock } from './clock.ts';
 import { decodeEntry, encodeEntry } from './entry.ts';
 import type { FarTier } from './far/far-tier.ts';
-import { bucketOffset, leaseKey, valueKey } from './far/partition.ts';
+import { type FillAnswer, FillProtocol, type NewEntry, type Place, type Token } from './far/fill-protocol.ts';
+import { valueKey } from './far/partition.ts';
 import type { PartitionState } from './far/partition-state.ts';
-import { acquireScript, fillScript, releaseScript, renewScript } from './far/scripts.ts';
 import type { Listening } from './far/wakeups.ts';
-import type { Flight } from './flight.ts';
+import type { Flight, Flights } from './flight.ts';
 import { freezeJson, type NearEntry, type NearTier } from './near/near-tier.ts';
 import { type Checked, checkValue, type StandardSchemaV1 } from './standard-schema.ts';
 import type { DefinitionStats } from './stats.ts';
@@ -36,6 +36,7 @@ export interface ReadPathOptions<V> {
   readonly cache: string;
   readonly definition: string;
   readonly far: FarTier;
+  readonly flights: Flights;
   readonly near: NearTier | undefined;
   readonly nearMap: Map<string, NearEntry>;
   readonly clock: Clock;
@@ -57,8 +58,8 @@ export interface ReadPathOptions<V> {
 /** One key to read, and how to load it. */
 export interface ReadRequest<V> {
   readonly flight: Flight<V>;
+  readonly place: Place;
   readonly key: string;
-  readonly hash: number;
   readonly load: (onStart: (atMs: number) => void) => Promise<Loaded<V>>;
 }
 
@@ -69,7 +70,6 @@ type Outcome<V> = { readonly done: true; readonly value: V | null } | { readonly
 const again = { done: false } as const;
 
 const maxRefusals = 3;
-const leaseMs = 500;
 
 interface Progress {
   refusals: number;
@@ -83,13 +83,15 @@ interface Progress {
 
 export class ReadPath<V> {
   readonly #o: ReadPathOptions<V>;
+  readonly #protocol: FillProtocol;
 
   constructor(options: ReadPathOptions<V>) {
     this.#o = options;
+    this.#protocol = new FillProtocol(options.far, options.nextOwner);
   }
 
-  /** @param first the reply of a read that was already made, in a batch. */
-  async read(request: ReadRequest<V>, first?: FarReply): Promise<V | null> {
+  /** @param first the reply of a read that was already made, in a batch. Ends the flight. */
+  async read(request: ReadRequest<V>, first?: Promise<FarReply | undefined>): Promise<V | null> {
     const progress: Progress = {
       refusals: 0,
       regressions: 0,
@@ -101,17 +103,24 @@ export class ReadPath<V> {
     };
     try {
       return await this.#rounds(request, progress, first);
+    } catch (error) {
+      throw error instanceof LoaderFailure ? error.cause : error;
     } finally {
       progress.listening?.close();
+      this.#o.flights.end(request.flight);
     }
   }
 
-  async #rounds(request: ReadRequest<V>, progress: Progress, first: FarReply | undefined): Promise<V | null> {
+  async #rounds(
+    request: ReadRequest<V>,
+    progress: Progress,
+    first: Promise<FarReply | undefined> | undefined,
+  ): Promise<V | null> {
     const { far } = this.#o;
     const { flight } = request;
     const { partition } = flight;
     const keys = [valueKey(partition.keys, flight.fullKey), partition.keys.beat];
-    let reply = first;
+    let reply = first === undefined ? undefined : await first;
     for (;;) {
       if (!partition.usable) return this.#direct(request, true);
       try {
@@ -119,24 +128,41 @@ export class ReadPath<V> {
           flight.nearSession = partition.nearSessionNow();
           reply = (await far.read(partition, keys)) as unknown as FarReply;
         }
-        const outcome = await this.#step(request, reply, progress);
+        const hit = this.#hit(request, reply, progress);
+        if (hit !== undefined) return hit.value;
+        const outcome = await this.#miss(request, reply, progress);
         if (outcome.done) return outcome.value;
       } catch (error) {
-        if (error instanceof LoaderFailure) throw error.cause;
+        if (error instanceof LoaderFailure) throw error;
         return this.#direct(request, true);
       }
       reply = undefined;
     }
   }
 
-  async #step(request: ReadRequest<V>, reply: FarReply, progress: Progress): Promise<Outcome<V>> {
-    const { watched, stats } = this.#o;
+  /** The value, if the reply holds one that may be served. */
+  #hit(
+    request: ReadRequest<V>,
+    [text, beat]: FarReply,
+    progress: Progress,
+  ): { readonly value: V | null } | undefined {
+    const { watched, stats, clock } = this.#o;
+    if (text === null || beat === null) return undefined;
+    const verdict = request.flight.partition.judge(beat, clock.nowMs());
+    if (verdict !== 'fresh' && (watched || verdict !== 'stale')) return undefined;
+    const hit = this.#accept(request, text, beat);
+    if (hit !== undefined) stats.farHits += 1;
+    else if (text.startsWith(beat.slice(0, 12), 4)) progress.ignorePresent = true;
+    return hit;
+  }
+
+  async #miss(request: ReadRequest<V>, reply: FarReply, progress: Progress): Promise<Outcome<V>> {
+    const { watched, stats, clock, ensureState } = this.#o;
     const { partition } = request.flight;
-    const [text, beat] = reply;
-    const verdict = partition.judge(beat, this.#o.clock.nowMs());
+    const verdict = partition.judge(reply[1], clock.nowMs());
     if (verdict === 'missing' && !watched && !progress.ensured) {
       progress.ensured = true;
-      await this.#o.ensureState(partition);
+      await ensureState(partition);
       return again;
     }
     // The other connection may have brought a newer beat while this read was under way: look once more.
@@ -144,162 +170,105 @@ export class ReadPath<V> {
     if (verdict !== 'fresh' && (watched || verdict !== 'stale')) {
       return { done: true, value: await this.#direct(request, true) };
     }
-    const hit = this.#accept(request, text, beat!);
-    if (hit !== undefined) {
-      stats.farHits += 1;
-      return { done: true, value: hit.value };
-    }
-    if (text?.startsWith(beat!.slice(0, 12), 4)) progress.ignorePresent = true;
     stats.misses += 1;
     return this.#acquire(request, progress);
   }
 
   async #acquire(request: ReadRequest<V>, progress: Progress): Promise<Outcome<V>> {
-    const { far, clock, stats, nextOwner, boundMs, loadTimeoutMs } = this.#o;
-    const { flight, hash } = request;
-    const { partition, fullKey } = flight;
-    const owner = nextOwner();
-    progress.listening ??= partition.wakeups.listen(fullKey);
+    const { clock, stats, boundMs, loadTimeoutMs, random } = this.#o;
+    const { flight, place } = request;
+    const { partition } = flight;
+    progress.listening ??= partition.wakeups.listen(flight.fullKey);
     flight.nearSession = partition.nearSessionNow();
-    const answer = (await far.run(partition, acquireScript, {
-      keys: [
-        valueKey(partition.keys, fullKey),
-        leaseKey(partition.keys, fullKey),
-        partition.keys.state,
-        partition.keys.stamps,
-        partition.keys.beat,
-      ],
-      args: [String(bucketOffset(hash)), owner, String(leaseMs), progress.ignorePresent ? '1' : '0'],
-    })) as readonly string[];
+    const acquired = await this.#protocol.acquire(place, progress.ignorePresent);
     const now = clock.nowMs();
-    switch (answer[0]) {
-      case 'value':
-        // Goes through the same judgement as a plain read; at the next round if it fails that.
+    switch (acquired.kind) {
+      case 'value': {
+        // Somebody filled it meanwhile; it is judged like any other reply.
         stats.misses -= 1;
-        return this.#step(request, [answer[1]!, answer[2]!], progress);
-      case 'invisible':
+        const hit = this.#hit(request, [acquired.text, acquired.beat], progress);
+        return hit === undefined ? again : { done: true, value: hit.value };
+      }
+      case 'invisible': {
         progress.invisibleSinceMs ??= now;
-        if (now - progress.invisibleSinceMs >= boundMs / 5) {
-          return { done: true, value: await this.#direct(request, false) };
-        }
+        const leftMs = boundMs / 5 - (now - progress.invisibleSinceMs);
+        if (leftMs <= 0) return { done: true, value: await this.#direct(request, false) };
         stats.waits.visibility += 1;
-        await progress.listening.visibility(
-          partition.patienceMs(boundMs / 5 - (now - progress.invisibleSinceMs)),
-        );
+        await progress.listening.visibility(partition.patienceMs(leftMs));
         return again;
+      }
       case 'busy':
         if (now - progress.beganAtMs >= loadTimeoutMs) {
           return { done: true, value: await this.#direct(request, false) };
         }
         stats.waits.lease += 1;
-        await progress.listening.keyChange(partition.patienceMs(80 + 40 * this.#o.random()));
+        await progress.listening.keyChange(partition.patienceMs(80 + 40 * random()));
         return again;
       case 'lease':
-        if (progress.refusals >= maxRefusals) {
-          this.#release(request, owner);
-          return { done: true, value: await this.#direct(request, false) };
-        }
-        return this.#loadAndFill(request, progress, {
-          owner,
-          epoch: answer[1]!,
-          watermark: answer[2]!,
-          generation: answer[3]!,
-        });
-      default:
+        if (progress.refusals < maxRefusals) return this.#loadAndFill(request, progress, acquired.token);
+        this.#protocol.release(place, acquired.token);
+        return { done: true, value: await this.#direct(request, false) };
+      case 'none':
         return { done: true, value: await this.#direct(request, true) };
     }
   }
 
   async #loadAndFill(request: ReadRequest<V>, progress: Progress, token: Token): Promise<Outcome<V>> {
     const { stats, cache, definition } = this.#o;
-    const { flight } = request;
-    const { partition } = flight;
-    const renewal = setInterval(() => this.#renew(request, token.owner), leaseMs / 3);
+    const { flight, place, key } = request;
+    const letGo = this.#protocol.hold(place, token);
     let loaded: Loaded<V>;
     try {
       loaded = await this.#load(request);
     } catch (error) {
-      this.#release(request, token.owner);
+      this.#protocol.release(place, token);
       throw error;
     } finally {
-      clearInterval(renewal);
+      letGo();
     }
-    flight.nearSession = partition.nearSessionNow();
-    let answer: unknown;
-    let freshForMs: number;
+    flight.nearSession = flight.partition.nearSessionNow();
+    const entry = this.#entry(request, token, loaded);
+    let answer: FillAnswer;
     try {
-      const filled = this.#fill(request, token, loaded);
-      freshForMs = filled.freshForMs;
-      answer = await filled.answer;
+      answer = await this.#protocol.fill(place, token, entry);
     } catch {
       // Nobody knows whether it was kept. The value itself is as good as a direct load's.
       this.#keepSelfProven(request, loaded);
       return { done: true, value: loaded.value };
     }
     if (answer === 'ok') {
-      this.#keepNear(request, loaded.value, { payload: loaded.payload, freshForMs });
+      this.#keepNear(request, loaded.value, { payload: loaded.payload, freshForMs: entry.freshForMs });
       return { done: true, value: loaded.value };
     }
-    const reason = answer as keyof DefinitionStats['refusedFills'];
+    const reason = answer;
     stats.refusedFills[reason] += 1;
-    tell(cache, 'refused', () => ({ definition, key: request.key, reason }));
+    tell(cache, 'refused', () => ({ definition, key, reason }));
     progress.refusals += 1;
     return again;
   }
 
-  #fill(
-    request: ReadRequest<V>,
-    token: Token,
-    loaded: Loaded<V>,
-  ): { freshForMs: number; answer: Promise<unknown> } {
-    const { far, clock, freshMs, absentMs, jitter, random } = this.#o;
-    const { flight, hash } = request;
-    const { partition, fullKey } = flight;
-    const lifetime = loaded.payload === null ? absentMs : freshMs;
-    const freshForMs = Math.max(1, Math.round(lifetime * (1 - jitter * random())));
-    const engineNow = partition.clock.engineNowMs(clock.nowMs());
+  #entry(request: ReadRequest<V>, token: Token, loaded: Loaded<V>): NewEntry {
+    const { clock, freshMs, absentMs, jitter, random } = this.#o;
+    const lifetimeMs = loaded.payload === null ? absentMs : freshMs;
+    const freshForMs = Math.max(1, Math.round(lifetimeMs * (1 - jitter * random())));
+    const engineNow = request.flight.partition.clock.engineNowMs(clock.nowMs());
     const filledAtMs = Number.isNaN(engineNow) ? 0 : engineNow;
-    const entry = encodeEntry({
+    const text = encodeEntry({
       epoch: token.epoch,
       position: token.watermark,
       filledAtMs,
       freshUntilMs: filledAtMs + freshForMs,
       payload: loaded.payload,
     });
-    const answer = far.run(partition, fillScript, {
-      keys: [
-        valueKey(partition.keys, fullKey),
-        leaseKey(partition.keys, fullKey),
-        partition.keys.state,
-        partition.keys.stamps,
-      ],
-      args: [
-        String(bucketOffset(hash)),
-        token.epoch,
-        token.watermark,
-        token.generation,
-        token.owner,
-        entry,
-        String(freshForMs),
-        far.publish,
-        partition.keys.channel,
-        `F ${fullKey}`,
-      ],
-    });
-    return { freshForMs, answer };
+    return { text, freshForMs };
   }
 
-  /** Loads without offering the result to the shared tier. */
+  /** Loads without offering the result to the shared tier. Rejects with LoaderFailure. */
   async #direct(request: ReadRequest<V>, keepNear: boolean): Promise<V | null> {
     this.#o.stats.directLoads += 1;
-    try {
-      const loaded = await this.#load(request);
-      if (keepNear) this.#keepSelfProven(request, loaded);
-      return loaded.value;
-    } catch (error) {
-      if (error instanceof LoaderFailure) throw error.cause;
-      throw error;
-    }
+    const loaded = await this.#load(request);
+    if (keepNear) this.#keepSelfProven(request, loaded);
+    return loaded.value;
   }
 
   async #load(request: ReadRequest<V>): Promise<Loaded<V>> {
@@ -313,12 +282,7 @@ export class ReadPath<V> {
     }
   }
 
-  #accept(
-    request: ReadRequest<V>,
-    text: string | null,
-    beat: string,
-  ): { readonly value: V | null } | undefined {
-    if (text === null) return undefined;
+  #accept(request: ReadRequest<V>, text: string, beat: string): { readonly value: V | null } | undefined {
     const entry = decodeEntry(text, beat.slice(0, 12));
     if (entry === undefined) {
       // Of an earlier epoch: an ordinary miss. Of this epoch and yet no entry: somebody else's writing.
@@ -393,27 +357,6 @@ export class ReadPath<V> {
       expiresAtMs: until,
     });
   }
-
-  #release(request: ReadRequest<V>, owner: string): void {
-    const { far } = this.#o;
-    const { partition, fullKey } = request.flight;
-    const keys = [leaseKey(partition.keys, fullKey)];
-    const args = [owner, far.publish, partition.keys.channel, `F ${fullKey}`];
-    far.run(partition, releaseScript, { keys, args }).catch(() => {});
-  }
-
-  #renew(request: ReadRequest<V>, owner: string): void {
-    const { partition, fullKey } = request.flight;
-    const keys = [leaseKey(partition.keys, fullKey)];
-    this.#o.far.run(partition, renewScript, { keys, args: [owner, String(leaseMs)] }).catch(() => {});
-  }
-}
-
-interface Token {
-  readonly owner: string;
-  readonly epoch: string;
-  readonly watermark: string;
-  readonly generation: string;
 }
 
 /** Tells the loader's own errors from the shared tier's. */

@@ -15,6 +15,8 @@ export interface FarNodeEvents {
   down(node: FarNode, cause: Error): void;
   subscribed(node: FarNode): void;
   unsubscribed(node: FarNode): void;
+  /** A reply said that a slot is elsewhere, or nowhere. */
+  moved(): void;
   message(channel: string, text: string): void;
 }
 
@@ -37,6 +39,16 @@ export class FarNode {
   #inFlight = 0;
   #progressAtMs = 0;
   #overdueTicks = 0;
+  readonly #onReply = (): void => {
+    this.#inFlight -= 1;
+    this.#progressAtMs = this.#options.clock.nowMs();
+  };
+  readonly #onError = (error: unknown): void => {
+    this.#onReply();
+    // A demoted primary keeps its connections: leave it, the endpoint points elsewhere by now.
+    if (isReply(error, 'READONLY')) this.#link.reset();
+    if (isReply(error, 'MOVED') || isReply(error, 'CLUSTERDOWN')) this.#options.events.moved();
+  };
 
   constructor(options: FarNodeOptions) {
     const { driver, address, events } = options;
@@ -59,19 +71,12 @@ export class FarNode {
   }
 
   /** Rejects when the node is down, hangs, or answers with an error. */
-  async send(args: readonly string[]): Promise<unknown> {
+  send(args: readonly string[]): Promise<unknown> {
     if (this.#inFlight === 0) this.#progressAtMs = this.#options.clock.nowMs();
     this.#inFlight += 1;
-    try {
-      return await this.#link.send(args);
-    } catch (error) {
-      // A demoted primary keeps its connections: leave it, the endpoint points elsewhere by now.
-      if (isReply(error, 'READONLY')) this.#link.reset();
-      throw error;
-    } finally {
-      this.#inFlight -= 1;
-      this.#progressAtMs = this.#options.clock.nowMs();
-    }
+    const reply = this.#link.send(args);
+    reply.then(this.#onReply, this.#onError);
+    return reply;
   }
 
   /** Runs a script by its hash, and by its source where the engine doesn't know it yet. */

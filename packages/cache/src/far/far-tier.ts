@@ -8,7 +8,7 @@
 import type { Clock } from '../clock.ts';
 import type { Driver, NodeAddress } from '../driver/driver.ts';
 import { tell } from '../telemetry.ts';
-import { FarNode, isReply } from './far-node.ts';
+import { FarNode } from './far-node.ts';
 import { hashKey, partitionIndex, partitionsOf } from './partition.ts';
 import { type PartitionListener, PartitionState } from './partition-state.ts';
 import { clockScript, type Script } from './scripts.ts';
@@ -72,8 +72,10 @@ export class FarTier {
   }
 
   /** Plain MGET of keys of one partition: atomic, one round trip, no script. */
-  async read(partition: PartitionState, keys: readonly string[]): Promise<readonly (string | null)[]> {
-    return (await this.#send(partition, (node) => node.send(['MGET', ...keys]))) as (string | null)[];
+  read(partition: PartitionState, keys: readonly string[]): Promise<readonly (string | null)[]> {
+    const node = this.#owners[partition.keys.index];
+    if (node === undefined) return Promise.reject(new Error('No node is known for this partition.'));
+    return node.send(['MGET', ...keys]) as Promise<(string | null)[]>;
   }
 
   run(
@@ -81,7 +83,9 @@ export class FarTier {
     script: Script,
     { keys, args }: { readonly keys: readonly string[]; readonly args: readonly string[] },
   ): Promise<unknown> {
-    return this.#send(partition, (node) => node.run(script, keys, args));
+    const node = this.#owners[partition.keys.index];
+    if (node === undefined) return Promise.reject(new Error('No node is known for this partition.'));
+    return node.run(script, keys, args);
   }
 
   /** Reads the engine's clock; returns its time (ms) as read, or undefined when the node can't be asked. */
@@ -118,17 +122,6 @@ export class FarTier {
     for (const partition of this.partitions) partition.disconnected();
   }
 
-  async #send<T>(partition: PartitionState, step: (node: FarNode) => Promise<T>): Promise<T> {
-    const node = this.#owners[partition.keys.index];
-    if (node === undefined) throw new Error('No node is known for this partition.');
-    try {
-      return await step(node);
-    } catch (error) {
-      if (this.sharded && (isReply(error, 'MOVED') || isReply(error, 'CLUSTERDOWN'))) this.#refresh();
-      throw error;
-    }
-  }
-
   #node(address: NodeAddress): FarNode {
     const name = nodeName(address);
     const present = this.#nodes.get(name);
@@ -156,6 +149,9 @@ export class FarTier {
         },
         unsubscribed: (me) => {
           for (const partition of this.#heldBy(me)) partition.subscriptionDown();
+          if (this.sharded) this.#refresh();
+        },
+        moved: () => {
           if (this.sharded) this.#refresh();
         },
         message: (channel, text) => this.#byChannel.get(channel)?.receive(text, clock.nowMs()),

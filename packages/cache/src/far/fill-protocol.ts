@@ -1,0 +1,110 @@
+/** The steps of the fill protocol that a reader takes, as calls of the scripts. */
+import type { FarTier } from './far-tier.ts';
+import { bucketOffset, leaseKey, valueKey } from './partition.ts';
+import type { PartitionState } from './partition-state.ts';
+import { acquireScript, fillScript, releaseScript, renewScript } from './scripts.ts';
+
+/** A key and where it lies. */
+export interface Place {
+  readonly partition: PartitionState;
+  readonly fullKey: string;
+  readonly hash: number;
+}
+
+/** What a miss saw, and the lease it took. */
+export interface Token {
+  readonly owner: string;
+  readonly epoch: string;
+  readonly watermark: string;
+  readonly generation: string;
+}
+
+export type Acquired =
+  | { readonly kind: 'value'; readonly text: string; readonly beat: string }
+  | { readonly kind: 'lease'; readonly token: Token }
+  /** A change is applied but not visible: a fill would be refused. */
+  | { readonly kind: 'invisible' }
+  /** Another process loads. */
+  | { readonly kind: 'busy' }
+  /** The partition keeps nothing now. */
+  | { readonly kind: 'none' };
+
+export type FillAnswer = 'ok' | 'stamp' | 'epoch' | 'generation' | 'floor' | 'none';
+
+export interface NewEntry {
+  readonly text: string;
+  readonly freshForMs: number;
+}
+
+/** How long a lease lasts; its holder renews it at a third of that while it loads. */
+export const leaseMs = 500;
+
+/** All reject when the shared tier can't be asked. */
+export class FillProtocol {
+  readonly #far: FarTier;
+  readonly #nextOwner: () => string;
+
+  constructor(far: FarTier, nextOwner: () => string) {
+    this.#far = far;
+    this.#nextOwner = nextOwner;
+  }
+
+  async acquire({ partition, fullKey, hash }: Place, ignorePresent: boolean): Promise<Acquired> {
+    const owner = this.#nextOwner();
+    const { keys } = partition;
+    const [answer, first = '', second = '', third = ''] = (await this.#far.run(partition, acquireScript, {
+      keys: [valueKey(keys, fullKey), leaseKey(keys, fullKey), keys.state, keys.stamps, keys.beat],
+      args: [String(bucketOffset(hash)), owner, String(leaseMs), ignorePresent ? '1' : '0'],
+    })) as readonly string[];
+    switch (answer) {
+      case 'value':
+        return { kind: 'value', text: first, beat: second };
+      case 'lease':
+        return { kind: 'lease', token: { owner, epoch: first, watermark: second, generation: third } };
+      case 'invisible':
+      case 'busy':
+        return { kind: answer };
+      default:
+        return { kind: 'none' };
+    }
+  }
+
+  /** Offers an entry, and gives the lease back. */
+  async fill({ partition, fullKey, hash }: Place, token: Token, entry: NewEntry): Promise<FillAnswer> {
+    const { keys } = partition;
+    const answer = await this.#far.run(partition, fillScript, {
+      keys: [valueKey(keys, fullKey), leaseKey(keys, fullKey), keys.state, keys.stamps],
+      args: [
+        String(bucketOffset(hash)),
+        token.epoch,
+        token.watermark,
+        token.generation,
+        token.owner,
+        entry.text,
+        String(entry.freshForMs),
+        this.#far.publish,
+        keys.channel,
+        `F ${fullKey}`,
+      ],
+    });
+    return answer as FillAnswer;
+  }
+
+  /** Gives the lease back without a fill. */
+  release({ partition, fullKey }: Place, { owner }: Token): void {
+    const args = [owner, this.#far.publish, partition.keys.channel, `F ${fullKey}`];
+    const keys = [leaseKey(partition.keys, fullKey)];
+    this.#far.run(partition, releaseScript, { keys, args }).catch(() => {});
+  }
+
+  /** Holds the lease until the returned function is called. */
+  hold({ partition, fullKey }: Place, { owner }: Token): () => void {
+    const keys = [leaseKey(partition.keys, fullKey)];
+    const renew = (): void => {
+      const args = [owner, String(leaseMs)];
+      this.#far.run(partition, renewScript, { keys, args }).catch(() => {});
+    };
+    const timer = setInterval(renew, leaseMs / 3);
+    return () => clearInterval(timer);
+  }
+}
