@@ -73,7 +73,7 @@ interface Unseen {
   readonly past: boolean;
 }
 
-const visibilityPollMs = 1;
+const mostVisibilityPollMs = 20;
 
 export class Invalidator {
   readonly #host: InvalidatorHost;
@@ -244,22 +244,15 @@ export class Invalidator {
     // Redelivered ones were visible before they were acknowledged, or are asked about again: no harm.
     this.#unseen.push({ position, transaction: this.#transaction, past: false });
     if (this.#everything) for (const feed of this.#feeds) feed.forget('bulk change');
-    else this.#enqueue(position);
+    else this.#enqueue(position, committedAtMs);
     this.#keysInvalidated += this.#keys.size;
-    const { cache } = this.#host;
-    const keys = this.#everything ? -1 : this.#keys.size;
-    tell(cache, 'invalidation', () => ({
-      position: positionToHex(position),
-      keys,
-      lagMs: Date.now() - committedAtMs,
-    }));
     this.#watchVisibility();
   }
 
-  #enqueue(position: bigint): void {
+  #enqueue(position: bigint, committedAtMs: number): void {
     const { far } = this.#host;
     if (this.#feeds.length === 1) {
-      this.#feeds[0]!.enqueue([...this.#keys], position);
+      this.#feeds[0]!.enqueue(this.#keys, position, committedAtMs);
       return;
     }
     const groups = new Map<PartitionFeed, string[]>();
@@ -269,7 +262,7 @@ export class Invalidator {
       groups.set(feed, group);
       group.push(key);
     }
-    for (const [feed, keys] of groups) feed.enqueue(keys, position);
+    for (const [feed, keys] of groups) feed.enqueue(keys, position, committedAtMs);
   }
 
   // --- visibility and acknowledgement ---------------------------------------------------------------------
@@ -279,7 +272,7 @@ export class Invalidator {
     if (this.#watching) return;
     this.#watching = true;
     void (async () => {
-      while (!this.#stopped && this.#unseen.length > 0) {
+      for (let polls = 0; !this.#stopped && this.#unseen.length > 0; polls += 1) {
         const stream = this.#stream;
         try {
           const horizon = await this.#host.source.horizon();
@@ -287,7 +280,8 @@ export class Invalidator {
         } catch {
           await delay(20);
         }
-        if (this.#unseen.length > 0) await delay(visibilityPollMs);
+        // Mostly the first answer is yes; what takes longer may take very long.
+        if (this.#unseen.length > 0) await delay(Math.min(mostVisibilityPollMs, 1 + polls / 20));
       }
       this.#watching = false;
     })();

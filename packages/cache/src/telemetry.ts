@@ -17,8 +17,8 @@ export interface TelemetryMessages {
   gap: { partition: number; expected: number; received: number };
   /** A connection to the shared tier came up or broke. */
   far: { node: string; state: 'up' | 'down'; cause?: Error };
-  /** The feed applied changes. `lagMs` from the commit (the database's clock) to the engine's acknowledgement. */
-  invalidation: { position: string; keys: number; lagMs: number };
+  /** The feed applied changes. `lagMs` from the oldest's commit (the database's clock) to the engine's reply. */
+  invalidation: { partition: number; position: string; keys: number; lagMs: number };
   /** The feed began an epoch: everything cached before is void. */
   epoch: { partition: number; reason: string };
   /** The feed's state changed. */

@@ -228,7 +228,10 @@ export class FarTier {
     this.#refreshing = true;
     void this.#askForSlots().then((ranges) => {
       if (this.#closed) return;
-      if (ranges !== undefined) this.#assign((partition) => ownerOf(ranges, partition.keys.slot));
+      if (ranges !== undefined) {
+        this.#assign((partition) => ownerOf(ranges, partition.keys.slot));
+        this.#dropUnknown(ranges);
+      }
       const settled = ranges !== undefined && this.partitions.every((partition) => partition.session !== 0);
       this.#refreshAgain = setTimeout(
         () => {
@@ -239,6 +242,17 @@ export class FarTier {
       );
       this.#refreshAgain.unref();
     });
+  }
+
+  /** Nodes that left the cluster; seeds stay, somebody may come back there. */
+  #dropUnknown(ranges: readonly SlotRange[]): void {
+    const known = new Set(ranges.map(({ primary }) => nodeName(primary)));
+    for (const seed of this.#options.driver.nodes) known.add(nodeName(seed));
+    for (const [name, node] of this.#nodes) {
+      if (known.has(name)) continue;
+      this.#nodes.delete(name);
+      node.close();
+    }
   }
 
   async #askForSlots(): Promise<readonly SlotRange[] | undefined> {

@@ -30,6 +30,8 @@ export interface FeedProgress {
 export interface Change {
   readonly key: string;
   readonly position: bigint;
+  /** The database's wall clock; for telemetry only. */
+  readonly committedAtMs: number;
 }
 
 const maxKeysPerCall = 200;
@@ -100,9 +102,9 @@ export class PartitionFeed {
     this.work();
   }
 
-  enqueue(keys: readonly string[], position: bigint): void {
+  enqueue(keys: Iterable<string>, position: bigint, committedAtMs: number): void {
     if (this.#need === 'epoch') return;
-    for (const key of keys) this.#queue.push({ key, position });
+    for (const key of keys) this.#queue.push({ key, position, committedAtMs });
     if (this.#queue.length > maxQueued) this.forget('queue');
     this.work();
   }
@@ -309,6 +311,12 @@ export class PartitionFeed {
     this.#appliedThrough = laterOf(this.#appliedThrough, through);
     this.#dirty = true;
     this.#remember(batch);
+    tell(this.#cache, 'invalidation', () => ({
+      partition: keys.index,
+      position: positionToHex(target),
+      keys: batch.length,
+      lagMs: Date.now() - batch[0]!.committedAtMs,
+    }));
   }
 
   #remember(batch: readonly Change[]): void {

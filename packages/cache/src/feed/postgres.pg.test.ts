@@ -220,6 +220,52 @@ test('an append-only table may be watched by any column; if it changes all the s
   expect(invalidator.status().epochsBegun).toBe(2);
 });
 
+test('a partitioned table is watched as one', async () => {
+  await shops.pool.query('CREATE TABLE parted (id int PRIMARY KEY, price int) PARTITION BY RANGE (id)');
+  await shops.pool.query('CREATE TABLE parted_low PARTITION OF parted FOR VALUES FROM (0) TO (10)');
+  await shops.pool.query('CREATE TABLE parted_high PARTITION OF parted FOR VALUES FROM (10) TO (100)');
+  await shops.pool.query('INSERT INTO parted VALUES (1, 1), (11, 1)');
+  const shop = shops.open('parted', nodeRedis(engine));
+  await shops.invalidator(shop).start();
+  await shop.cache.ready();
+  await untilCachedAt(shop, 1, 1);
+  await untilCachedAt(shop, 12, null);
+  await shops.pool.query('UPDATE parted SET price = 2 WHERE id = 1');
+  await untilCachedAt(shop, 1, 2);
+  await shops.pool.query('UPDATE parted SET id = 12 WHERE id = 1');
+  await untilCachedAt(shop, 1, null);
+  await untilCachedAt(shop, 12, 2);
+});
+
+test('what the log does not carry, or a publication hides, is refused', async () => {
+  await shops.createTable('whole');
+  await shops.pool.query('CREATE UNLOGGED TABLE unlogged (id int PRIMARY KEY)');
+  await shops.pool.query(
+    'CREATE PUBLICATION partial FOR TABLE whole WHERE (price > 5) WITH (publish_via_partition_root = true)',
+  );
+  await shops.pool.query("CREATE PUBLICATION inserts FOR TABLE whole WITH (publish = 'insert')");
+  const start = (table: string, publication: string): Promise<void> => {
+    const { cache } = shops.open('whole', nodeRedis(engine));
+    cache.define({
+      name: 'x',
+      key: String,
+      load: async () => null,
+      watches: [{ table, key: (row) => row.id }],
+    });
+    const feed = postgresFeed({
+      connection: postgres.address,
+      slot: 'whole',
+      publication,
+      createPublication: true,
+    });
+    return cache.invalidator(feed).start();
+  };
+  await expect(start('public.nothing', 'p')).rejects.toThrow(/doesn't exist/);
+  await expect(start('public.unlogged', 'p')).rejects.toThrow(/ordinary logged/);
+  await expect(start('public.whole', 'partial')).rejects.toThrow(/row filter/);
+  await expect(start('public.whole', 'inserts')).rejects.toThrow(/ALTER PUBLICATION/);
+});
+
 test('a commit that waits for a standby: its event comes first, and nothing old is kept', async () => {
   await shops.createTable('ghost');
   const shop = shops.open('ghost', nodeRedis(engine));
