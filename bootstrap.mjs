@@ -11,6 +11,8 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('.', import.meta.url));
 const oldestNode = [20, 19];
 const [command = 'help', ...rest] = process.argv.slice(2);
+// The AWS SDK announces that it will want Node 22 in later versions; ours is pinned.
+const quietSdk = { AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' };
 const larder = join(root, 'apps', 'larder', 'dist', 'main.js');
 
 /** A set-up step that failed, with the command that mends it. */
@@ -41,6 +43,7 @@ async function main() {
       await setUp(['valkey']);
       return run(process.execPath, [join(root, 'apps', 'storefront', 'dist', 'main.js'), ...rest], {
         ...process.env,
+        ...quietSdk,
         ...(await directories()),
       });
     case 'test':
@@ -127,7 +130,7 @@ async function test() {
       });
     }
   }
-  return run(bin('vitest'), ['run', '--root', root, ...rest]);
+  return run(bin('vitest'), ['run', '--root', root, ...rest], { ...process.env, ...quietSdk });
 }
 
 async function step(title, work) {
