@@ -120,6 +120,27 @@ test('a slot that is gone is made anew, and everything cached before is void', a
   expect(successor.status().epochsBegun).toBe(1);
 });
 
+test('a slot that was moved past changes leaves a gap, and the gap voids everything', async () => {
+  await shops.createTable('skipped');
+  const first = shops.open('skipped', nodeRedis(engine));
+  const invalidator = shops.invalidator(first);
+  await invalidator.start();
+  await first.cache.ready();
+  await untilCachedAt(first, 1, 1);
+  await invalidator.stop();
+  await shops.pool.query('UPDATE skipped SET price = 2 WHERE id = 1');
+  await waitFor('the slot to be moved', async () => {
+    const sql = "SELECT pg_replication_slot_advance('skipped', pg_current_wal_lsn())";
+    return shops.pool.query(sql).catch(() => undefined);
+  });
+  const second = shops.open('skipped', nodeRedis(engine));
+  const successor = shops.invalidator(second);
+  await successor.start();
+  await second.cache.ready();
+  await untilCachedAt(second, 1, 2);
+  expect(successor.status().epochsBegun).toBe(1);
+});
+
 test('a replication connection that breaks is made again', async () => {
   await shops.createTable('cut');
   const shop = shops.open('cut', nodeRedis(engine));

@@ -1,8 +1,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { command, startEngine, type TestEngine } from '../../../../testing/engine.ts';
 import { nodeRedis } from '../driver/node-redis.ts';
+import { holdingDriver } from '../testing/holding-driver.ts';
 import { type OpenShop, Shop, untilCached } from '../testing/shop.ts';
-import { waitFor } from '../testing/wait-for.ts';
+import { gate, waitFor } from '../testing/wait-for.ts';
 
 let engine: TestEngine;
 let shop: Shop;
@@ -91,6 +92,54 @@ test('when the feed stalls, nothing is served beyond the bound, near or far', as
   expect(one.product.near(1)).toEqual({ id: 1, price: 2 });
   shop.source.stall(false);
   await untilCached(one, 1);
+});
+
+test('a heartbeat waits for the changes it speaks for', async () => {
+  const one = shop.open('late', nodeRedis(engine));
+  await one.cache.invalidator(shop.source).start();
+  await one.cache.ready();
+  shop.rows.set(1, { id: 1, price: 1 });
+  await untilNear(one, 1);
+  // The database answers, the stream is silent: as when the walsender lags.
+  shop.source.withhold(true);
+  shop.change(1, 2);
+  await waitFor('the near tier to refuse', () => one.product.near(1)?.price !== 1);
+  expect(await one.product.get(1)).toEqual({ id: 1, price: 2 });
+  expect((await one.product.explain(1)).why).toMatch(/stale/);
+  shop.source.withhold(false);
+  await untilCached(one, 1);
+  expect(await one.product.get(1)).toEqual({ id: 1, price: 2 });
+});
+
+test('a far hit that an invalidation overtook is not kept near', async () => {
+  const { driver, hold } = holdingDriver(nodeRedis(engine));
+  const slow = shop.open('overtaken', driver);
+  const other = shop.open('overtaken', nodeRedis(engine));
+  await other.cache.invalidator(shop.source).start();
+  await Promise.all([slow.cache.ready(), other.cache.ready()]);
+  shop.rows.set(1, { id: 1, price: 1 });
+  await untilCached(other, 1);
+  const read = gate();
+  const invalidated = gate();
+  hold('MGET', async () => {
+    read.open();
+    await invalidated.opened;
+  });
+  const reading = slow.product.get(1);
+  await read.opened;
+  shop.change(1, 2);
+  await waitFor('the other to see it', async () => (await other.product.get(1))?.price === 2);
+  // Its own message has arrived as well once a later reader gets a flight of its own.
+  await waitFor('the message', () => {
+    const newer = slow.product.get(1);
+    newer.catch(() => {});
+    return newer !== reading;
+  });
+  invalidated.open();
+  expect(await reading).toEqual({ id: 1, price: 1 });
+  expect(slow.product.near(1)?.price).not.toBe(1);
+  await untilNear(slow, 1);
+  expect(slow.product.near(1)).toEqual({ id: 1, price: 2 });
 });
 
 test('without a feed near tiers are proven by pulses, and follow invalidations', async () => {

@@ -12,6 +12,7 @@ export class ManualSource implements ChangeSource {
   #transaction = 100n;
   readonly #invisible = new Set<bigint>();
   #stalled = false;
+  #withheld: (() => void)[] | undefined;
 
   constructor({ position = 1_000n, history = 'manual' }: { position?: bigint; history?: string } = {}) {
     this.position = position;
@@ -38,11 +39,16 @@ export class ManualSource implements ChangeSource {
     const transaction = this.#transaction++;
     if (!visible) this.#invisible.add(transaction);
     this.position += 100n;
-    const sink = this.#sink!;
-    sink.begin(transaction);
-    sink.change({ table, before: undefined, after: row, identified: true });
-    sink.commit(this.position, Date.now());
-    return { transaction, position: this.position };
+    const { position } = this;
+    const deliver = (): void => {
+      const sink = this.#sink!;
+      sink.begin(transaction);
+      sink.change({ table, before: undefined, after: row, identified: true });
+      sink.commit(position, Date.now());
+    };
+    if (this.#withheld === undefined) deliver();
+    else this.#withheld.push(deliver);
+    return { transaction, position };
   }
 
   truncate(table: string): void {
@@ -54,6 +60,13 @@ export class ManualSource implements ChangeSource {
 
   reveal(transaction: bigint): void {
     this.#invisible.delete(transaction);
+  }
+
+  /** While withheld, commits happen but the stream doesn't bring them; the database answers as ever. */
+  withhold(withheld: boolean): void {
+    const late = this.#withheld ?? [];
+    this.#withheld = withheld ? [] : undefined;
+    for (const deliver of late) deliver();
   }
 
   /** While stalled the database answers nothing, as if the consumer were stopped. */
@@ -76,7 +89,7 @@ export class ManualSource implements ChangeSource {
   }
 
   requestProgress(): void {
-    if (!this.#stalled) this.#sink!.progress(this.position);
+    if (!this.#stalled && this.#withheld === undefined) this.#sink!.progress(this.position);
   }
 
   acknowledge(position: bigint): void {
