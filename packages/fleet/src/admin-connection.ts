@@ -98,6 +98,8 @@ export function memcachedItems(address: string, port: number): Promise<number> {
     };
     socket.setTimeout(commandTimeoutMs, fail);
     socket.once('error', fail);
+    // A node that is shutting down may still accept, and then hang up without a word.
+    socket.once('close', fail);
     socket.once('connect', () => socket.write('stats\r\n'));
     socket.on('data', (chunk) => {
       reply += chunk.toString('latin1');

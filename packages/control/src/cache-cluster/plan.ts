@@ -56,13 +56,11 @@ function planRunning({ cluster, observations, earliestStartMs, nowMs }: PlanInpu
   return { steps, waitingFor, converged: steps.length === 0 && waitingFor.length === 0 };
 }
 
-function planDeletion({ cluster, observations }: PlanInput): Plan {
-  const remaining = cluster.nodes.filter(
-    (node) => observations.get(nodeIdOf(cluster, node))?.process.kind !== 'absent',
-  );
+/** Every node, also one never seen to run: its folder may be there from a start that was cut off. */
+function planDeletion({ cluster }: PlanInput): Plan {
   return {
     steps: [
-      ...remaining.map((node) => ({
+      ...cluster.nodes.map((node) => ({
         kind: 'remove-node' as const,
         node: node.id,
         because: 'the cluster is being deleted',

@@ -212,10 +212,13 @@ function planConfigurationEndpoint(
   steps: Step[],
 ): void {
   if (configurationAddress === undefined) return;
-  const answering = shards.flatMap(({ members }) => members).filter(({ engine }) => engine !== undefined);
-  const holder =
-    answering.find(({ engine }) => engine!.boundAddresses.includes(configurationAddress)) ??
-    shards.map(({ primary }) => primary).find(ownsSlots);
+  const all = shards.flatMap(({ members }) => members);
+  const answering = all.filter(({ engine }) => engine !== undefined);
+  const present = answering.find(({ engine }) => engine!.boundAddresses.includes(configurationAddress));
+  // One that runs and does not answer may still listen there: the address stays where it is until we know.
+  const unknown = all.some(({ process, engine }) => process.kind === 'running' && engine === undefined);
+  if (present === undefined && unknown) return;
+  const holder = present ?? shards.map(({ primary }) => primary).find(ownsSlots);
   for (const { member, engine } of answering) {
     const addresses = [member.address, ...(member === holder?.member ? [configurationAddress] : [])];
     if (sameAddresses(addresses, engine!.boundAddresses)) continue;

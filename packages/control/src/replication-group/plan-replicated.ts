@@ -170,13 +170,17 @@ function planListening(
   steps: Step[],
 ): boolean {
   const reader = readerHolder(nodeGroup, seen, leader);
+  // One that runs and does not answer may still listen there: the address stays where it is until we know.
+  const unknown = seen.some(({ process, engine }) => process.kind === 'running' && engine === undefined);
+  const keepsReader = ({ engine }: SeenMember) =>
+    engine!.boundAddresses.includes(nodeGroup.readerAddress!) || !unknown;
   const changes: (Step & { kind: 'listen' })[] = [];
   for (const { member, engine } of seen) {
     if (engine === undefined) continue;
     const addresses = [
       member.address,
       ...(member === leader.member ? [nodeGroup.primaryAddress!] : []),
-      ...(member === reader.member ? [nodeGroup.readerAddress!] : []),
+      ...(member === reader.member && keepsReader(reader) ? [nodeGroup.readerAddress!] : []),
     ];
     if (sameAddresses(addresses, engine.boundAddresses)) continue;
     changes.push({

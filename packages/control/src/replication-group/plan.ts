@@ -4,7 +4,7 @@
  */
 import { planCluster } from './plan-cluster.ts';
 import { planReplicated } from './plan-replicated.ts';
-import { membersOf, nodeIdOf } from './replication-group.ts';
+import { membersOf } from './replication-group.ts';
 import type { PlanInput } from './seen-member.ts';
 import type { Plan } from './step.ts';
 
@@ -20,13 +20,11 @@ export function plan(input: PlanInput): Plan {
   }
 }
 
-function planDeletion({ group, observations }: PlanInput): Plan {
-  const remaining = membersOf(group).filter(
-    (member) => observations.get(nodeIdOf(member))?.process.kind !== 'absent',
-  );
+/** Every member, also one never seen to run: its folder may be there from a start that was cut off. */
+function planDeletion({ group }: PlanInput): Plan {
   return {
     steps: [
-      ...remaining.map((member) => ({
+      ...membersOf(group).map((member) => ({
         kind: 'remove-node' as const,
         member: member.id,
         because: 'the group is being deleted',
