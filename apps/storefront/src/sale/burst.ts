@@ -13,9 +13,10 @@ export async function runBurst(order: BurstOrder): Promise<BurstResult> {
   let pages = 0;
   let errors = 0;
   let next = 0;
+  const mostRequests = order.mostRequests ?? Infinity;
 
   async function ask(client: (typeof clients)[number]): Promise<void> {
-    while (performance.now() < stopAt) {
+    while (performance.now() < stopAt && next < mostRequests) {
       const path = order.paths[next++ % order.paths.length]!;
       const ok = await client.send({ method: 'GET', path }, undefined, performance.now() + timeoutMs).then(
         (answer) => answer.status === 200,

@@ -73,6 +73,8 @@ export interface BurstOrder {
   /** Not counted: connections open, code gets hot. */
   readonly rampMs: number;
   readonly durationMs: number;
+  /** Ends earlier, after this many requests. */
+  readonly mostRequests?: number;
 }
 
 export interface BurstResult {

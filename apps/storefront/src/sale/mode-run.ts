@@ -17,6 +17,7 @@ import { unpackObservations } from './observation.ts';
 import { type PriceChange, priceChanger } from './price-changer.ts';
 import { freshnessBoundMs, type Mode, type ModeReport, type Point, type SaleEvent } from './report.ts';
 import { countsBetween, readShopCounts, type ShopCounts } from './shop-counts.ts';
+import { productPath } from './shop-page.ts';
 import { webClient } from './web-client.ts';
 
 export interface ModeRunOptions {
@@ -98,6 +99,7 @@ export async function startModeRun(stage: Stage, market: Market, options: ModeRu
       changesPerSecond: priceChangesPerSecond,
     });
     await changer.setStock(market.scarceProductId, scarceUnits);
+    await openEarly(stage, market, shops);
 
     tell('mode', `${modeTitle(mode)} begins`);
     const monitor = liveMonitor({ market, mode, shops, auditor, client: keeping, changer });
@@ -208,6 +210,27 @@ export async function startModeRun(stage: Stage, market: Market, options: ModeRu
   } catch (error) {
     await closeAll();
     throw error;
+  }
+}
+
+const warmedProducts = 5_000;
+const longestWarmingMs = 15_000;
+
+/**
+ * Asks each shop process once for every product, as a team does in the hour before a sale. All modes get the
+ * same; without a cache it warms PostgreSQL's memory and the shop's code.
+ */
+async function openEarly(stage: Stage, market: Market, shops: Shops): Promise<void> {
+  const paths = market.products.slice(0, warmedProducts).map((product) => productPath(product.id));
+  for (const url of shops.urls) {
+    await stage.generator.burst({
+      shopUrls: [url],
+      paths,
+      connections: 16,
+      rampMs: 0,
+      durationMs: longestWarmingMs,
+      mostRequests: paths.length,
+    });
   }
 }
 

@@ -100,6 +100,14 @@ export function startOpenLoop(order: SaleOrder, listener: OpenLoopListener): Ope
   }
 
   function sendWaiting(): void {
+    // Whoever waited too long to be sent has left: the shop never hears of it, the totals do.
+    const leaveBefore = performance.now() - startedAt - timeoutMs;
+    while (firstWaiting < waiting.length && waiting[firstWaiting]!.timed.atMs <= leaveBefore) {
+      const gone = waiting[firstWaiting]!;
+      firstWaiting += 1;
+      fail(gone, 'timeout');
+      recordLatency(gone);
+    }
     while (underWay < mostUnderWay && firstWaiting < waiting.length) {
       const due = waiting[firstWaiting]!;
       firstWaiting += 1;
@@ -114,24 +122,26 @@ export function startOpenLoop(order: SaleOrder, listener: OpenLoopListener): Ope
   async function perform(due: Due, client: WebClient): Promise<void> {
     underWay += 1;
     const { step, atMs } = due.timed;
-    const intendedAt = startedAt + atMs;
     const cookies = due.buyer === undefined ? undefined : cookieHeader(due.buyer);
     const sentAtMs = Date.now();
     try {
-      const deadline = intendedAt + timeoutMs;
-      if (deadline <= performance.now()) throw new NoAnswer('timeout');
+      const deadline = startedAt + atMs + timeoutMs;
       const answer = await client.send(requestOf(step, due.buyer?.orderKey ?? ''), cookies, deadline);
       settle(due, answer, sentAtMs);
     } catch (error) {
       if (!(error instanceof NoAnswer)) throw error;
       fail(due, error.kind);
     } finally {
-      const latencyMs = performance.now() - intendedAt;
-      span.latency.record(latencyMs);
-      if (counts(due)) totalLatency.record(latencyMs);
+      recordLatency(due);
       underWay -= 1;
       sendWaiting();
     }
+  }
+
+  function recordLatency(due: Due): void {
+    const latencyMs = performance.now() - startedAt - due.timed.atMs;
+    span.latency.record(latencyMs);
+    if (counts(due)) totalLatency.record(latencyMs);
   }
 
   function settle(due: Due, answer: Answer, sentAtMs: number): void {

@@ -31,6 +31,7 @@ export interface SaleOptions {
   readonly environment: Environment;
   readonly startedAtMs: number;
   readonly step: (sentence: string) => void;
+  readonly detail: (sentence: string) => void;
   readonly onPoint?: (point: Point) => void;
   readonly onEvent?: (event: SaleEvent) => void;
 }
@@ -53,7 +54,7 @@ export async function runSale(stage: Stage, market: Market, options: SaleOptions
     rounds: saturationRounds,
     sliceSeconds,
     seed: options.seed,
-    report: options.step,
+    report: options.detail,
   });
 
   const larder = results.get('larder')!;

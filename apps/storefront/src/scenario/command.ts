@@ -102,6 +102,7 @@ export async function play(
       environment: environmentOf(stage),
       startedAtMs,
       step: (sentence) => progress.step(sentence),
+      detail: (sentence) => progress.detail(sentence),
     });
     progress.done();
     await writeReport(report, options.reportPath);

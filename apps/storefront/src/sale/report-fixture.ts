@@ -1,0 +1,103 @@
+/** A whole report with round numbers, for the tests of what is made from one. */
+import type { ModeReport, SaleReport } from './report.ts';
+
+export function exampleMode(change: Partial<ModeReport> = {}): ModeReport {
+  return {
+    mode: 'larder',
+    measuredSeconds: 30,
+    offeredPerSecond: 1_000,
+    achievedPerSecond: 1_000,
+    p50Ms: 2,
+    p95Ms: 8,
+    p99Ms: 20,
+    maxMs: 90,
+    errors: 0,
+    abandoned: 0,
+    pages: 30_000,
+    orders: 500,
+    soldOutAnswers: 3,
+    databaseQueries: 5_000,
+    databaseQueriesPerPage: 0.17,
+    serverCpuMicrosPerPage: 200,
+    hitRate: { near: 0.9, far: 0.05, database: 0.05 },
+    auditedPages: 25_000,
+    stalePages: 0,
+    phantomPages: 0,
+    worstStaleMs: 12,
+    staleExamples: [],
+    soldUnits: 700,
+    oversoldUnits: 0,
+    duplicateOrders: 0,
+    hotChanges: 100,
+    hotLoads: 100,
+    loadsPerHotChange: 1,
+    priceChanges: 120,
+    priceChangesUnseen: 0,
+    commitToVisibleMs: { p50: 6, p99: 20, max: 30 },
+    points: [],
+    events: [{ atMs: 1_000_000, kind: 'measuring', text: 'warmed up' }],
+    ...change,
+  };
+}
+
+export function exampleReport(change: Partial<SaleReport> = {}): SaleReport {
+  return {
+    reportVersion: 1,
+    startedAt: '2026-01-01T09:00:00.000Z',
+    durationSeconds: 180,
+    command: 'npm start -- --once --report report.json',
+    seed: 1,
+    environment: {
+      cores: 2,
+      memoryGiB: 8,
+      processor: 'A processor <with> signs',
+      operatingSystem: 'Linux',
+      node: '20.19.0',
+      engine: 'valkey 9.1.0',
+      postgres: '18.4',
+      shopProcesses: 2,
+      data: { kind: 'seed' },
+    },
+    modes: {
+      none: exampleMode({ mode: 'none', p99Ms: 3_000, loadsPerHotChange: 30 }),
+      ttl: exampleMode({ mode: 'ttl', stalePages: 400 }),
+      larder: exampleMode(),
+    },
+    freshness: {
+      boundMs: 250,
+      commitToVisibleMs: { p50: 6, p99: 20, max: 30 },
+      changes: 120,
+      changesWhilePrimaryDown: 1,
+    },
+    failover: {
+      killedAtMs: 1_015_000,
+      writeGapMs: 30,
+      failedRequests: 0,
+      promotionSeenAfterMs: 40,
+      killedMemberId: 'flash-sale-001',
+      promotedMemberId: 'flash-sale-002',
+      priceChangedDuringGap: true,
+      priceVisibleAfterMs: 25,
+      events: [{ atMs: 1_015_030, message: 'Failover complete' }],
+    },
+    saturation: {
+      connections: 64,
+      sliceSeconds: 2.5,
+      slices: {
+        static: [10_000, 11_000],
+        none: [2_000, 2_000],
+        ttl: [8_000, 8_200],
+        larder: [10_000, 10_400],
+      },
+      ratios: {
+        larderToNone: { median: 5.1, min: 5, max: 5.2 },
+        larderToTtl: { median: 1.25, min: 1.25, max: 1.27 },
+        larderToStatic: { median: 0.97, min: 0.95, max: 1 },
+      },
+      serverCpuMicrosPerPage: { static: 50, none: 400, ttl: 90, larder: 60 },
+    },
+    saturationPagesPerSecond: { static: 10_500, none: 2_000, ttl: 8_100, larder: 10_200 },
+    promises: [],
+    ...change,
+  };
+}
