@@ -56,3 +56,8 @@ export function childEnvironment(
     LARDER_CACHE_DIR: directories.cache,
   };
 }
+
+/** Its yearly notice about old Node versions would stand in the middle of the report; the version is pinned. */
+export function silenceSdkNotice(environment: NodeJS.ProcessEnv = process.env): void {
+  environment.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true';
+}

@@ -3,7 +3,13 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import pg from 'pg';
 import { startCockpit } from '../cockpit/cockpit.ts';
-import { childEnvironment, MissingEnvironment, type ShopDirectories, shopDirectories } from '../config.ts';
+import {
+  childEnvironment,
+  MissingEnvironment,
+  type ShopDirectories,
+  shopDirectories,
+  silenceSdkNotice,
+} from '../config.ts';
 import { type Market, readMarket } from '../sale/market.ts';
 import type { SaleReport } from '../sale/report.ts';
 import { reportHtml } from '../sale/report-html.ts';
@@ -33,6 +39,7 @@ export async function runCommand(args: readonly string[]): Promise<number> {
     process.stderr.write(`${error.message}\n${error instanceof UsageError ? 'See --help.\n' : ''}`);
     return 2;
   }
+  silenceSdkNotice();
   return play(options, directories, larderCache);
 }
 

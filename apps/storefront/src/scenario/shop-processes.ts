@@ -64,6 +64,8 @@ async function dropFeed(postgres: PostgresAddress): Promise<void> {
       'SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1 AND NOT active',
       [feedName],
     );
+    // It names tables that a newly filled shop has dropped; the invalidator makes it again.
+    await client.query(`DROP PUBLICATION IF EXISTS ${feedName}`);
   } finally {
     await client.end();
   }
