@@ -36,11 +36,20 @@ function read(file: string): Record<string, number> {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
     throw error;
   }
+  const epochs = parse(text);
+  if (epochs !== undefined) return epochs;
+  // To begin with no epochs would let orders from the past through.
+  throw new Error(`${file} can't be read; restore it, or stop every node and remove it.`);
+}
+
+function parse(text: string): Record<string, number> | undefined {
   try {
-    return JSON.parse(text) as Record<string, number>;
-  } catch (cause) {
-    // To begin with no epochs would let orders from the past through.
-    throw new Error(`${file} can't be read; restore it, or stop every node and remove it.`, { cause });
+    const value = JSON.parse(text) as unknown;
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
+    const whole = Object.values(value).every((epoch) => Number.isSafeInteger(epoch));
+    return whole ? (value as Record<string, number>) : undefined;
+  } catch {
+    return undefined;
   }
 }
 

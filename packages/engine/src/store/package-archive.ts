@@ -47,6 +47,8 @@ export function debianUri(text: string): string | undefined {
   for (const stanza of text.split(/\n\s*\n/)) {
     const uri = /^URIs:\s*(\S+)/m.exec(stanza)?.[1];
     const suites = /^Suites:\s*(.+)$/m.exec(stanza)?.[1];
+    const programs = /^Types:.*\bdeb(?!-src)\b/m.test(stanza) && !/^Enabled:\s*(no|false)\b/im.test(stanza);
+    if (!programs) continue;
     if (uri !== undefined && suites !== undefined && isDebianMain(uri, suites)) return uri.replace(/\/$/, '');
   }
   for (const line of text.split('\n')) {

@@ -1,0 +1,50 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { compareVersions, isEngineName, versionLine, versionMatches } from './engine.ts';
+
+const version = fc.array(fc.nat(40), { minLength: 1, maxLength: 4 }).map((numbers) => numbers.join('.'));
+
+describe('versions', () => {
+  test.each([
+    ['7.0.15', '7.0.15', true],
+    ['7.0.15', '7.0', true],
+    ['7.0.15', '7', true],
+    ['7.0.15', '7.0.1', false],
+    ['7.0.15', '7.1', false],
+    ['17.0.1', '7', false],
+    ['7.0.15', '', false],
+    ['7.0.15', '.', false],
+  ])('%s for a request of %j: %s', (present, wanted, serves) => {
+    expect(versionMatches(present, wanted)).toBe(serves);
+  });
+
+  test('are ordered by number, not by letter', () => {
+    const sorted = ['9.1.2', '10.0.0', '9.1.10', '9.1', '8.9.9'].sort(compareVersions);
+    expect(sorted).toEqual(['8.9.9', '9.1', '9.1.2', '9.1.10', '10.0.0']);
+  });
+
+  test('comparing is an order', () => {
+    fc.assert(
+      fc.property(version, version, version, (a, b, c) => {
+        expect(Math.sign(compareVersions(a, b))).toBe(-Math.sign(compareVersions(b, a)) + 0);
+        if (compareVersions(a, b) <= 0 && compareVersions(b, c) <= 0) {
+          expect(compareVersions(a, c)).toBeLessThanOrEqual(0);
+        }
+      }),
+    );
+  });
+
+  test('a version serves a request for its own line', () => {
+    fc.assert(fc.property(version, (each) => versionMatches(each, versionLine(each))));
+  });
+});
+
+test('names that every object has are no engines', () => {
+  expect(['valkey', 'constructor', '__proto__', 'Valkey', ''].map(isEngineName)).toEqual([
+    true,
+    false,
+    false,
+    false,
+    false,
+  ]);
+});
