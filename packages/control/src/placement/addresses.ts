@@ -19,7 +19,7 @@ export class NoFreeAddress extends Error {
 export async function takeAddresses(
   transaction: DatabaseTransaction,
   options: {
-    readonly host: Host;
+    readonly host: Pick<Host, 'isAddressFree'>;
     /** In the order to try them; the service's block. */
     readonly candidates: Iterable<string>;
     readonly port: number;

@@ -31,6 +31,16 @@ function step<Kind extends Step['kind']>({ steps }: Plan, kind: Kind) {
 describe('a group without cluster mode', () => {
   const group = replicatedGroup();
 
+  test('an endpoint stays with a node that runs and is silent: it may still listen there', () => {
+    // shop-002 has the reader endpoint in a healthy group.
+    expect(plan(input(group, { 'shop-002': silent }))).toMatchObject({
+      steps: [],
+      converged: false,
+      waitingFor: ['shop-002 to answer'],
+    });
+    expect(step(plan(input(group, { 'shop-002': dead })), 'listen')).toMatchObject({ member: 'shop-003' });
+  });
+
   test('that is as asked for needs nothing', () => {
     expect(plan(input(group))).toMatchObject({ steps: [], converged: true, waitingFor: [] });
   });
