@@ -74,12 +74,16 @@ export async function play(
   });
 
   const interrupted = new Promise<'interrupted'>((resolve) => {
+    let told = false;
+    // Not once: a terminal and npm may each pass the same Ctrl-C on, and a second one must not end us before
+    // everything that was started is stopped. The stop itself is bounded in time.
     const onSignal = (signal: NodeJS.Signals): void => {
-      progress.line(`\n${signal}: stopping everything that was started`);
+      if (!told) progress.line(`\n${signal}: stopping everything that was started`);
+      told = true;
       resolve('interrupted');
     };
-    process.once('SIGINT', onSignal);
-    process.once('SIGTERM', onSignal);
+    process.on('SIGINT', onSignal);
+    process.on('SIGTERM', onSignal);
   });
 
   async function work(): Promise<number> {
