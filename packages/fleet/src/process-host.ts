@@ -199,7 +199,10 @@ export async function processHost(options: ProcessHostOptions): Promise<Host> {
         return { nodeId, process: node.process, memcachedItems: await memcachedItems(address, port) };
       }
       const seen = await node.admin?.observe(clusterEnabled);
-      return { nodeId, process: node.process, ...(seen !== undefined && { engine: seen }) };
+      look(node);
+      // It may have died since it answered: a dead node has no role and listens nowhere.
+      const answered = seen !== undefined && node.process.kind === 'running';
+      return { nodeId, process: node.process, ...(answered && { engine: seen }) };
     } catch (error) {
       if (!(error instanceof NodeUnreachable)) options.onProblem(error as Error);
       look(node);
