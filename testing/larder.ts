@@ -70,6 +70,7 @@ export async function startLarder({ logLevel = 'warn' }: LarderOptions = {}): Pr
   let child: ChildProcess | undefined;
   let ended: Promise<number | null> = Promise.resolve(null);
   let access: Access | undefined;
+  let removed = false;
   let client: ElastiCacheClient | undefined;
 
   function takeLines(stream: NodeJS.ReadableStream): void {
@@ -83,6 +84,8 @@ export async function startLarder({ logLevel = 'warn' }: LarderOptions = {}): Pr
   }
 
   async function start(): Promise<void> {
+    // A test that ran out of time may still be at work when its file ends.
+    if (removed) throw new Error('This service was removed.');
     const started = spawn(
       process.execPath,
       [program, 'server', '--data-dir', dataDirectory, '--port', '0', '--log-level', logLevel],
@@ -155,6 +158,7 @@ export async function startLarder({ logLevel = 'warn' }: LarderOptions = {}): Pr
       return (await readdir(join(dataDirectory, 'nodes')).catch(() => [])).sort();
     },
     async remove() {
+      removed = true;
       client?.destroy();
       await end('SIGKILL');
       for (const { pid } of processes()) endProcess(pid);
