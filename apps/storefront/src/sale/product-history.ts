@@ -42,16 +42,21 @@ const clockGrainMs = 1;
 
 export function productHistory(): ProductHistory {
   const known = new Set<number>();
-  const byProduct = new Map<number, { states: CommittedState[]; sorted: boolean }>();
+  const byProduct = new Map<number, Entry>();
 
-  function statesOf(productId: number): readonly CommittedState[] {
+  function entryOf(productId: number): Entry | undefined {
     const entry = byProduct.get(productId);
-    if (entry === undefined) return [];
-    if (!entry.sorted) {
-      entry.states = committedOnly(entry.states);
-      entry.sorted = true;
+    if (entry === undefined || entry.sorted) return entry;
+    entry.states = committedOnly(entry.states);
+    entry.placesOf = new Map();
+    for (const [place, state] of entry.states.entries()) {
+      const shown = shownAs(state);
+      const places = entry.placesOf.get(shown);
+      if (places === undefined) entry.placesOf.set(shown, [place]);
+      else places.push(place);
     }
-    return entry.states;
+    entry.sorted = true;
+    return entry;
   }
 
   return {
@@ -62,19 +67,23 @@ export function productHistory(): ProductHistory {
       for (const state of states) {
         if (known.has(state.sequence)) continue;
         known.add(state.sequence);
-        const entry = byProduct.get(state.productId) ?? { states: [], sorted: true };
+        const entry: Entry = byProduct.get(state.productId) ?? {
+          states: [],
+          placesOf: new Map(),
+          sorted: true,
+        };
         entry.states.push(state);
         entry.sorted = false;
         byProduct.set(state.productId, entry);
       }
     },
     judge(observation) {
-      const states = statesOf(observation.productId);
+      const entry = entryOf(observation.productId);
       let best: Verdict = { kind: 'phantom' };
-      for (const [index, state] of states.entries()) {
-        if (state.priceCents !== observation.priceCents || state.stock !== observation.stock) continue;
+      for (const place of entry?.placesOf.get(shownAs(observation)) ?? []) {
+        const state = entry!.states[place]!;
         if (state.committedAtMs > observation.receivedAtMs + clockGrainMs) break;
-        const replacedAtMs = states[index + 1]?.committedAtMs ?? Infinity;
+        const replacedAtMs = entry!.states[place + 1]?.committedAtMs ?? Infinity;
         const staleMs = observation.sentAtMs - replacedAtMs;
         if (staleMs <= 0) return { kind: 'current' };
         // The same price and stock may have been true several times: the most favourable one counts.
@@ -85,11 +94,21 @@ export function productHistory(): ProductHistory {
       return best;
     },
     changes(productId, fromMs, toMs) {
-      return statesOf(productId).filter(
-        (state) => state.committedAtMs >= fromMs && state.committedAtMs <= toMs,
-      ).length;
+      const states = entryOf(productId)?.states ?? [];
+      return states.filter((state) => state.committedAtMs >= fromMs && state.committedAtMs <= toMs).length;
     },
   };
+}
+
+interface Entry {
+  states: CommittedState[];
+  /** Where in `states` a price with a stock stands: a hot product has thousands of states, each few places. */
+  placesOf: Map<string, number[]>;
+  sorted: boolean;
+}
+
+function shownAs(one: { readonly priceCents: number; readonly stock: number }): string {
+  return `${one.priceCents}/${one.stock}`;
 }
 
 /** In the order of commits; of several states written by one transaction, only the last could ever be seen. */

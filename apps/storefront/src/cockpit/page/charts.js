@@ -157,7 +157,8 @@ export function createCharts() {
   function drawEvents(plot, withLabels) {
     const { ctx, bbox } = plot;
     const [from] = timeRange();
-    let lastLabelEnd = 0;
+    // A failover's labels have a row of their own: they are what people look for.
+    const lastLabelEnd = [0, 0];
     ctx.save();
     ctx.font = `${11 * devicePixelRatio}px system-ui`;
     ctx.textAlign = 'left';
@@ -173,11 +174,12 @@ export function createCharts() {
       ctx.lineTo(x, bbox.top + bbox.height);
       ctx.stroke();
       // Labels that would cover each other are left to the list of events below.
-      if (!withLabels || x < lastLabelEnd) continue;
+      const row = event.kind === 'kill' || event.kind === 'promoted' ? 1 : 0;
+      if (!withLabels || x < lastLabelEnd[row]) continue;
       const text = shortText[event.kind] ?? event.text.replace(' begins', '');
       ctx.fillStyle = colour('ink');
-      ctx.fillText(text, x + 4 * devicePixelRatio, bbox.top + 11 * devicePixelRatio);
-      lastLabelEnd = x + ctx.measureText(text).width + 10 * devicePixelRatio;
+      ctx.fillText(text, x + 4 * devicePixelRatio, bbox.top + (11 + row * 14) * devicePixelRatio);
+      lastLabelEnd[row] = x + ctx.measureText(text).width + 10 * devicePixelRatio;
     }
     ctx.restore();
   }
