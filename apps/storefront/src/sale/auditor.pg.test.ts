@@ -8,6 +8,8 @@ import { auditStock, newAuditor } from './auditor.ts';
 
 let postgres: TestPostgres;
 let sql: pg.Client;
+// These changes are seen as soon as they are committed.
+const clock = { invisibleUntilMs: () => Number.NEGATIVE_INFINITY };
 
 beforeAll(async () => {
   postgres = await startTestPostgres({ track_commit_timestamp: 'on' });
@@ -29,7 +31,7 @@ async function product(id: number): Promise<{ priceCents: number; stock: number 
 }
 
 test('a page that still shows the old price is stale by the database’s own clock', async () => {
-  const auditor = newAuditor(sql, 250);
+  const auditor = newAuditor(sql, clock, 250);
   const before = await product(1);
   await sql.query('UPDATE products SET price_cents = price_cents + 1 WHERE id = 1');
   const replacedAtMs = Date.now();
@@ -43,7 +45,7 @@ test('a page that still shows the old price is stale by the database’s own clo
 });
 
 test('a change that was rolled back never was: who shows it shows a phantom', async () => {
-  const auditor = newAuditor(sql, 250);
+  const auditor = newAuditor(sql, clock, 250);
   const { priceCents, stock } = await product(2);
   await sql.query('BEGIN');
   await sql.query('UPDATE products SET price_cents = price_cents + 7 WHERE id = 2');
@@ -54,7 +56,7 @@ test('a change that was rolled back never was: who shows it shows a phantom', as
 });
 
 test('the live count sees what the last count will', async () => {
-  const auditor = newAuditor(sql, 250);
+  const auditor = newAuditor(sql, clock, 250);
   const before = await product(3);
   await sql.query('UPDATE products SET price_cents = price_cents + 1 WHERE id = 3');
   const sentAtMs = Date.now() + 300;

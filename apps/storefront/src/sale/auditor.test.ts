@@ -5,8 +5,24 @@ import { productHistory } from './product-history.ts';
 
 const history = productHistory();
 history.add([
-  { productId: 1, priceCents: 500, stock: 5, sequence: 1, transactionId: 'a', committedAtMs: 1_000 },
-  { productId: 1, priceCents: 400, stock: 5, sequence: 2, transactionId: 'b', committedAtMs: 2_000 },
+  {
+    productId: 1,
+    priceCents: 500,
+    stock: 5,
+    sequence: 1,
+    transactionId: 'a',
+    committedAtMs: 1_000,
+    visibleFromMs: 1_000,
+  },
+  {
+    productId: 1,
+    priceCents: 400,
+    stock: 5,
+    sequence: 2,
+    transactionId: 'b',
+    committedAtMs: 2_000,
+    visibleFromMs: 2_000,
+  },
 ]);
 
 function page(priceCents: number, sentAtMs: number): Observation {

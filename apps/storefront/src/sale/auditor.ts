@@ -2,6 +2,7 @@
 import type pg from 'pg';
 import type { Observation } from './observation.ts';
 import { type CommittedState, type ProductHistory, productHistory } from './product-history.ts';
+import type { VisibilityClock } from './visibility-clock.ts';
 
 export interface PageAudit {
   readonly observations: number;
@@ -41,7 +42,11 @@ const mostExamples = 10;
 const lateCommitRows = 500;
 const settleMs = 1_000;
 
-export function newAuditor(client: pg.ClientBase, boundMs: number): Auditor {
+export function newAuditor(
+  client: pg.ClientBase,
+  clock: Pick<VisibilityClock, 'invisibleUntilMs'>,
+  boundMs: number,
+): Auditor {
   const observations: Observation[] = [];
   const live = productHistory();
   let lastSequence = 0;
@@ -53,7 +58,7 @@ export function newAuditor(client: pg.ClientBase, boundMs: number): Auditor {
       for (const one of more) observations.push(one);
     },
     async judgeLive() {
-      const states = await readHistory(client, Math.max(0, lastSequence - lateCommitRows));
+      const states = await readHistory(client, clock, Math.max(0, lastSequence - lateCommitRows));
       live.add(states);
       lastSequence = states.at(-1)?.sequence ?? lastSequence;
       const upToMs = Date.now() - settleMs;
@@ -66,7 +71,7 @@ export function newAuditor(client: pg.ClientBase, boundMs: number): Auditor {
     },
     async finish() {
       const history = productHistory();
-      history.add(await readHistory(client, 0));
+      history.add(await readHistory(client, clock, 0));
       return { pages: auditPages(observations, history, boundMs), history };
     },
   };
@@ -100,7 +105,11 @@ export function auditPages(
   return { observations: observations.length, stalePages, phantomPages, worstStaleMs, boundMs, examples };
 }
 
-async function readHistory(client: pg.ClientBase, afterSequence: number): Promise<CommittedState[]> {
+async function readHistory(
+  client: pg.ClientBase,
+  clock: Pick<VisibilityClock, 'invisibleUntilMs'>,
+  afterSequence: number,
+): Promise<CommittedState[]> {
   const { rows } = await client.query(
     `SELECT seq::float8 AS "sequence", product_id AS "productId", price_cents AS "priceCents", stock,
        xid::text AS "transactionId",
@@ -108,7 +117,10 @@ async function readHistory(client: pg.ClientBase, afterSequence: number): Promis
      FROM audit.product_history WHERE seq > $1 ORDER BY seq`,
     [afterSequence],
   );
-  return rows as CommittedState[];
+  return (rows as Omit<CommittedState, 'visibleFromMs'>[]).map((row) => {
+    const visibleFromMs = Math.max(row.committedAtMs, clock.invisibleUntilMs(row.transactionId));
+    return { ...row, visibleFromMs };
+  });
 }
 
 export interface StockLedger {

@@ -18,6 +18,7 @@ import { type PriceChange, priceChanger } from './price-changer.ts';
 import { freshnessBoundMs, type Mode, type ModeReport, type Point, type SaleEvent } from './report.ts';
 import { countsBetween, readShopCounts, type ShopCounts } from './shop-counts.ts';
 import { productPath } from './shop-page.ts';
+import { startVisibilityClock } from './visibility-clock.ts';
 import { webClient } from './web-client.ts';
 
 export interface ModeRunOptions {
@@ -67,11 +68,12 @@ export async function startModeRun(stage: Stage, market: Market, options: ModeRu
     options.onEvent?.(event);
   }
 
-  // Three connections: what one waits for must not delay what another measures.
-  const [changing, auditing, keeping] = await Promise.all([
+  // Four connections: what one waits for must not delay what another measures.
+  const [changing, auditing, keeping, watching] = await Promise.all([
     connected(stage, 'price changer'),
     connected(stage, 'auditor'),
     connected(stage, 'sale'),
+    connected(stage, 'visibility clock'),
   ]);
   const closing: (() => Promise<unknown>)[] = [
     () => changing.end(),
@@ -85,7 +87,9 @@ export async function startModeRun(stage: Stage, market: Market, options: ModeRu
     await resetShop(keeping);
     await stage.emptyCache();
     const shops = await stage.startShops(mode);
-    const auditor = newAuditor(auditing, freshnessBoundMs);
+    const clock = startVisibilityClock(watching);
+    closing.push(() => clock.stop().then(() => watching.end()));
+    const auditor = newAuditor(auditing, clock, freshnessBoundMs);
     // Probes travel on connections of their own, so that no crowd is in their way but the shop's.
     const probes = shops.urls.map((url) => webClient(url, 8));
     closing.push(...probes.map((probe) => () => probe.close()));

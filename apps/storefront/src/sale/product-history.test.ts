@@ -4,7 +4,15 @@ import { type CommittedState, productHistory } from './product-history.ts';
 
 /** Committed at these clock times, one transaction each. */
 function state(sequence: number, committedAtMs: number, priceCents: number, stock = 10): CommittedState {
-  return { productId: 1, priceCents, stock, sequence, transactionId: `t${sequence}`, committedAtMs };
+  return {
+    productId: 1,
+    priceCents,
+    stock,
+    sequence,
+    transactionId: `t${sequence}`,
+    committedAtMs,
+    visibleFromMs: committedAtMs,
+  };
 }
 
 function page(priceCents: number, sentAtMs: number, stock = 10, receivedAtMs = sentAtMs + 5): Observation {
@@ -80,4 +88,12 @@ test('a state that arrives late is put where it belongs, once', () => {
   history.add([state(2, 2_000, 600), state(3, 3_000, 700)]);
   expect(history.judge(page(500, 2_500))).toEqual({ kind: 'old', staleMs: 500 });
   expect(history.size).toBe(3);
+});
+
+test('a change that the disk held back replaces nothing before it can be seen, and may be shown from its commit on', () => {
+  const held = { ...state(2, 2_000, 600), visibleFromMs: 2_400 };
+  const history = historyOf(state(1, 1_000, 500), held);
+  expect(history.judge(page(500, 2_390))).toEqual({ kind: 'current' });
+  expect(history.judge(page(500, 2_500))).toEqual({ kind: 'old', staleMs: 100 });
+  expect(history.judge(page(600, 2_010))).toEqual({ kind: 'current' });
 });

@@ -3,9 +3,8 @@
  * judgement of a served page against it. Pure, and independent of the shop, of the caches and of their
  * library.
  *
- * The commit time is taken when PostgreSQL writes the commit record, before the change is visible and before
- * the writer hears of it. So a page is judged a little too severely, by the time of that flush, and never
- * too mildly.
+ * Two times bound each change. It was committed at `committedAtMs` at the earliest, and could not be seen
+ * before `visibleFromMs`: who shows it earlier shows a phantom, who shows what it replaced after that is late.
  */
 import type { Observation } from './observation.ts';
 
@@ -18,6 +17,8 @@ export interface CommittedState {
   readonly transactionId: string;
   /** Milliseconds since 1970, with fractions. */
   readonly committedAtMs: number;
+  /** Nobody could see it before; at least `committedAtMs`. */
+  readonly visibleFromMs: number;
 }
 
 export type Verdict =
@@ -83,7 +84,7 @@ export function productHistory(): ProductHistory {
       for (const place of entry?.placesOf.get(shownAs(observation)) ?? []) {
         const state = entry!.states[place]!;
         if (state.committedAtMs > observation.receivedAtMs + clockGrainMs) break;
-        const replacedAtMs = entry!.states[place + 1]?.committedAtMs ?? Infinity;
+        const replacedAtMs = entry!.states[place + 1]?.visibleFromMs ?? Infinity;
         const staleMs = observation.sentAtMs - replacedAtMs;
         if (staleMs <= 0) return { kind: 'current' };
         // The same price and stock may have been true several times: the most favourable one counts.

@@ -25,6 +25,11 @@ export function judgePromises({ modes, freshness, failover, saturation }: Measur
       detail: `${none.phantomPages} without a cache, ${ttl.phantomPages} with TTL, ${larder.phantomPages} with Larder`,
     },
     {
+      name: 'none: the auditor raises no false alarm',
+      held: none.stalePages === 0,
+      detail: `${none.stalePages} of ${none.auditedPages} pages read straight from the database; the worst by ${round(none.worstStaleMs)} ms`,
+    },
+    {
       name: `larder: a committed price is visible within ${commitToVisibleP99Ms} ms (p99)`,
       held: visible.p99 !== null && visible.p99 <= commitToVisibleP99Ms && larder.priceChangesUnseen === 0,
       detail: `p50 ${orNone(visible.p50)}, p99 ${orNone(visible.p99)}, max ${orNone(visible.max)} over ${
