@@ -289,7 +289,7 @@ export class ReadPath<V> {
       if (!text.startsWith('LC1')) this.#complain(request, 'Not an entry of this format.');
       return undefined;
     }
-    const checked = this.#parse(entry.payload);
+    const checked = this.#sameAsNear(request.key, entry.payload) ?? this.#parse(entry.payload);
     if (!checked.ok) {
       this.#complain(request, checked.reason);
       return undefined;
@@ -301,6 +301,17 @@ export class ReadPath<V> {
       freshForMs: entry.freshUntilMs - engineNow,
     });
     return checked;
+  }
+
+  /**
+   * A near entry without proof still holds its value. When the shared tier has the very same text, the same object
+   * is given again: after a lost subscription nothing is parsed anew, and what callers derived from it stays true.
+   */
+  #sameAsNear(key: string, payload: string | null): Checked<V | null> | undefined {
+    const known = this.#o.nearMap.get(key);
+    return known === undefined || payload === null || known.payload !== payload
+      ? undefined
+      : { ok: true, value: known.value as V };
   }
 
   #parse(payload: string | null): Checked<V | null> {
@@ -333,7 +344,7 @@ export class ReadPath<V> {
       key,
       partition: flight.partition,
       value: freezeJson(value),
-      payloadLength: payload?.length ?? 0,
+      payload,
       nearSession: flight.nearSession,
       selfProvenUntilMs: Number.NEGATIVE_INFINITY,
       expiresAtMs: clock.nowMs() + freshForMs,
@@ -351,7 +362,7 @@ export class ReadPath<V> {
       key,
       partition: flight.partition,
       value: freezeJson(loaded.value),
-      payloadLength: loaded.payload?.length ?? 0,
+      payload: loaded.payload,
       nearSession: -1,
       selfProvenUntilMs: until,
       expiresAtMs: until,

@@ -10,7 +10,7 @@ function put(near: NearTier, map: Map<string, NearEntry>, key: string, payloadLe
     key,
     partition,
     value: key,
-    payloadLength,
+    payload: 'x'.repeat(payloadLength),
     nearSession: 1,
     selfProvenUntilMs: 0,
     expiresAtMs: 1,
@@ -31,7 +31,7 @@ test('never more bytes than allowed, and the books balance', () => {
 });
 
 test('what was touched since gets a second chance', () => {
-  const near = new NearTier(2_000);
+  const near = new NearTier(2_300);
   const map = new Map<string, NearEntry>();
   for (const key of ['a', 'b', 'c', 'd']) put(near, map, key);
   map.get('a')!.touched = true;

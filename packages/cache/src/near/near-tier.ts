@@ -12,6 +12,8 @@ export interface NearEntry {
   readonly key: string;
   readonly partition: PartitionState;
   readonly value: unknown;
+  /** The JSON text that the value was read from, so that the same text gives the same object; null for absent. */
+  readonly payload: string | null;
   readonly bytes: number;
   /** Coherent under this session of the partition's messages; -1 for never. */
   readonly nearSession: number;
@@ -23,15 +25,12 @@ export interface NearEntry {
   newer: NearEntry | undefined;
 }
 
-export type NewNearEntry = Omit<NearEntry, 'touched' | 'older' | 'newer' | 'bytes'> & {
-  /** Length of the JSON text; 0 for "known absent". */
-  readonly payloadLength: number;
-};
+export type NewNearEntry = Omit<NearEntry, 'touched' | 'older' | 'newer' | 'bytes'>;
 
 /** What an entry costs beside its value: the object, its key, its place in the map. */
 const overheadBytes = 256;
-/** Parsed JSON takes about this much more memory than its text. */
-const expansion = 2;
+/** A value takes about this many times its text: parsed JSON twice, and the text itself. */
+const expansion = 3;
 
 export class NearTier {
   readonly maxBytes: number;
@@ -46,13 +45,12 @@ export class NearTier {
   }
 
   put(entry: NewNearEntry): void {
-    const { payloadLength, ...rest } = entry;
-    const bytes = overheadBytes + rest.key.length * 2 + payloadLength * expansion;
-    const present = rest.map.get(rest.key);
+    const bytes = overheadBytes + entry.key.length * 2 + (entry.payload?.length ?? 0) * expansion;
+    const present = entry.map.get(entry.key);
     if (present !== undefined) this.remove(present);
     if (bytes > this.maxBytes / 4) return;
-    const added: NearEntry = { ...rest, bytes, touched: false, older: undefined, newer: undefined };
-    rest.map.set(rest.key, added);
+    const added: NearEntry = { ...entry, bytes, touched: false, older: undefined, newer: undefined };
+    entry.map.set(entry.key, added);
     this.#append(added);
     this.bytes += bytes;
     this.entries += 1;

@@ -37,12 +37,16 @@ const firstDelayMs = 5;
 const longestDelayMs = 2_000;
 /** Between two passes that both did something, so that a step without effect can't spin. */
 const againDelayMs = 2;
-const waitingDelayMs = 25;
+// What is waited for mostly comes soon; looking closely for long would only take time from the engines.
+const firstWaitMs = 25;
+const longestWaitMs = 400;
 
 interface Task {
   running: Promise<void> | undefined;
   wanted: boolean;
   failures: number;
+  /** Passes in a row that only waited. */
+  waits: number;
   timer: NodeJS.Timeout | undefined;
 }
 
@@ -54,7 +58,7 @@ export function reconciler(options: ReconcilerOptions): Reconciler {
     if (stopped) return;
     let task = tasks.get(id);
     if (task === undefined) {
-      task = { running: undefined, wanted: false, failures: 0, timer: undefined };
+      task = { running: undefined, wanted: false, failures: 0, waits: 0, timer: undefined };
       tasks.set(id, task);
     }
     if (task.running !== undefined) {
@@ -76,7 +80,9 @@ export function reconciler(options: ReconcilerOptions): Reconciler {
         return;
       }
       if (outcome === 'again') delayMs = againDelayMs;
-      if (outcome === 'waiting') delayMs = waitingDelayMs;
+      task.waits = outcome === 'waiting' ? task.waits + 1 : 0;
+      if (outcome === 'waiting')
+        delayMs = Math.min(longestWaitMs, firstWaitMs * 2 ** Math.floor(task.waits / 8));
     } catch (error) {
       delayMs = Math.min(longestDelayMs, firstDelayMs * 2 ** task.failures);
       task.failures += 1;
