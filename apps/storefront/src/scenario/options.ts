@@ -19,7 +19,7 @@ export class UsageError extends Error {
   override name = 'UsageError';
 }
 
-export const defaultPagesPerSecond = 1_500;
+export const defaultPagesPerSecond = 800;
 export const defaultCockpitPort = 8700;
 
 export const help = `The flash sale: one shop, three ways of caching, prices changing and a primary dying under load.

@@ -57,6 +57,23 @@ test('a hot key costs one load per change over all caches', async () => {
   expect(shop.loads - before).toBeLessThanOrEqual(150);
 });
 
+test('after a flush the same value is the same object again, and another value is not', async () => {
+  const one = shop.open('same', nodeRedis(engine));
+  await one.cache.invalidator(shop.source).start();
+  await one.cache.ready();
+  shop.rows.set(1, { id: 1, price: 5 });
+  await untilNear(one, 1);
+  const before = one.product.near(1);
+  const flushes = one.cache.stats().nearFlushes;
+  await command(engine, ['CLIENT', 'KILL', 'TYPE', 'pubsub']);
+  await waitFor('the flush', () => one.cache.stats().nearFlushes > flushes);
+  await untilNear(one, 1);
+  expect(one.product.near(1)).toBe(before);
+  shop.change(1, 6);
+  await waitFor('the new price', async () => (await one.product.get(1))?.price === 6);
+  expect(one.product.near(1)).not.toBe(before);
+});
+
 test('a lost subscription flushes, and what was missed meanwhile is not served', async () => {
   const one = shop.open('deaf', nodeRedis(engine));
   const two = shop.open('deaf', nodeRedis(engine));
