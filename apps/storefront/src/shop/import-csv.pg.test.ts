@@ -116,3 +116,8 @@ test('Latin-1 and UTF-8 pound signs both arrive as pound signs', async () => {
     expect((await sql.query('SELECT name FROM products')).rows).toEqual([{ name: 'Tin For £5' }]);
   }
 });
+
+test('a file that is not there is named', async () => {
+  const path = join(folder, 'nowhere.csv');
+  await expect(importShop(sql, { path })).rejects.toThrow(`${path} does not exist`);
+});

@@ -3,7 +3,8 @@
  * day and month, once for its lines. Never holds more than a batch of lines.
  */
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { constants, createReadStream } from 'node:fs';
+import { access } from 'node:fs/promises';
 import { parse } from 'csv-parse/sync';
 import { boundedLines } from './bounded-lines.ts';
 import { type DateEvidence, type DateOrder, noteDate, orderFrom } from './retail-date.ts';
@@ -37,6 +38,10 @@ const dateField = retailHeader.indexOf('InvoiceDate');
  * @throws ImportError when the file is not of this layout, or leaves open which number is the month.
  */
 export async function inspectRetailFile(path: string, dates?: DateOrder): Promise<RetailFile> {
+  await access(path, constants.R_OK).catch((error: NodeJS.ErrnoException) => {
+    const why = error.code === 'ENOENT' ? 'does not exist' : `can't be read (${error.code})`;
+    throw new ImportError(`The file ${path} ${why}. Give the path of a CSV file that you may read.`);
+  });
   const hash = createHash('sha256');
   const utf8 = new TextDecoder('utf-8', { fatal: true });
   let isUtf8 = true;
