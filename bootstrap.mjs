@@ -41,11 +41,7 @@ async function main() {
       return 0;
     case 'start':
       await setUp(['valkey']);
-      return run(process.execPath, [join(root, 'apps', 'storefront', 'dist', 'main.js'), ...rest], {
-        ...process.env,
-        ...quietSdk,
-        ...(await directories()),
-      });
+      return run(process.execPath, [join(root, 'apps', 'storefront', 'dist', 'main.js'), ...rest]);
     case 'test':
       await setUp(['valkey', 'redis', 'memcached']);
       return test();
@@ -84,13 +80,6 @@ async function installDependencies() {
     await mkdir(join(root, 'node_modules'), { recursive: true });
     await writeFile(marker, wanted);
   });
-}
-
-/** The same places as the service's, told to a program that may not import from it. */
-async function directories() {
-  const { defaultDirectories } = await import('./packages/engine/dist/store/directories.js');
-  const { cache, data } = defaultDirectories(process.env, process.getuid?.());
-  return { LARDER_CACHE_DIR: cache, LARDER_DATA_DIR: data };
 }
 
 /** The compiler itself knows what changed. */

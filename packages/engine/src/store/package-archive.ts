@@ -3,9 +3,10 @@
  * apt is pointed at folders of ours. apt checks signatures and checksums; a package that fails them is not used.
  */
 import { spawn } from 'node:child_process';
-import { access, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { InstallProgress } from './engine-build.ts';
+import { firstExisting } from './first-existing.ts';
 
 export interface PackageArchive {
   readonly uri: string;
@@ -156,15 +157,4 @@ function command(
         );
     });
   });
-}
-
-async function firstExisting(paths: readonly string[]): Promise<string | undefined> {
-  for (const path of paths) {
-    const found = await access(path).then(
-      () => true,
-      () => false,
-    );
-    if (found) return path;
-  }
-  return undefined;
 }
