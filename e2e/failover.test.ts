@@ -190,6 +190,8 @@ describe('a primary with two replicas', () => {
 
   test('all three die together: the group comes back, empty, and says so', async () => {
     const before = await wholeGroup(id);
+    // Stopped first: else the service may promote and restart one before the last is dead.
+    for (const pid of Object.values(before.pids)) endProcess(pid, 'SIGSTOP');
     kill(...Object.keys(before.pids));
     const after = await wholeGroup(id);
     expect(Object.values(after.pids)).not.toContain(before.pids[before.primary]);

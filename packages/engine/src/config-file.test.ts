@@ -42,6 +42,7 @@ describe('the configuration file', () => {
   test('nothing is kept on disk: a crashed primary must not come back with old data', () => {
     const found = directives(renderConfigFile(settings, '/d'));
     expect([found.get('save'), found.get('appendonly')]).toEqual(['""', 'no']);
+    expect(found.get('rdb-del-sync-files')).toBe('yes');
   });
 
   test('a replica is one from its first moment, but not by directive in cluster mode', () => {

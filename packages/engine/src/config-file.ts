@@ -37,6 +37,8 @@ export function renderConfigFile(settings: EngineSettings, folder: string): stri
     // A cache: nothing on disk. It also keeps a crashed primary from coming back with old data.
     ['save', '""'],
     ['appendonly', 'no'],
+    // Nor the file in which a replica received its primary's data.
+    ['rdb-del-sync-files', 'yes'],
     ['maxmemory', settings.maxmemoryBytes],
     ['maxmemory-policy', 'volatile-lru'],
     ['maxclients', mostConnections],

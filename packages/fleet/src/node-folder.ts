@@ -11,7 +11,10 @@ const gravePrefix = '.removed-';
 export interface NodeFolders {
   readonly directory: string;
   path(nodeId: string): string;
-  /** Creates the folder and renders the engine's configuration. Leaves the engine's own files as they are. */
+  /**
+   * Creates the folder and renders the engine's configuration. Removes the data that a replica received from its
+   * primary and left behind: the engine would load it at its start and serve what was long since deleted.
+   */
   prepare(spec: NodeSpec): Promise<void>;
   recordProcess(nodeId: string, incarnation: Incarnation): Promise<void>;
   /** Every node that has a folder, with its last recorded process. Clears away what a removal left half done. */
@@ -36,6 +39,7 @@ export function nodeFolders(directory: string): NodeFolders {
       const folder = path(spec.nodeId);
       await mkdir(folder, { recursive: true, mode: 0o700 });
       if (spec.settings.engine !== 'memcached') {
+        await removeReceivedData(folder);
         await writeWhole(join(folder, 'engine.conf'), renderConfigFile(spec.settings, folder));
       }
       await writeWhole(join(folder, 'spec.json'), JSON.stringify(spec));
@@ -59,6 +63,12 @@ export function nodeFolders(directory: string): NodeFolders {
       await rm(grave, { recursive: true, force: true });
     },
   };
+}
+
+/** `dump.rdb`, and `temp-….rdb` of a transfer that a crash cut off. */
+async function removeReceivedData(folder: string): Promise<void> {
+  const names = (await readdir(folder)).filter((name) => name.endsWith('.rdb'));
+  await Promise.all(names.map((name) => rm(join(folder, name), { force: true })));
 }
 
 async function readJson<T>(file: string): Promise<T | undefined> {

@@ -108,6 +108,18 @@ describe('a node', () => {
     await expect(host.command('shop-001.0001', order, [['PING']])).rejects.toThrow(NodeUnreachable);
   });
 
+  test('that is killed comes back empty, also where data of a transfer was left behind', async () => {
+    const wanted = await spec();
+    await host.startNode(wanted);
+    const seen = await answering();
+    await host.command(wanted.nodeId, order, [['SET', 'a', 'old'], ['SAVE']]);
+    expect(existsSync(join(directory, 'nodes', wanted.nodeId, 'dump.rdb'))).toBe(true);
+    endProcess(pidOf(seen));
+    await waitFor(observe, ({ process }) => process.kind === 'dead', { what: 'the node to be dead' });
+    await host.startNode(wanted);
+    expect((await answering()).engine).toMatchObject({ info: { keys: 0 } });
+  });
+
   test('is removed with its folder, also when it is dead, was never there, or twice', async () => {
     await host.startNode(await spec());
     await answering();
