@@ -13,6 +13,8 @@ const oldestNode = [20, 19];
 const [command = 'help', ...rest] = process.argv.slice(2);
 // The AWS SDK announces that it will want Node 22 in later versions; ours is pinned.
 const quietSdk = { AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' };
+/** Each is a folder of bench/ with a main.ts. */
+const benches = ['cache'];
 const larder = join(root, 'apps', 'larder', 'dist', 'main.js');
 
 /** A set-up step that failed, with the command that mends it. */
@@ -45,8 +47,27 @@ async function main() {
     case 'test':
       await setUp(['valkey', 'redis', 'memcached']);
       return test();
+    case 'model':
+    case 'simulate':
+      await setUp([]);
+      return lab('simulation', command);
+    case 'check:consistency':
+      await setUp(['valkey', 'redis', 'memcached']);
+      await installPeers();
+      return lab('bench', 'consistency');
+    case 'bench':
+      await setUp(['valkey', 'redis', 'memcached']);
+      await installPeers();
+      if (!benches.includes(rest[0])) {
+        process.stderr.write(`Use: npm run bench -- ${benches.join('|')} [--json FILE]\n`);
+        return 2;
+      }
+      return lab('bench', rest.shift());
     default:
-      process.stderr.write('Use: npm run setup | npm start [-- --help] | npm test [-- FILE...]\n');
+      process.stderr.write(
+        'Use: npm run setup | npm start [-- --help] | npm test [-- FILE...] | npm run bench -- NAME |\n' +
+          '     npm run check:consistency | npm run model | npm run simulate   (each with [-- --help])\n',
+      );
       return command === 'help' ? 0 : 2;
   }
 }
@@ -69,17 +90,36 @@ function checkNode() {
 
 /** npm's own tree is trusted as long as the lock file is the one it was made from. */
 async function installDependencies() {
-  const lock = await readFile(join(root, 'package-lock.json'));
+  await installFrom(root, await readFile(join(root, 'package-lock.json')), 'Install the npm packages');
+}
+
+async function installFrom(folder, lock, title) {
   const wanted = createHash('sha256').update(lock).update(process.version).digest('hex');
-  const marker = join(root, 'node_modules', '.larder-installed');
+  const marker = join(folder, 'node_modules', '.larder-installed');
   if ((await readFile(marker, 'utf8').catch(() => '')) === wanted) return;
-  await step('Install the npm packages', async () => {
-    const code = await quiet('npm', ['ci', '--no-audit', '--no-fund', '--loglevel', 'error']);
+  await step(title, async () => {
+    const args = ['ci', '--prefix', folder, '--no-audit', '--no-fund', '--loglevel', 'error'];
+    const code = await quiet('npm', args);
     if (code.exit !== 0)
-      throw new SetUpFailed(`npm could not install the packages:\n${firstLines(code.output)}`, 'npm ci');
-    await mkdir(join(root, 'node_modules'), { recursive: true });
+      throw new SetUpFailed(
+        `npm could not install the packages:\n${firstLines(code.output)}`,
+        `npm ci --prefix ${folder}`,
+      );
+    await mkdir(join(folder, 'node_modules'), { recursive: true });
     await writeFile(marker, wanted);
   });
+}
+
+/** What we are compared with; nothing of ours depends on it, so it is installed when it is first needed. */
+async function installPeers() {
+  const bench = join(root, 'bench');
+  const lock = await readFile(join(bench, 'package-lock.json'));
+  await installFrom(bench, lock, 'Install the peers to compare with');
+}
+
+/** Runs the program `<area>/<name>/main.ts`, as built. */
+function lab(area, name) {
+  return run(process.execPath, [join(root, 'dist', area, name, 'main.js'), ...rest]);
 }
 
 /** The compiler itself knows what changed. */

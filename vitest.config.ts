@@ -14,6 +14,10 @@ export default defineConfig({
         replacement: `${root}packages/cache/src/driver/$1.ts`,
       },
       {
+        find: /^@larder\/storefront\/postgres\/(.*)$/,
+        replacement: `${root}apps/storefront/src/postgres/$1.ts`,
+      },
+      {
         find: /^@larder\/(contract|engine|fleet|control)\/(.*)$/,
         replacement: `${root}packages/$1/src/$2.ts`,
       },
@@ -23,6 +27,8 @@ export default defineConfig({
     include: [
       'packages/*/src/**/*.test.ts',
       'apps/*/src/**/*.test.ts',
+      'bench/**/*.test.ts',
+      'simulation/**/*.test.ts',
       'tools/*.test.ts',
       'e2e/**/*.test.ts',
     ],

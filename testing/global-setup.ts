@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { engineNames } from '@larder/engine/engine';
 import { engineStore } from '@larder/engine/store/engine-store';
-import { findPostgres } from '../apps/storefront/src/postgres/binaries.ts';
+import { findPostgres } from '@larder/storefront/postgres/binaries';
 import { directories, searchPath } from './config.ts';
 
 export default async function setup(): Promise<void> {

@@ -2,11 +2,11 @@
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { findPostgres } from '../apps/storefront/src/postgres/binaries.ts';
-import { type PostgresServer, startPostgres } from '../apps/storefront/src/postgres/server.ts';
+import { findPostgres } from '@larder/storefront/postgres/binaries';
+import { type PostgresServer, startPostgres } from '@larder/storefront/postgres/server';
 import { directories } from './config.ts';
 
-export type { PostgresAddress, PostgresServer } from '../apps/storefront/src/postgres/server.ts';
+export type { PostgresAddress, PostgresServer } from '@larder/storefront/postgres/server';
 
 export interface TestPostgres extends PostgresServer {
   /** Stops the server and removes its folder. */
