@@ -33,7 +33,10 @@ import { tell } from './telemetry.ts';
 export interface InvalidatorOptions {
   /** Between heartbeats. Default a sixth of the cache's `boundMs`. */
   readonly heartbeatMs?: number;
-  /** A transaction that touches more keys voids the whole cache instead. Default 10,000. */
+  /**
+   * A transaction that touches more keys voids the whole cache instead. Default 10,000: applying more takes
+   * about as long as the bound, and while the feed lags behind that far nothing cached is served anyway.
+   */
   readonly maxKeysPerTransaction?: number;
 }
 
@@ -68,7 +71,8 @@ interface InvalidatorHost {
 
 /** A commit that isn't known to be visible. `past`: all transactions before the number must have ended. */
 interface Unseen {
-  readonly position: bigint;
+  /** What had been received before it. It is visible when nothing unseen comes before this one. */
+  readonly before: bigint;
   readonly transaction: bigint;
   readonly past: boolean;
 }
@@ -88,9 +92,10 @@ export class Invalidator {
   #acknowledged = 0n;
   #unseen: Unseen[] = [];
   #transaction = 0n;
-  #keys = new Set<string>();
+  readonly #keys = new Set<string>();
   #everything = false;
   #watching = false;
+  #held = false;
   #started = false;
   #stopped = false;
   #heartbeats = 0;
@@ -172,7 +177,7 @@ export class Invalidator {
       resumed: (from) => this.#resume(from),
       begin: (transaction) => {
         this.#transaction = transaction;
-        this.#keys = new Set();
+        this.#keys.clear();
         this.#everything = false;
       },
       change: (change) => this.#collect(change),
@@ -200,22 +205,23 @@ export class Invalidator {
     this.#received = from.position;
     this.#acknowledged = from.position;
     this.#unseen = [];
+    this.#held = false;
     this.#visible = fresh ? 0n : from.position;
     for (const feed of this.#feeds) feed.resumed({ position: from.position, fresh });
-    if (fresh) void this.#raiseBarrier(from.position);
+    if (fresh) void this.#raiseBarrier();
   }
 
   /** What was committed before a new stream may not be visible yet, and nobody will say when it is. */
-  async #raiseBarrier(position: bigint): Promise<void> {
+  async #raiseBarrier(): Promise<void> {
     const stream = this.#stream;
     // Holds W back until the number is known.
-    const held: Unseen = { position, transaction: 1n << 63n, past: true };
+    const held: Unseen = { before: 0n, transaction: 1n << 63n, past: true };
     this.#unseen.unshift(held);
     while (!this.#stopped && stream === this.#stream) {
       try {
         const transaction = await this.#host.source.barrier();
         if (stream !== this.#stream) return;
-        this.#unseen[this.#unseen.indexOf(held)] = { position, transaction, past: true };
+        this.#unseen = this.#unseen.map((unseen) => (unseen === held ? { ...held, transaction } : unseen));
         this.#watchVisibility();
         return;
       } catch {
@@ -230,23 +236,37 @@ export class Invalidator {
       this.#everything = true;
       return;
     }
-    this.#dependencies.collect(change, this.#keys);
+    try {
+      this.#dependencies.collect(change, this.#keys);
+    } catch (error) {
+      // The row lacks what the watch reads, or the watch can't cope with it. One row must not stop the feed.
+      const cause = error instanceof Error ? error : new Error(String(error));
+      tell(this.#host.cache, 'feed', () => ({ state: this.#state, cause }));
+      this.#everything = true;
+    }
     if (this.#keys.size > this.#maxKeys) this.#everything = true;
   }
 
   #commit(position: bigint, committedAtMs: number): void {
     this.#transactions += 1;
-    this.#received = laterOf(position, this.#received);
+    const before = this.#received;
+    this.#received = laterOf(position, before);
     if (!this.#everything && this.#keys.size === 0) {
       if (this.#unseen.length === 0) this.#visible = this.#received;
       return;
     }
     // Redelivered ones were visible before they were acknowledged, or are asked about again: no harm.
-    this.#unseen.push({ position, transaction: this.#transaction, past: false });
+    this.#unseen.push({ before, transaction: this.#transaction, past: false });
     if (this.#everything) for (const feed of this.#feeds) feed.forget('bulk change');
     else this.#enqueue(position, committedAtMs);
     this.#keysInvalidated += this.#keys.size;
     this.#watchVisibility();
+    if (!this.#held && this.#feeds.some((feed) => feed.congested)) this.#hold(true);
+  }
+
+  #hold(held: boolean): void {
+    this.#held = held;
+    this.#host.source.hold?.(held);
   }
 
   #enqueue(position: bigint, committedAtMs: number): void {
@@ -287,17 +307,18 @@ export class Invalidator {
     })();
   }
 
+  /**
+   * Forgets what has become visible. W is what had been received before the first that hasn't: a commit that
+   * waits for a standby holds W back, and costs no memory for those behind it.
+   */
   #see(horizon: Horizon): void {
-    let seen = 0;
-    for (const { transaction, past } of this.#unseen) {
-      if (!(past ? horizon.isPast(transaction) : horizon.isVisible(transaction))) break;
-      seen += 1;
-    }
-    if (seen === 0) return;
-    const last = this.#unseen[seen - 1]!;
-    this.#unseen.splice(0, seen);
-    const through = this.#unseen.length === 0 ? this.#received : last.position;
-    this.#visible = laterOf(through, this.#visible);
+    if (this.#unseen.length === 0) return;
+    this.#unseen = this.#unseen.filter(
+      ({ transaction, past }) => !(past ? horizon.isPast(transaction) : horizon.isVisible(transaction)),
+    );
+    const through = this.#unseen[0]?.before ?? this.#received;
+    if (through <= this.#visible) return;
+    this.#visible = through;
     this.#onApplied();
   }
 
@@ -309,6 +330,7 @@ export class Invalidator {
       this.#acknowledged = through;
       this.#host.source.acknowledge(through);
     }
+    if (this.#held && this.#feeds.every((feed) => feed.relieved)) this.#hold(false);
     this.#wakeApplied();
   }
 

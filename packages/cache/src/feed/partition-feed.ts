@@ -5,7 +5,8 @@
  * engine answers with another A, a failover lost the tail of what was applied: the ring of recent changes is
  * applied again from there, and no heartbeat is given before. If the ring doesn't reach back, or the engine has
  * no state at all (flushed, restarted empty), a new epoch voids everything. A cache can always choose to forget,
- * so a partition that can't be reached costs bounded memory: its queue is dropped and an epoch is owed.
+ * so a partition that can't be reached costs bounded memory: its queue is dropped and an epoch is owed. One that
+ * is only slow holds the source back instead.
  */
 import { hex12 } from '../entry.ts';
 import type { FarTier } from '../far/far-tier.ts';
@@ -37,6 +38,11 @@ export interface Change {
 const maxKeysPerCall = 200;
 const maxQueued = 50_000;
 const maxRing = 20_000;
+/** Beyond the first the source is held back, below the second it goes on. */
+const congestedAbove = 15_000;
+const relievedBelow = 5_000;
+/** In a row, about a second: the engine is not slow, it is away. */
+const failuresUntilForgotten = 20;
 
 /** beginning: an epoch is on its way to the engine; what is queued meanwhile belongs to it. */
 type Need = 'nothing' | 'open' | 'epoch' | 'beginning';
@@ -90,6 +96,14 @@ export class PartitionFeed {
     return this.#queue.length;
   }
 
+  get congested(): boolean {
+    return this.#queue.length > congestedAbove;
+  }
+
+  get relieved(): boolean {
+    return this.#queue.length < relievedBelow;
+  }
+
   /** The stream (re)begins; `fresh` when changes before `position` may be unknown to the engine. */
   resumed(start: { readonly position: bigint; readonly fresh: boolean }): void {
     this.#start = start;
@@ -128,14 +142,17 @@ export class PartitionFeed {
     if (this.#working || this.#stopped) return;
     this.#working = true;
     void (async () => {
-      let pauseMs = 2;
+      let failures = 0;
       while (!this.#stopped && (this.#need !== 'nothing' || this.#queue.length > 0)) {
         try {
           await this.#inTurn(() => this.#step());
-          pauseMs = 2;
+          failures = 0;
         } catch {
-          await this.#pause(pauseMs);
-          pauseMs = Math.min(50, pauseMs * 2);
+          failures += 1;
+          // One partition that is away must not hold back the source for all of them.
+          if (failures >= failuresUntilForgotten && this.congested) this.forget('queue');
+          this.#progress.applied();
+          await this.#pause(Math.min(50, 2 ** failures));
         }
       }
       this.#working = false;
@@ -293,11 +310,7 @@ export class PartitionFeed {
         this.#far.publish,
         keys.channel,
         JSON.stringify(batch.map(({ key }) => key)),
-        ...batch.flatMap(({ key, position }) => [
-          String(bucketOffset(hashKey(key))),
-          highOf(position),
-          lowOf(position),
-        ]),
+        ...stampsOf(batch),
       ],
     })) as readonly string[];
     // The stream began anew while this was under way: its state is not this batch's any more.
@@ -369,6 +382,23 @@ export class PartitionFeed {
       const off = this.#far.onChange(done);
     });
   }
+}
+
+/** Per key: its bucket's offset, and both halves of the position. Neighbours mostly share the position. */
+function stampsOf(batch: readonly Change[]): string[] {
+  const args: string[] = [];
+  let of: bigint | undefined;
+  let high = '';
+  let low = '';
+  for (const { key, position } of batch) {
+    if (position !== of) {
+      of = position;
+      high = highOf(position);
+      low = lowOf(position);
+    }
+    args.push(String(bucketOffset(hashKey(key))), high, low);
+  }
+  return args;
 }
 
 function epochNumber(epoch: string): number {

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { decodeCopyMessage, decodePgoutput, encodeStatus } from './pgoutput.ts';
+import { decodeCopyMessage, decodePgoutput, encodeStatus, type Relation, type Tuple } from './pgoutput.ts';
+import { rowsOf, UnsentColumnError } from './relation-rows.ts';
 
 const u8 = (value: number): Buffer => Buffer.from([value]);
 const u16 = (value: number): Buffer => Buffer.from([value >> 8, value & 0xff]);
@@ -64,31 +65,65 @@ test('relation', () => {
   });
 });
 
+const relation: Relation = {
+  id: 1,
+  table: 'public.t',
+  replicaIdentity: 'd',
+  columns: [
+    { name: 'id', identity: true },
+    { name: 'b', identity: false },
+    { name: 'c', identity: false },
+  ],
+};
+
+/** A message's rows, read: the names of columns that can't be read are left out. */
+function read(message: Buffer): { before?: object; after?: object } {
+  const decoded = decodePgoutput(message) as { before?: Tuple; after?: Tuple };
+  const row = (tuple: Tuple): object => {
+    const at = rowsOf(relation)(tuple);
+    const found: Record<string, string | null | undefined> = {};
+    for (const { name } of relation.columns) {
+      try {
+        found[name] = at[name];
+      } catch (error) {
+        expect(error).toBeInstanceOf(UnsentColumnError);
+      }
+    }
+    return found;
+  };
+  return {
+    ...(decoded.before && { before: row(decoded.before) }),
+    ...(decoded.after && { after: row(decoded.after) }),
+  };
+}
+
 test('rows: inserted, updated with and without their old key, deleted; null, unchanged and empty columns', () => {
-  expect(decodePgoutput(cat(text('I'), u32(1), text('N'), tuple('1', null, '')))).toEqual({
-    kind: 'insert',
-    relation: 1,
-    after: ['1', null, ''],
+  expect(read(cat(text('I'), u32(1), text('N'), tuple('1', null, '')))).toEqual({
+    after: { id: '1', b: null, c: '' },
   });
-  expect(decodePgoutput(cat(text('U'), u32(1), text('N'), tuple('1', undefined)))).toEqual({
-    kind: 'update',
-    relation: 1,
-    before: undefined,
-    after: ['1', undefined],
+  expect(read(cat(text('U'), u32(1), text('N'), tuple('1', undefined, 'é')))).toEqual({
+    after: { id: '1', c: 'é' },
   });
   expect(
-    decodePgoutput(cat(text('U'), u32(1), text('K'), tuple('1', null), text('N'), tuple('2', 'é'))),
-  ).toEqual({
-    kind: 'update',
-    relation: 1,
-    before: ['1', null],
-    after: ['2', 'é'],
+    read(cat(text('U'), u32(1), text('K'), tuple('1', null, null), text('N'), tuple('2', 'é', undefined))),
+  ).toEqual({ before: { id: '1' }, after: { id: '2', b: 'é' } });
+  expect(read(cat(text('D'), u32(1), text('K'), tuple('1', null, null)))).toEqual({ before: { id: '1' } });
+});
+
+test('with the whole old row, an unchanged value is read from there', () => {
+  const update = cat(text('O'), tuple('1', 'long', null), text('N'), tuple('1', undefined, undefined));
+  expect(read(cat(text('U'), u32(1), update))).toEqual({
+    before: { id: '1', b: 'long', c: null },
+    after: { id: '1', b: 'long', c: null },
   });
-  expect(decodePgoutput(cat(text('D'), u32(1), text('O'), tuple('1', 'x')))).toEqual({
-    kind: 'delete',
-    relation: 1,
-    before: ['1', 'x'],
-  });
+});
+
+test('a column that the table does not have throws, whatever its name', () => {
+  const message = decodePgoutput(cat(text('I'), u32(1), text('N'), tuple('1', null, '')));
+  const row = rowsOf(relation)((message as { after: Tuple }).after);
+  for (const name of ['nothing', 'constructor', 'toString', '__proto__']) {
+    expect(() => row[name]).toThrow(UnsentColumnError);
+  }
 });
 
 test('truncate, and what this version ignores', () => {
@@ -100,9 +135,13 @@ test('truncate, and what this version ignores', () => {
 });
 
 test('a message cut short throws rather than invents', () => {
-  const whole = cat(text('I'), u32(1), text('N'), tuple('12345', '67890'));
+  const old = cat(text('U'), u32(1), text('O'), tuple('1', 'x', 'y'));
+  const whole = cat(old, text('N'), tuple('1', '12345', '67890'));
   for (let length = 0; length < whole.length; length += 1) {
-    expect(() => decodePgoutput(whole.subarray(0, length))).toThrow();
+    expect(() => {
+      const message = decodePgoutput(whole.subarray(0, length)) as { after?: Tuple };
+      return rowsOf(relation)(message.after!).c;
+    }).toThrow();
   }
 });
 

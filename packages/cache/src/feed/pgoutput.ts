@@ -1,7 +1,8 @@
 /**
  * Decodes PostgreSQL's logical replication: the copy messages of the replication protocol and pgoutput, version
- * 1. Pure functions over buffers; relations are remembered by the caller.
+ * 1. Pure functions over buffers; relations are remembered by the caller, rows are left where they are.
  */
+import { endOfTuple } from './relation-rows.ts';
 
 export interface Relation {
   readonly id: number;
@@ -12,8 +13,16 @@ export interface Relation {
   readonly columns: readonly { readonly name: string; readonly identity: boolean }[];
 }
 
-/** Text of each column; null for NULL; undefined when it wasn't sent (unchanged and stored out of line). */
-export type Tuple = readonly (string | null | undefined)[];
+/** A row within its message; relation-rows.ts reads its columns. */
+export interface Tuple {
+  readonly payload: Buffer;
+  /** Of the tuple's count of columns. */
+  readonly at: number;
+  /** Only columns of the replica identity were sent. */
+  readonly keyOnly: boolean;
+  /** Where values are that this tuple says are unchanged. */
+  readonly old: Tuple | undefined;
+}
 
 export type PgoutputMessage =
   | { readonly kind: 'begin'; readonly xid: number; readonly committedAtMs: number }
@@ -59,7 +68,6 @@ export function encodeStatus(position: bigint, nowMs: number, replyRequested: bo
 /** Throws RangeError on a truncated message. */
 export function decodePgoutput(payload: Buffer): PgoutputMessage {
   const tag = String.fromCharCode(payload.readUInt8(0));
-  const cursor = { at: 1 };
   switch (tag) {
     case 'B': {
       const committedAtMs = Number(payload.readBigInt64BE(9) / 1_000n) + epochMs;
@@ -69,26 +77,22 @@ export function decodePgoutput(payload: Buffer): PgoutputMessage {
       return { kind: 'commit', endLsn: payload.readBigUInt64BE(10) };
     case 'R':
       return { kind: 'relation', relation: decodeRelation(payload) };
-    case 'I': {
-      cursor.at = 6;
-      return { kind: 'insert', relation: payload.readUInt32BE(1), after: decodeTuple(payload, cursor) };
-    }
-    case 'U': {
-      cursor.at = 6;
-      const first = payload.readUInt8(5);
-      const hasOld = first === 0x4b || first === 0x4f;
-      const before = hasOld ? decodeTuple(payload, cursor) : undefined;
-      if (hasOld) cursor.at += 1;
+    case 'I':
       return {
-        kind: 'update',
+        kind: 'insert',
         relation: payload.readUInt32BE(1),
-        before,
-        after: decodeTuple(payload, cursor),
+        after: { payload, at: 6, keyOnly: false, old: undefined },
       };
+    case 'U': {
+      const old = decodeOld(payload);
+      const at = old === undefined ? 6 : endOfTuple(payload, 6) + 1;
+      const after = { payload, at, keyOnly: false, old };
+      return { kind: 'update', relation: payload.readUInt32BE(1), before: old, after };
     }
     case 'D': {
-      cursor.at = 6;
-      return { kind: 'delete', relation: payload.readUInt32BE(1), before: decodeTuple(payload, cursor) };
+      const before = decodeOld(payload);
+      if (before === undefined) throw new RangeError('A deletion without the row that was deleted.');
+      return { kind: 'delete', relation: payload.readUInt32BE(1), before };
     }
     case 'T': {
       const count = payload.readUInt32BE(1);
@@ -126,22 +130,9 @@ function decodeName(payload: Buffer, cursor: { at: number }): string {
   return name;
 }
 
-function decodeTuple(payload: Buffer, cursor: { at: number }): Tuple {
-  const count = payload.readUInt16BE(cursor.at);
-  cursor.at += 2;
-  const values: (string | null | undefined)[] = [];
-  for (let i = 0; i < count; i += 1) {
-    const kind = payload.readUInt8(cursor.at);
-    cursor.at += 1;
-    if (kind === 0x6e) values.push(null);
-    else if (kind === 0x75) values.push(undefined);
-    else {
-      const length = payload.readUInt32BE(cursor.at);
-      const start = cursor.at + 4;
-      cursor.at = start + length;
-      if (cursor.at > payload.length) throw new RangeError('A column reaches beyond its message.');
-      values.push(payload.toString('utf8', start, cursor.at));
-    }
-  }
-  return values;
+/** K: the columns of the identity; O: all. */
+function decodeOld(payload: Buffer): Tuple | undefined {
+  const tag = payload.readUInt8(5);
+  if (tag !== 0x4b && tag !== 0x4f) return undefined;
+  return { payload, at: 6, keyOnly: tag === 0x4b, old: undefined };
 }

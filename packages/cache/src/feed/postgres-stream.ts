@@ -4,6 +4,7 @@ import type { WatchedRow } from '../definition.ts';
 import { decodeCopyMessage, decodePgoutput, encodeStatus, type Relation, type Tuple } from './pgoutput.ts';
 import type { PostgresConnection } from './postgres.ts';
 import { quoteIdentifier } from './postgres-setup.ts';
+import { rowsOf } from './relation-rows.ts';
 import type { ChangeSink, SourceTable } from './source.ts';
 
 export interface ReplicationStreamOptions {
@@ -13,6 +14,8 @@ export interface ReplicationStreamOptions {
   readonly fullXid: (xid32: number) => bigint;
   /** What status messages confirm. */
   readonly acknowledged: () => bigint;
+  /** A watched table's changes don't say what its watches read: was it altered? */
+  readonly onUnidentified: () => void;
 }
 
 /** The part of `pg`'s connection that its types leave out. */
@@ -20,7 +23,7 @@ interface CopyConnection {
   on(event: 'copyData', listener: (message: { readonly chunk: Buffer }) => void): void;
   once(event: 'replicationStart', listener: () => void): void;
   sendCopyFromChunk(chunk: Buffer): void;
-  readonly stream: { destroy(): void };
+  readonly stream: { destroy(): void; pause(): void; resume(): void };
 }
 
 const statusMs = 1_000;
@@ -29,13 +32,14 @@ export class ReplicationStream {
   readonly #o: ReplicationStreamOptions;
   readonly #client: pg.Client;
   readonly #connection: CopyConnection;
-  readonly #relations = new Map<number, Relation>();
+  readonly #relations = new Map<number, Described>();
   readonly #tables: ReadonlyMap<string, SourceTable>;
   #inTransaction = false;
   #committedAtMs = 0;
   #streaming = false;
   #closed = false;
   #timer: NodeJS.Timeout | undefined;
+  #fail: (error: unknown) => void = () => {};
 
   constructor(options: ReplicationStreamOptions) {
     this.#o = options;
@@ -78,6 +82,7 @@ export class ReplicationStream {
       `START_REPLICATION SLOT ${quoteIdentifier(slot.slot)} LOGICAL 0/0 ` +
       `(proto_version '1', publication_names '${publication}')`;
     await new Promise<void>((resolve, reject) => {
+      this.#fail = reject;
       this.#connection.once('replicationStart', () => {
         this.#streaming = true;
         this.#timer = setInterval(() => this.sendStatus(this.#o.acknowledged(), false), statusMs);
@@ -99,6 +104,21 @@ export class ReplicationStream {
   sendStatus(position: bigint, replyRequested: boolean): void {
     if (!this.#streaming || this.#closed) return;
     this.#connection.sendCopyFromChunk(encodeStatus(position, Date.now(), replyRequested));
+  }
+
+  /**
+   * While held, reads nothing from the socket: the server blocks in turn, and holds the rest in its own files.
+   * Status messages go on, or it would take us for dead.
+   */
+  hold(held: boolean): void {
+    if (this.#closed || !this.#streaming) return;
+    if (held) this.#connection.stream.pause();
+    else this.#connection.stream.resume();
+  }
+
+  /** Ends the stream: `start` rejects with `error`. */
+  fail(error: Error): void {
+    this.#fail(error);
   }
 
   close(): void {
@@ -136,7 +156,7 @@ export class ReplicationStream {
         sink.commit(message.endLsn, this.#committedAtMs);
         return;
       case 'relation':
-        this.#relations.set(message.relation.id, message.relation);
+        this.#describe(message.relation);
         return;
       case 'insert':
         this.#change(message.relation, { before: undefined, after: message.after, isInsert: true });
@@ -154,17 +174,33 @@ export class ReplicationStream {
     }
   }
 
-  #change(id: number, change: RowTuples): void {
+  #describe(relation: Relation): void {
+    const table = this.#tables.get(relation.table);
+    if (table === undefined) {
+      this.#relations.set(relation.id, { table: relation.table, read: undefined, identified: true });
+      return;
+    }
+    const lacksColumns = !hasColumns(relation, table);
+    const identified = !lacksColumns && identifies(relation, table);
+    this.#relations.set(relation.id, {
+      table: relation.table,
+      read: lacksColumns ? undefined : rowsOf(relation),
+      identified,
+    });
+    // Either the table was altered under us, or these are changes from before it was.
+    if (!identified && !table.appendOnly) this.#o.onUnidentified();
+  }
+
+  #change(id: number, { before, after, isInsert }: RowTuples): void {
     const relation = this.#relations.get(id);
     if (relation === undefined) throw new Error(`A change of relation ${id}, which was never described.`);
-    const table = this.#tables.get(relation.table);
-    if (table === undefined) return;
-    const { before, after, isInsert } = change;
+    const { table, read } = relation;
+    if (!this.#tables.has(table)) return;
     this.#o.sink.change({
-      table: relation.table,
-      before: before && rowOf(relation, before, undefined),
-      after: after && rowOf(relation, after, before),
-      identified: isInsert || identifies(relation, table),
+      table,
+      before: before && read?.(before),
+      after: after && read?.(after),
+      identified: read !== undefined && (isInsert || relation.identified),
     });
   }
 }
@@ -175,9 +211,19 @@ interface RowTuples {
   readonly isInsert: boolean;
 }
 
+/** A relation as the stream last described it. */
+interface Described {
+  readonly table: string;
+  /** undefined where nobody watches, or columns are missing that a watch reads. */
+  readonly read: ((tuple: Tuple) => WatchedRow) | undefined;
+  /** Do updates and deletions name what the watches read? */
+  readonly identified: boolean;
+}
+
 /**
- * Does an update or a deletion say what the watchers need? Checked per change, for the identity can be altered
- * while we stream. An update without an old tuple left all columns of the identity as they were.
+ * Does an update or a deletion say what the watchers need? Checked again whenever the relation is described, for
+ * the identity can be altered while we stream. An update without an old tuple left all columns of the identity
+ * as they were.
  */
 function identifies(relation: Relation, table: SourceTable): boolean {
   if (table.appendOnly) return false;
@@ -187,10 +233,6 @@ function identifies(relation: Relation, table: SourceTable): boolean {
   );
 }
 
-function rowOf(relation: Relation, tuple: Tuple, otherwise: Tuple | undefined): WatchedRow {
-  const row: Record<string, string | null> = {};
-  for (const [index, { name }] of relation.columns.entries()) {
-    row[name] = tuple[index] ?? (tuple[index] === undefined ? (otherwise?.[index] ?? null) : null);
-  }
-  return row;
+function hasColumns(relation: Relation, table: SourceTable): boolean {
+  return table.columns.every((name) => relation.columns.some((column) => column.name === name));
 }

@@ -98,6 +98,10 @@ class PostgresSource implements ChangeSource {
     if (position > this.#acknowledged) this.#acknowledged = position;
   }
 
+  hold(held: boolean): void {
+    this.#stream?.hold(held);
+  }
+
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#stream?.sendStatus(this.#acknowledged, false);
@@ -163,6 +167,7 @@ class PostgresSource implements ChangeSource {
       sink: this.#sink!,
       fullXid: (xid32) => extendXid(xid32, this.#recentXid),
       acknowledged: () => this.#acknowledged,
+      onUnidentified: () => void this.#recheck(stream),
     });
     this.#stream = stream;
     try {
@@ -180,6 +185,15 @@ class PostgresSource implements ChangeSource {
     } finally {
       stream.close();
       this.#stream = undefined;
+    }
+  }
+
+  /** Ends a stream whose tables don't have any more what the watches need; `#run` says so until it is mended. */
+  async #recheck(stream: ReplicationStream): Promise<void> {
+    try {
+      await checkTables(await this.#client(), this.#tables);
+    } catch (error) {
+      if (error instanceof FeedConfigError) stream.fail(error);
     }
   }
 

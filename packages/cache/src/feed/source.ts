@@ -5,7 +5,11 @@
  */
 import type { WatchedRow } from '../definition.ts';
 
-/** One row of a watched table. `before` is undefined for an insert, `after` for a deletion. */
+/**
+ * One row of a watched table. `before` is undefined for an insert, `after` for a deletion. Rows may be read only
+ * while the call that brought them lasts. Reading a column that the database didn't send may throw: then
+ * everything of the table must be taken as changed, as when it isn't `identified`.
+ */
 export interface RowChange {
   readonly table: string;
   readonly before: WatchedRow | undefined;
@@ -74,5 +78,10 @@ export interface ChangeSource {
   requestProgress(): void;
   /** Everything up to here is applied and visible; it will not be asked for again. */
   acknowledge(position: bigint): void;
+  /**
+   * Back-pressure: while held, the source reads no more than what is already under way. A new stream begins
+   * not held. A source without it must bring no more than the queues take (50,000 keys).
+   */
+  hold?(held: boolean): void;
   stop(): Promise<void>;
 }
