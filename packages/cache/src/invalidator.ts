@@ -232,15 +232,9 @@ export class Invalidator {
 
   #collect(change: RowChange): void {
     if (this.#everything) return;
-    if (!change.identified) {
-      this.#everything = true;
-      return;
-    }
-    try {
-      this.#dependencies.collect(change, this.#keys);
-    } catch (error) {
-      // The row lacks what the watch reads, or the watch can't cope with it. One row must not stop the feed.
-      const cause = error instanceof Error ? error : new Error(String(error));
+    const cause = this.#dependencies.collect(change, this.#keys);
+    if (cause !== undefined) {
+      // One row must not stop the feed.
       tell(this.#host.cache, 'feed', () => ({ state: this.#state, cause }));
       this.#everything = true;
     }

@@ -45,11 +45,23 @@ export class Dependencies {
     }));
   }
 
-  /** Adds the full keys that depend on the row, as it was and as it is. */
-  collect(change: RowChange, keys: Set<string>): void {
-    for (const { prefix, watch } of this.#byTable.get(change.table) ?? []) {
-      if (change.before !== undefined) addKeys(keys, prefix, watch.key(change.before));
-      if (change.after !== undefined) addKeys(keys, prefix, watch.key(change.after));
+  /**
+   * Adds the full keys that depend on the row, as it was and as it is. Anything but undefined is the reason why
+   * that can't be known (the row wasn't identified, or a watch threw on it): everything must be taken as changed.
+   */
+  collect(change: RowChange, keys: Set<string>): Error | undefined {
+    const watches = this.#byTable.get(change.table);
+    if (watches === undefined) return undefined;
+    if (!change.identified)
+      return new Error(`A change of ${change.table} doesn't say which rows it concerns.`);
+    try {
+      for (const { prefix, watch } of watches) {
+        if (change.before !== undefined) addKeys(keys, prefix, watch.key(change.before));
+        if (change.after !== undefined) addKeys(keys, prefix, watch.key(change.after));
+      }
+      return undefined;
+    } catch (error) {
+      return error instanceof Error ? error : new Error(String(error));
     }
   }
 

@@ -1,15 +1,8 @@
 /** What the database must be set up with, checked before streaming; each refusal holds the statement to run. */
 import type pg from 'pg';
 import { FeedConfigError } from '../errors.ts';
+import { quoteIdentifier, quoteTable } from './quote-sql.ts';
 import type { SourceTable } from './source.ts';
-
-export function quoteIdentifier(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
-}
-
-export function quoteTable(table: string): string {
-  return table.split('.').map(quoteIdentifier).join('.');
-}
 
 export async function requireLogical(client: pg.Client): Promise<void> {
   const { rows } = await client.query<{ wal_level: string }>('SHOW wal_level');

@@ -3,7 +3,7 @@ import pg from 'pg';
 import type { WatchedRow } from '../definition.ts';
 import { decodeCopyMessage, decodePgoutput, encodeStatus, type Relation, type Tuple } from './pgoutput.ts';
 import type { PostgresConnection } from './postgres.ts';
-import { quoteIdentifier } from './postgres-setup.ts';
+import { quoteIdentifier } from './quote-sql.ts';
 import { rowsOf } from './relation-rows.ts';
 import type { ChangeSink, SourceTable } from './source.ts';
 

@@ -12,8 +12,9 @@
 import pg from 'pg';
 import { FeedConfigError } from '../errors.ts';
 import { parseLsn } from '../position.ts';
-import { checkTables, ensurePublication, quoteIdentifier, requireLogical } from './postgres-setup.ts';
+import { checkTables, ensurePublication, requireLogical } from './postgres-setup.ts';
 import { ReplicationStream } from './postgres-stream.ts';
+import { quoteIdentifier } from './quote-sql.ts';
 import { extendXid, isVisibleIn, parseSnapshot, type Snapshot } from './snapshot.ts';
 import type { ChangeSink, ChangeSource, Horizon, Resumption, SourceTable } from './source.ts';
 
