@@ -15,6 +15,7 @@ import { parseLsn } from '../position.ts';
 import { checkTables, ensurePublication, requireLogical } from './postgres-setup.ts';
 import { ReplicationStream } from './postgres-stream.ts';
 import { quoteIdentifier } from './quote-sql.ts';
+import { Reconnecting } from './reconnecting.ts';
 import { extendXid, isVisibleIn, parseSnapshot, type Snapshot } from './snapshot.ts';
 import type { ChangeSink, ChangeSource, Horizon, Resumption, SourceTable } from './source.ts';
 
@@ -38,8 +39,6 @@ export interface PostgresFeedOptions {
 }
 
 const standbyRetryMs = 250;
-const firstRetryMs = 20;
-const lastRetryMs = 1_000;
 
 /** The password never appears in messages or logs. */
 export function postgresFeed(options: PostgresFeedOptions): ChangeSource {
@@ -58,19 +57,17 @@ class PostgresSource implements ChangeSource {
   #stream: ReplicationStream | undefined;
   #recentXid = 0n;
   #acknowledged = 0n;
-  #stopped = false;
-  #running: Promise<void> | undefined;
+  readonly #running: Reconnecting;
 
   constructor(options: PostgresFeedOptions) {
     this.#o = options;
+    this.#running = new Reconnecting((onStreaming, onStandby) => this.#streamOnce(onStreaming, onStandby));
   }
 
   start(tables: readonly SourceTable[], sink: ChangeSink): Promise<void> {
     this.#tables = tables;
     this.#sink = sink;
-    return new Promise((resolve, reject) => {
-      this.#running = this.#run(resolve, reject);
-    });
+    return this.#running.start((state, cause) => sink.state(state, cause));
   }
 
   async horizon(): Promise<Horizon> {
@@ -104,55 +101,17 @@ class PostgresSource implements ChangeSource {
   }
 
   async stop(): Promise<void> {
-    this.#stopped = true;
+    this.#running.stop();
     this.#stream?.sendStatus(this.#acknowledged, false);
     this.#stream?.close();
-    await this.#running;
+    await this.#running.ended;
     const asking = await this.#asking?.catch(() => undefined);
     await asking?.end().catch(() => {});
     this.#sink?.state('stopped');
   }
 
-  /** Connects again and again. `settled` is called once it streams or stands by. */
-  async #run(settled: () => void, refused: (error: unknown) => void): Promise<void> {
-    const sink = this.#sink!;
-    let first = true;
-    let retryMs = firstRetryMs;
-    while (!this.#stopped) {
-      let cause: Error | undefined;
-      sink.state('connecting');
-      try {
-        await this.#streamOnce(() => {
-          first = false;
-          retryMs = firstRetryMs;
-          settled();
-        });
-      } catch (error) {
-        cause = error as Error;
-        if (error instanceof FeedConfigError && first) {
-          this.#stopped = true;
-          sink.state('stopped', error);
-          refused(error);
-          return;
-        }
-      }
-      if (this.#stopped) break;
-      if (isActiveElsewhere(cause)) {
-        sink.state('standby', cause);
-        first = false;
-        settled();
-        await delay(standbyRetryMs);
-        continue;
-      }
-      sink.state('connecting', cause);
-      await delay(retryMs);
-      retryMs = Math.min(lastRetryMs, retryMs * 2);
-    }
-    settled();
-  }
-
   /** One connection, from its making to its end. Rejects with what ended it. */
-  async #streamOnce(onStreaming: () => void): Promise<void> {
+  async #streamOnce(onStreaming: () => void, onStandby: (cause?: Error) => void): Promise<void> {
     const { publication, createPublication, connection } = this.#o;
     const client = await this.#client();
     await requireLogical(client);
@@ -178,18 +137,22 @@ class PostgresSource implements ChangeSource {
       await this.horizon();
       this.#acknowledged = from.position;
       await stream.start(this.#o, () => {
-        if (this.#stopped) return stream.close();
+        if (this.#running.stopped) return stream.close();
         this.#sink!.resumed(from);
         this.#sink!.state('streaming');
         onStreaming();
       });
+    } catch (error) {
+      if (!isActiveElsewhere(error)) throw error;
+      onStandby(error as Error);
+      await new Promise((resolve) => setTimeout(resolve, standbyRetryMs));
     } finally {
       stream.close();
       this.#stream = undefined;
     }
   }
 
-  /** Ends a stream whose tables don't have any more what the watches need; `#run` says so until it is mended. */
+  /** Ends a stream whose tables don't have any more what the watches need; the cause of `connecting` says so until it is mended. */
   async #recheck(stream: ReplicationStream): Promise<void> {
     try {
       await checkTables(await this.#client(), this.#tables);
@@ -263,10 +226,6 @@ class PostgresSource implements ChangeSource {
 }
 
 /** Another process holds the slot. */
-function isActiveElsewhere(error: Error | undefined): boolean {
+function isActiveElsewhere(error: unknown): boolean {
   return (error as { code?: string } | undefined)?.code === '55006';
-}
-
-function delay(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

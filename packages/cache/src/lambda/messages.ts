@@ -3,8 +3,8 @@
  * envelope. Wrappers that only carry text (SNS, EventBridge) are opened on the way.
  */
 import type { RowChange } from '../feed/source.ts';
+import { strictItem, strictRow } from '../feed/strict-row.ts';
 import { parseJsonText } from './json-text.ts';
-import { strictItem, strictRow } from './strict-row.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
