@@ -8,12 +8,22 @@ import type { DefinitionStats } from './stats.ts';
 import { tell } from './telemetry.ts';
 
 export interface LoadContext {
-  /** Aborts after `loads.timeoutMs`. */
+  /** Aborts after the definition's `timeout.hardMs`. */
   readonly signal: AbortSignal;
 }
 
+export interface LoadOneContext<V> extends LoadContext {
+  /** The key, as the definition's `key` gave it. */
+  readonly key: string;
+  /**
+   * The value last known to this process, if any, for a loader that can ask "has it changed?". It may be out of
+   * date. null: known absent then.
+   */
+  readonly lastKnown: V | null | undefined;
+}
+
 /** null and undefined both mean: there is no such thing. */
-export type Load<A, V> = (argument: A, context: LoadContext) => Promise<V | null | undefined>;
+export type Load<A, V> = (argument: A, context: LoadOneContext<V>) => Promise<V | null | undefined>;
 
 /** What is missing in the map doesn't exist. */
 export type LoadMany<A, V> = (
@@ -29,6 +39,8 @@ export interface BatchLoaderOptions<A, V> {
   readonly load: Load<A, V>;
   readonly loadMany: LoadMany<A, V> | undefined;
   readonly schema: StandardSchemaV1<V> | undefined;
+  readonly hardMs: number;
+  readonly lastKnown: (key: string) => V | null | undefined;
   readonly stats: DefinitionStats;
 }
 
@@ -42,7 +54,12 @@ interface Asked<A, V> {
 
 const maxBatch = 100;
 
+/** Weight of the newest load in the average of their times. */
+const newestWeight = 0.2;
+
 export class BatchLoader<A, V> {
+  /** Of successful loads, a moving average; 0 before the first. */
+  averageMs = 0;
   readonly #o: BatchLoaderOptions<A, V>;
   #asked: Asked<A, V>[] = [];
 
@@ -75,24 +92,25 @@ export class BatchLoader<A, V> {
   }
 
   async #runOne(asked: Asked<A, V>): Promise<void> {
-    const { gate, load } = this.#o;
+    const { gate, load, lastKnown, hardMs } = this.#o;
+    const { key } = asked;
     await this.#run([asked], async (start) => {
       const value = await gate.run((signal) => {
         start();
-        return load(asked.argument, { signal });
-      });
+        return load(asked.argument, { signal, key, lastKnown: lastKnown(key) });
+      }, hardMs);
       return () => value;
     });
   }
 
   async #runMany(batch: readonly Asked<A, V>[]): Promise<void> {
-    const { gate, loadMany } = this.#o;
+    const { gate, loadMany, hardMs } = this.#o;
     const args = batch.map((asked) => asked.argument);
     await this.#run(batch, async (start) => {
       const values = await gate.run((signal) => {
         start();
         return loadMany!(args, { signal });
-      });
+      }, hardMs);
       return (argument) => values.get(argument);
     });
   }
@@ -123,6 +141,8 @@ export class BatchLoader<A, V> {
       }
       return;
     }
+    const tookMs = clock.nowMs() - startedAtMs;
+    this.averageMs += (tookMs - this.averageMs) * (this.averageMs === 0 ? 1 : newestWeight);
     for (const asked of batch) {
       try {
         const loaded = this.#canonical(asked.key, found(asked.argument), startedAtMs);

@@ -9,21 +9,24 @@
  * is read from the database, at most `loads.maxConcurrent` at a time.
  */
 import { randomBytes } from 'node:crypto';
+import { AppInvalidation } from './app-invalidation.ts';
 import { type Clock, monotonicClock } from './clock.ts';
+import type { Database } from './database.ts';
 import { Definition, type DefinitionHost, type DefinitionOptions } from './definition.ts';
 import type { Driver } from './driver/driver.ts';
 import { hex12 } from './entry.ts';
-import { CacheClosedError, CacheConfigError, InvalidationPendingError } from './errors.ts';
+import { CacheConfigError } from './errors.ts';
 import { FarTier } from './far/far-tier.ts';
-import { bucketOffset, hashKey, leaseKey, valueKey } from './far/partition.ts';
 import type { PartitionState } from './far/partition-state.ts';
-import { initScript, invalidateScript, pulseScript } from './far/scripts.ts';
-import type { ChangeSource } from './feed/source.ts';
+import { ReadBatcher } from './far/read-batcher.ts';
+import { initScript, pulseScript } from './far/scripts.ts';
+import type { ChangeSource, RowChange } from './feed/source.ts';
 import { Flights } from './flight.ts';
 import { Invalidator, type InvalidatorOptions } from './invalidator.ts';
 import { LoadGate } from './loads.ts';
 import { NearTier } from './near/near-tier.ts';
-import { zeroPosition } from './position.ts';
+import { OwnWrites } from './own-writes.ts';
+import { positionToHex, zeroPosition } from './position.ts';
 import { addDefinitionStats, type CacheStats, type DefinitionStats, emptyDefinitionStats } from './stats.ts';
 
 export interface CacheOptions {
@@ -34,6 +37,20 @@ export interface CacheOptions {
   readonly near?: { readonly maxBytes: number } | false;
   /** No value is served that was replaced longer ago than this. Default 250, at least 50. */
   readonly boundMs?: number;
+  /**
+   * What holds for values of definitions that watch tables.
+   *
+   * 'bounded', the default: nothing is served that was replaced longer than `boundMs` ago, whatever fails. Its
+   * cost: without the heartbeat of an invalidator with a feed every read goes to the database.
+   *
+   * 'eventual': a value goes when its event arrives, by `applyEvents` or a feed, or after `freshMs`; it needs no
+   * heartbeat. What isn't delivered isn't known. With `database` no load that raced an event is kept, also if the
+   * event came before its commit, at the cost of one question to the database per miss. Without it an event must
+   * come after its change is visible to loaders: else the old row can be cached again, until `freshMs`.
+   */
+  readonly guarantee?: 'bounded' | 'eventual';
+  /** The primary database that loaders read. For `ownWrites`, and see `guarantee`. */
+  readonly database?: Database;
   readonly loads?: {
     /** Default 16. */
     readonly maxConcurrent?: number;
@@ -59,13 +76,17 @@ export function createCache(options: CacheOptions): Cache {
 const namePattern = /^[A-Za-z0-9_.-]{1,64}$/;
 const readyTimeoutMs = 1_000;
 const owedRetryMs = 100;
+const maxTagLength = 200;
 
 export class Cache {
   readonly name: string;
   readonly boundMs: number;
   readonly #far: FarTier;
   readonly #near: NearTier | undefined;
+  /** For sessions that must read what they wrote. */
+  readonly ownWrites: OwnWrites;
   readonly #flights = new Flights();
+  readonly #invalidation: AppInvalidation;
   readonly #gate: LoadGate;
   readonly #clock: Clock;
   readonly #random: () => number;
@@ -74,6 +95,7 @@ export class Cache {
   readonly #host: DefinitionHost;
   readonly #timers: NodeJS.Timeout[] = [];
   readonly #invalidators = new Set<Invalidator>();
+  readonly #stateSource: string;
   #closed = false;
 
   constructor(options: CacheOptions) {
@@ -95,13 +117,27 @@ export class Cache {
         invalidated: (keys) => this.#forget(keys),
         flushed: (partition) => this.#flights.makePartitionStale(partition),
       },
-      beforeUse: (partition) => this.#payOwed(partition),
+      beforeUse: (partition) => this.#invalidation.pay(partition),
     });
+    const { database, guarantee = 'bounded' } = options;
+    const bounded = guarantee === 'bounded';
+    // Positions of a feed and numbers of transactions can't be compared: one kind per cache.
+    const tokens = bounded ? undefined : database;
+    this.ownWrites = new OwnWrites(database && (() => database.position()));
+    this.#invalidation = new AppInvalidation({
+      cache: name,
+      far: this.#far,
+      forget: (keys) => this.#forget(keys),
+      definitions: () => [...this.#definitions.values()],
+      stampWith: tokens,
+    });
+    this.#stateSource = tokens === undefined ? 'application' : `transactions of ${tokens.name}`;
     const process = randomBytes(9).toString('base64url');
     let counter = 0;
     this.#host = {
       name,
       far: this.#far,
+      reads: new ReadBatcher(this.#far),
       near: this.#near,
       flights: this.#flights,
       gate: this.#gate,
@@ -111,9 +147,12 @@ export class Cache {
       loadTimeoutMs: loads.timeoutMs,
       nextOwner: () => `${process}.${(counter++).toString(36)}`,
       ensureState: (partition) => this.#ensureState(partition),
-      invalidateFar: (partition, fullKeys) => this.#invalidate(partition, fullKeys),
+      invalidateFar: (partition, fullKeys) => this.#invalidation.keys(partition, fullKeys),
+      bounded,
+      watermark: tokens && (async () => positionToHex(await tokens.oldestInProgress())),
+      ownWrites: this.ownWrites,
     };
-    this.#every(owedRetryMs, () => this.#retryOwed());
+    this.#every(owedRetryMs, () => this.#invalidation.payAll());
     this.#every(Math.max(10, boundMs / 5), () => this.#pulse());
   }
 
@@ -135,7 +174,7 @@ export class Cache {
    */
   async ready(): Promise<void> {
     const until = this.#clock.nowMs() + readyTimeoutMs;
-    const watched = [...this.#definitions.values()].some((definition) => definition.watches.length > 0);
+    const watched = [...this.#definitions.values()].some((definition) => definition.proven);
     const isReady = (partition: PartitionState): boolean =>
       partition.session !== 0 &&
       (this.#near === undefined || partition.subscribed) &&
@@ -163,6 +202,34 @@ export class Cache {
     );
     this.#invalidators.add(invalidator);
     return invalidator;
+  }
+
+  /**
+   * To be called after the commit of a change that concerns everything with this tag. When the promise resolves,
+   * the shared tier has removed it all, refuses loads that were begun before, and has told all other processes.
+   * Rejects with InvalidationPendingError when a part of the shared tier could not be reached; call again.
+   * Costs a step per partition and per thousand entries.
+   */
+  async invalidateTag(tag: string): Promise<void> {
+    if (typeof tag !== 'string' || tag.length < 1 || tag.length > maxTagLength) {
+      throw new CacheConfigError(`A tag is a text of 1 to ${maxTagLength} characters.`);
+    }
+    await this.#invalidation.tag(tag);
+  }
+
+  /**
+   * Invalidates what depends on these rows, for events that come without a position, in any order, any number of
+   * times: a queue, a webhook, a Lambda function. See `guarantee` for what that promises. When the promise
+   * resolves the shared tier has confirmed everything; when it rejects, deliver the events again.
+   *
+   * @param options.beforeCommit the events may come before their change is committed, as those of a trigger do;
+   * that needs `database`. Throws CacheConfigError without it, and when an event doesn't identify its row.
+   */
+  applyEvents(
+    changes: readonly RowChange[],
+    options: { readonly beforeCommit?: boolean } = {},
+  ): Promise<void> {
+    return this.#invalidation.events(changes, options.beforeCommit === true);
   }
 
   /** Cheap; the numbers are a copy. */
@@ -201,55 +268,10 @@ export class Cache {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    this.#invalidation.close();
     for (const timer of this.#timers) clearInterval(timer);
     await Promise.all([...this.#invalidators].map((invalidator) => invalidator.stop()));
     this.#far.close();
-  }
-
-  // --- invalidation by the application --------------------------------------------------------------------
-
-  async #invalidate(partition: PartitionState, fullKeys: readonly string[]): Promise<void> {
-    this.#forget(fullKeys);
-    if (this.#closed) throw new CacheClosedError(`Cache ${this.name} is closed.`);
-    try {
-      if (partition.session === 0) throw new Error('The shared tier is down.');
-      await this.#invalidateFar(partition, fullKeys);
-    } catch (cause) {
-      // Until it is confirmed, this process must not read there what it knows to be old.
-      for (const fullKey of fullKeys) partition.owed.add(fullKey);
-      const message = 'The shared tier did not confirm the invalidation; it is repeated until it does.';
-      throw new InvalidationPendingError(message, { cause });
-    }
-  }
-
-  async #invalidateFar(partition: PartitionState, fullKeys: readonly string[]): Promise<void> {
-    await this.#far.run(partition, invalidateScript, {
-      keys: [
-        partition.keys.state,
-        partition.keys.stamps,
-        ...fullKeys.flatMap((key) => [valueKey(partition.keys, key), leaseKey(partition.keys, key)]),
-      ],
-      args: [
-        this.#far.publish,
-        partition.keys.channel,
-        JSON.stringify(fullKeys),
-        ...fullKeys.map((key) => String(bucketOffset(hashKey(key)))),
-      ],
-    });
-  }
-
-  async #payOwed(partition: PartitionState): Promise<void> {
-    while (partition.owed.size > 0) {
-      const some = [...partition.owed].slice(0, 100);
-      await this.#invalidateFar(partition, some);
-      for (const fullKey of some) partition.owed.delete(fullKey);
-    }
-  }
-
-  #retryOwed(): void {
-    for (const partition of this.#far.partitions) {
-      if (partition.owed.size > 0 && partition.session !== 0) this.#payOwed(partition).catch(() => {});
-    }
   }
 
   #forget(fullKeys: readonly string[]): void {
@@ -268,14 +290,14 @@ export class Cache {
     const known = partition.epoch === '' ? 0 : Number.parseInt(partition.epoch, 16);
     const epoch = hex12(Math.max(known + 1, Number.isNaN(engineNow) ? 1 : engineNow));
     await this.#far.run(partition, initScript, {
-      keys: [partition.keys.state, partition.keys.stamps, partition.keys.beat],
+      keys: [partition.keys.state, partition.keys.stamps, partition.keys.beat, partition.keys.tagStamps],
       args: [
         '',
         epoch,
         zeroPosition,
         zeroPosition,
         zeroPosition,
-        'application',
+        this.#stateSource,
         this.#far.publish,
         partition.keys.channel,
       ],
@@ -285,7 +307,7 @@ export class Cache {
   /** Keeps near tiers provable for definitions without a feed: whoever finds the proof ageing renews it for all. */
   #pulse(): void {
     if (this.#near === undefined) return;
-    if ([...this.#definitions.values()].every((definition) => definition.watches.length > 0)) return;
+    if ([...this.#definitions.values()].every((definition) => definition.proven)) return;
     const now = this.#clock.nowMs();
     for (const partition of this.#far.partitions) {
       if (partition.session === 0 || !partition.subscribed) continue;

@@ -2,14 +2,17 @@
 import { BatchLoader, type Load, type LoadMany } from './batch-loader.ts';
 import type { Clock } from './clock.ts';
 import { decodeEntry } from './entry.ts';
-import { CacheConfigError, InvalidationPendingError } from './errors.ts';
+import { CacheConfigError, CacheValueError, InvalidationPendingError } from './errors.ts';
 import type { FarTier } from './far/far-tier.ts';
 import { hashKey, valueKey } from './far/partition.ts';
 import type { PartitionState } from './far/partition-state.ts';
+import type { ReadBatcher } from './far/read-batcher.ts';
 import { Flight, type Flights } from './flight.ts';
+import type { LifetimeOptions } from './lifetime.ts';
 import type { LoadGate } from './loads.ts';
 import type { NearEntry, NearTier } from './near/near-tier.ts';
-import { type FarReply, ReadPath, type ReadRequest } from './read-path.ts';
+import type { OwnWrites } from './own-writes.ts';
+import { ReadPath, type ReadRequest } from './read-path.ts';
 import type { StandardSchemaV1 } from './standard-schema.ts';
 import { type DefinitionStats, emptyDefinitionStats } from './stats.ts';
 
@@ -46,12 +49,41 @@ export interface DefinitionOptions<A, V> {
   readonly loadMany?: LoadMany<A, V>;
   /** Values that it refuses are misses when cached, and errors when loaded. Must answer synchronously. */
   readonly schema?: StandardSchemaV1<V>;
-  /** A value is dropped after this; the backstop for what no feed can see. Default 60,000. */
+  /**
+   * How long a value is served as it is; the backstop for what no feed can see. Afterwards it is dropped, or
+   * loaded anew, see `staleMs`. Default 60,000.
+   */
   readonly freshMs?: number;
+  /**
+   * For so long after `freshMs` a value is still served at once, while one process loads it anew. Only its age
+   * differs: a value that was invalidated is never served, fresh or stale. Default 0.
+   */
+  readonly staleMs?: number;
   /** Each lifetime is shortened by up to this part, at random. 0 to 1, default 0.1. */
   readonly jitter?: number;
   /** How long "there is no such thing" is kept. Default 5,000. */
   readonly absentMs?: number;
+  readonly timeout?: {
+    /** A load that takes longer fails with LoadTimeoutError, and its signal aborts. Default `loads.timeoutMs`. */
+    readonly hardMs?: number;
+    /** A read that takes longer gives the last known value, if `onError` allows it; the load goes on. Default never. */
+    readonly softMs?: number;
+  };
+  /**
+   * What a read gives when its load fails. 'throw', the default: the loader's error. 'stale': the value that this
+   * process knew last, up to `staleMs` past its freshness; its cost is the promise: with the feed down as well,
+   * such a value may have been replaced longer than `boundMs` ago. One that is known to be replaced is not given.
+   */
+  readonly onError?: 'throw' | 'stale';
+  /**
+   * Names under which values can be invalidated together, see `Cache.invalidateTag`. At most 32 of 200 characters.
+   * They may depend on the value: an invalidation during the load isn't lost.
+   */
+  readonly tags?: (value: V, argument: A) => readonly string[];
+  /** A value whose JSON is longer, in UTF-16 code units, is served but not kept. Default 4,194,304. */
+  readonly maxValueLength?: number;
+  /** JSON longer than this is compressed in the shared tier, at the cost of CPU on each far hit. Default never. */
+  readonly compressAboveLength?: number;
   readonly watches?: readonly Watch[];
 }
 
@@ -75,6 +107,7 @@ export interface Explanation {
 export interface DefinitionHost {
   readonly name: string;
   readonly far: FarTier;
+  readonly reads: ReadBatcher;
   readonly near: NearTier | undefined;
   readonly flights: Flights;
   readonly gate: LoadGate;
@@ -84,49 +117,50 @@ export interface DefinitionHost {
   readonly loadTimeoutMs: number;
   readonly nextOwner: () => string;
   readonly ensureState: (partition: PartitionState) => Promise<void>;
+  /** Do values that watch tables need the feed's proof? */
+  readonly bounded: boolean;
+  readonly watermark: (() => Promise<string>) | undefined;
+  readonly ownWrites: OwnWrites;
   /** Resolves when the shared tier confirmed; rejects with InvalidationPendingError. */
   readonly invalidateFar: (partition: PartitionState, fullKeys: readonly string[]) => Promise<void>;
 }
 
 const namePattern = /^[A-Za-z0-9_.-]{1,64}$/;
+/** A timer can't be set for longer. */
+const longestMs = 2 ** 31 - 1;
+const maxTags = 32;
+const maxTagLength = 200;
 
 export class Definition<A, V> {
   readonly name: string;
   /** `<name>:<version>:`, which precedes every key of this definition. */
   readonly prefix: string;
   readonly watches: readonly Watch[];
+  /** Only the feed's proof makes a value usable. */
+  readonly proven: boolean;
   readonly stats: DefinitionStats = emptyDefinitionStats();
   readonly #host: DefinitionHost;
   readonly #keyOf: (argument: A) => string | number;
   readonly #nearMap = new Map<string, NearEntry>();
   readonly #clock: Clock;
-  readonly #watched: boolean;
+  readonly #ownWrites: OwnWrites;
+  readonly #tags: ((value: V, argument: A) => readonly string[]) | undefined;
   readonly #path: ReadPath<V>;
   readonly #loader: BatchLoader<A, V>;
 
   /** Throws CacheConfigError. */
   constructor(host: DefinitionHost, options: DefinitionOptions<A, V>) {
-    const { freshMs = 60_000, absentMs = 5_000, jitter = 0.1, version = 1 } = options;
-    checkOptions({ ...options, freshMs, absentMs, jitter, version });
+    const settings = checkOptions(options, host.loadTimeoutMs);
+    const { schema } = options;
     this.#host = host;
     this.#clock = host.clock;
+    this.#ownWrites = host.ownWrites;
     this.#keyOf = options.key;
+    this.#tags = options.tags;
     this.name = options.name;
-    this.prefix = `${options.name}:${version}:`;
+    this.prefix = `${options.name}:${settings.version}:`;
     this.watches = options.watches ?? [];
-    this.#watched = this.watches.length > 0;
-    this.#path = new ReadPath<V>({
-      ...host,
-      cache: host.name,
-      definition: options.name,
-      nearMap: this.#nearMap,
-      schema: options.schema,
-      freshMs,
-      absentMs,
-      jitter,
-      watched: this.#watched,
-      stats: this.stats,
-    });
+    this.proven = this.watches.length > 0 && host.bounded;
     this.#loader = new BatchLoader<A, V>({
       cache: host.name,
       definition: options.name,
@@ -134,8 +168,22 @@ export class Definition<A, V> {
       clock: host.clock,
       load: options.load,
       loadMany: options.loadMany,
-      schema: options.schema,
+      schema,
+      hardMs: settings.hardMs,
+      lastKnown: (key) => this.#path.lastKnown(key),
       stats: this.stats,
+    });
+    this.#path = new ReadPath<V>({
+      ...host,
+      ...settings,
+      cache: host.name,
+      definition: options.name,
+      nearMap: this.#nearMap,
+      schema,
+      lifetime: settings,
+      proven: this.proven,
+      stats: this.stats,
+      averageLoadMs: () => this.#loader.averageMs,
     });
   }
 
@@ -147,8 +195,7 @@ export class Definition<A, V> {
   near(argument: A): V | null | undefined {
     const entry = this.#nearMap.get(String(this.#keyOf(argument)));
     if (entry === undefined) return undefined;
-    const now = this.#clock.nowMs();
-    if (!this.#servable(entry, now)) return undefined;
+    if (!this.#servable(entry, this.#clock.nowMs())) return undefined;
     entry.touched = true;
     this.stats.nearHits += 1;
     return entry.value as V | null;
@@ -166,9 +213,10 @@ export class Definition<A, V> {
     const near = this.near(argument);
     if (near !== undefined) return Promise.resolve(near);
     const key = String(this.#keyOf(argument));
-    const joined = this.#joinable(this.prefix + key);
+    const fullKey = this.prefix + key;
+    const joined = this.#joinable(fullKey);
     if (joined !== undefined) return joined.promise;
-    const request = this.#begin(argument, key);
+    const request = this.#begin(argument, key, fullKey);
     const { flight } = request;
     flight.promise = this.#path.read(request);
     return flight.promise;
@@ -176,25 +224,22 @@ export class Definition<A, V> {
 
   /**
    * The values in the order of `args`, each under the contract of `get`. One round trip per partition for all
-   * that aren't near, and one `loadMany` for those that are missing.
+   * that aren't near, and one `loadMany` for those that are missing. Reads that are asked for in one go share
+   * their round trip anyway; this says it, and keeps the order.
    */
   many(args: readonly A[]): Promise<(V | null)[]> {
-    const groups = new Map<PartitionState, ReadRequest<V>[]>();
-    const results = args.map((argument): V | null | Flight<V> => {
-      const near = this.near(argument);
-      if (near !== undefined) return near;
-      const key = String(this.#keyOf(argument));
-      const joined = this.#joinable(this.prefix + key);
-      if (joined !== undefined) return joined;
-      const request = this.#begin(argument, key);
-      const { partition } = request.flight;
-      const group = groups.get(partition) ?? [];
-      groups.set(partition, group);
-      group.push(request);
-      return request.flight;
-    });
-    for (const [partition, group] of groups) this.#readGroup(partition, group);
-    return Promise.all(results.map((result) => (result instanceof Flight ? result.promise : result)));
+    return Promise.all(args.map((argument) => this.get(argument)));
+  }
+
+  /**
+   * The value if it is cached and may be served, else undefined; null: known to be absent. Loads nothing, waits
+   * for no load. Never rejects: with the shared tier down nothing but near values is known.
+   */
+  async peek(argument: A): Promise<V | null | undefined> {
+    const near = this.near(argument);
+    if (near !== undefined) return near;
+    const key = String(this.#keyOf(argument));
+    return this.#path.peek(this.#request(argument, key, this.prefix + key));
   }
 
   /**
@@ -260,7 +305,7 @@ export class Definition<A, V> {
         text === null ? 'The shared tier has no entry.' : 'The entry is of another epoch or format.';
       return { ...about, ...none, tier: elsewhere, feedAgeMs, why };
     }
-    const usable = verdict === 'fresh' || (!this.#watched && verdict === 'stale');
+    const usable = verdict === 'fresh' || (!this.proven && verdict === 'stale');
     return {
       ...about,
       tier: servedNear ? 'near' : usable ? 'far' : 'database',
@@ -280,20 +325,36 @@ export class Definition<A, V> {
 
   #servable(entry: NearEntry, now: number): boolean {
     if (entry.expiresAtMs <= now) return false;
-    if (now <= entry.selfProvenUntilMs) return true;
     const { partition } = entry;
+    const least = this.#least();
+    if (least !== undefined && partition.heard < least) return false;
+    if (now <= entry.selfProvenUntilMs) return true;
     if (entry.nearSession !== partition.nearSession) return false;
-    return now <= (this.#watched ? partition.coherentUntilMs : partition.pulsedUntilMs);
+    return now <= (this.proven ? partition.coherentUntilMs : partition.pulsedUntilMs);
   }
 
-  #begin(argument: A, key: string): ReadRequest<V> {
-    const fullKey = this.prefix + key;
+  /** What the running session must see. Without a feed there is no position to compare with. */
+  #least(): string | undefined {
+    return this.proven ? this.#ownWrites.least() : undefined;
+  }
+
+  #begin(argument: A, key: string, fullKey: string): ReadRequest<V> {
+    const request = this.#request(argument, key, fullKey);
+    this.#host.flights.begin(request.flight);
+    return request;
+  }
+
+  #request(argument: A, key: string, fullKey: string): ReadRequest<V> {
     const hash = hashKey(fullKey);
     const partition = this.#host.far.partitionOf(hash);
-    const flight = new Flight<V>(fullKey, partition);
-    this.#host.flights.begin(flight);
-    const place = { partition, fullKey, hash };
-    return { flight, place, key, load: (onStart) => this.#loader.load(argument, key, onStart) };
+    return {
+      flight: new Flight<V>(fullKey, partition),
+      place: { partition, fullKey, hash },
+      key,
+      least: this.#least(),
+      load: (onStart) => this.#loader.load(argument, key, onStart),
+      tagsOf: (value) => (this.#tags === undefined ? [] : checkTags(this.name, this.#tags(value, argument))),
+    };
   }
 
   /**
@@ -304,46 +365,66 @@ export class Definition<A, V> {
     const { flights, boundMs } = this.#host;
     const flight = flights.get(fullKey) as Flight<V> | undefined;
     if (flight === undefined || flight.stale) return undefined;
+    // It may have begun before the reader's own change.
+    if (this.#least() !== undefined) return undefined;
     const now = this.#clock.nowMs();
     const { partition } = flight;
-    if (now <= (this.#watched ? partition.coherentUntilMs : partition.pulsedUntilMs)) return flight;
+    if (now <= (this.proven ? partition.coherentUntilMs : partition.pulsedUntilMs)) return flight;
     return now - flight.loadStartedAtMs <= boundMs / 2 ? flight : undefined;
-  }
-
-  /** One MGET for all of the group; a failed one leaves each to find out for itself. */
-  #readGroup(partition: PartitionState, group: readonly ReadRequest<V>[]): void {
-    const keys = group.map((request) => valueKey(partition.keys, request.flight.fullKey));
-    for (const request of group) request.flight.nearSession = partition.nearSessionNow();
-    const replies = partition.usable
-      ? this.#host.far.read(partition, [...keys, partition.keys.beat]).catch(() => undefined)
-      : Promise.resolve(undefined);
-    for (const [index, request] of group.entries()) {
-      const first = replies.then(
-        (reply): FarReply | undefined => reply && [reply[index] ?? null, reply.at(-1) ?? null],
-      );
-      request.flight.promise = this.#path.read(request, first);
-    }
   }
 }
 
-function checkOptions(options: {
-  readonly name: string;
+function checkTags(definition: string, tags: readonly string[]): readonly string[] {
+  const fits = (tag: unknown): boolean =>
+    typeof tag === 'string' && tag.length > 0 && tag.length <= maxTagLength;
+  if (Array.isArray(tags) && tags.length <= maxTags && tags.every(fits)) return tags;
+  throw new CacheValueError(
+    `\`tags\` of ${definition} must give at most ${maxTags} texts of 1 to ${maxTagLength} characters.`,
+  );
+}
+
+interface Settings extends LifetimeOptions {
   readonly version: number;
-  readonly freshMs: number;
-  readonly absentMs: number;
-  readonly jitter: number;
-  readonly watches?: readonly Watch[];
-}): void {
-  const { name, version, freshMs, absentMs, jitter } = options;
+  readonly hardMs: number;
+  readonly softMs: number;
+  readonly servesLastKnown: boolean;
+  readonly maxValueLength: number;
+  readonly compressAboveLength: number;
+}
+
+function checkOptions<A, V>(options: DefinitionOptions<A, V>, loadTimeoutMs: number): Settings {
+  const { name, freshMs = 60_000, staleMs = 0, absentMs = 5_000, jitter = 0.1, version = 1 } = options;
+  const { maxValueLength = 4 * 2 ** 20, compressAboveLength = Number.POSITIVE_INFINITY } = options;
+  const { hardMs = loadTimeoutMs, softMs = Number.POSITIVE_INFINITY } = options.timeout ?? {};
   const refuse = (message: string): never => {
     throw new CacheConfigError(`Definition ${JSON.stringify(name)}: ${message}`);
   };
+  const atLeast = (option: string, value: number, least: number): void => {
+    if (!(value >= least)) refuse(`\`${option}\` must be at least ${least}.`);
+  };
+  const finite = (option: string, value: number, least: number): void => {
+    if (!(value >= least && value <= longestMs)) {
+      refuse(`\`${option}\` must be at least ${least}, and at most ${longestMs}.`);
+    }
+  };
   if (!namePattern.test(name)) refuse('`name` takes 1 to 64 letters, digits, "_", "." and "-".');
   if (!Number.isSafeInteger(version) || version < 0) refuse('`version` must be a whole number from 0.');
-  if (!(freshMs >= 1 && Number.isFinite(freshMs))) refuse('`freshMs` must be at least 1.');
-  if (!(absentMs >= 1 && Number.isFinite(absentMs))) refuse('`absentMs` must be at least 1.');
+  finite('freshMs', freshMs, 1);
+  finite('staleMs', staleMs, 0);
+  finite('absentMs', absentMs, 1);
+  finite('timeout.hardMs', hardMs, 10);
+  atLeast('timeout.softMs', softMs, 1);
+  atLeast('maxValueLength', maxValueLength, 1);
+  atLeast('compressAboveLength', compressAboveLength, 100);
   if (!(jitter >= 0 && jitter <= 1)) refuse('`jitter` must be between 0 and 1.');
+  const servesLastKnown = options.onError === 'stale';
+  if (!['throw', 'stale', undefined].includes(options.onError)) refuse("`onError` is 'throw' or 'stale'.");
+  if (softMs !== Number.POSITIVE_INFINITY && !servesLastKnown) {
+    refuse("`timeout.softMs` gives the last known value, which only `onError: 'stale'` allows.");
+  }
   for (const { table } of options.watches ?? []) {
     if (!/^[^.]+\.[^.]+$/.test(table)) refuse(`watched table ${table} needs its schema: public.${table}.`);
   }
+  const lifetime = { freshMs, staleMs, absentMs, jitter };
+  return { ...lifetime, version, hardMs, softMs, servesLastKnown, maxValueLength, compressAboveLength };
 }

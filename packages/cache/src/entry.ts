@@ -4,16 +4,19 @@
  *
  *   offset  length  field
  *        0       3  magic and format version: LC1
- *        3       1  kind: j = a JSON document follows, n = known absent, nothing follows
+ *        3       1  kind: j = a JSON document follows, z = one follows that is compressed (deflate, base64),
+ *                   n = known absent, nothing follows
  *        4      12  epoch of the partition, hex
  *       16      16  position (watermark) of the database that the loader has certainly seen, hex
  *       32      12  time of the fill on the engine's clock, ms since 1970, hex
  *       44      12  end of freshness on the engine's clock, ms since 1970, hex
  *       56       1  line feed
- *       57       -  the JSON document in UTF-8
+ *       57       -  the JSON document in UTF-8, or base64
  *
  * All hex digits are lowercase. A reader treats anything else, a newer format included, as a miss.
  */
+
+import { deflateRawSync, inflateRawSync } from 'node:zlib';
 
 export const headerLength = 57;
 const magic = 'LC1';
@@ -34,10 +37,26 @@ export function hex12(value: number): string {
   return Math.max(0, Math.floor(value)).toString(16).padStart(12, '0');
 }
 
-export function encodeEntry(entry: Entry): string {
-  const kind = entry.payload === null ? 'n' : 'j';
+/** @param compressAboveLength of the JSON text, in UTF-16 code units. */
+export function encodeEntry(entry: Entry, compressAboveLength: number = Number.POSITIVE_INFINITY): string {
+  const { payload } = entry;
   const times = hex12(entry.filledAtMs) + hex12(entry.freshUntilMs);
-  return `${magic}${kind}${entry.epoch}${entry.position}${times}\n${entry.payload ?? ''}`;
+  const rest = `${entry.epoch}${entry.position}${times}\n`;
+  if (payload === null) return `${magic}n${rest}`;
+  if (payload.length <= compressAboveLength) return `${magic}j${rest}${payload}`;
+  return `${magic}z${rest}${deflateRawSync(payload, { level: 1 }).toString('base64')}`;
+}
+
+/** More than this is no entry of ours: a small text can be made to unfold into any amount of memory. */
+const maxInflatedBytes = 256 * 2 ** 20;
+
+function inflate(base64: string): string | undefined {
+  try {
+    const bytes = inflateRawSync(Buffer.from(base64, 'base64'), { maxOutputLength: maxInflatedBytes });
+    return bytes.toString('utf8');
+  } catch {
+    return undefined;
+  }
 }
 
 /** @returns undefined for what is not an entry of this format and this epoch. Never throws. */
@@ -50,6 +69,10 @@ export function decodeEntry(text: string, epoch: string): Entry | undefined {
   if (Number.isNaN(filledAtMs) || Number.isNaN(freshUntilMs)) return undefined;
   const position = text.slice(16, 32);
   if (kind === 'j') return { epoch, position, filledAtMs, freshUntilMs, payload: text.slice(headerLength) };
+  if (kind === 'z') {
+    const payload = inflate(text.slice(headerLength));
+    return payload === undefined ? undefined : { epoch, position, filledAtMs, freshUntilMs, payload };
+  }
   if (kind === 'n') return { epoch, position, filledAtMs, freshUntilMs, payload: null };
   return undefined;
 }

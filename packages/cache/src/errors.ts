@@ -13,6 +13,14 @@ export class LoadTimeoutError extends Error {
   override readonly name = 'LoadTimeoutError';
 }
 
+/**
+ * Another process was loading the same key while this one waited for it, and its loader failed. `message` is that
+ * loader's error, cut to 300 characters.
+ */
+export class LoadFailedElsewhereError extends Error {
+  override readonly name = 'LoadFailedElsewhereError';
+}
+
 /** All `loads.maxConcurrent` places stayed taken for `loads.timeoutMs`, or the queue is full: shed this request. */
 export class LoadQueueError extends Error {
   override readonly name = 'LoadQueueError';
@@ -34,6 +42,11 @@ export class InvalidationPendingError extends Error {
 /** The database can't feed the cache as configured. `message` holds the statement that repairs it. */
 export class FeedConfigError extends Error {
   override readonly name = 'FeedConfigError';
+}
+
+/** A strict announcement could not be made: roll back, or commit and accept the cache's ordinary bound. */
+export class AnnouncementError extends Error {
+  override readonly name = 'AnnouncementError';
 }
 
 /** The cache was closed. */

@@ -11,6 +11,8 @@ export class Flight<V = unknown> {
   /** Set right after it began. */
   promise: Promise<V | null> = neverFlown;
   stale = false;
+  /** The shared tier's entry is none of ours, or of another shape: it must be replaced. */
+  entryUnusable = false;
   /** The near session under which its latest far step was sent; -1 when no message could reach this process. */
   nearSession = -1;
   /** When its latest load began; Infinity before. */

@@ -40,15 +40,18 @@ export class LoadGate {
   }
 
   /**
-   * Runs `task` when a place is free, in order of arrival, with a signal that aborts after `timeoutMs`.
+   * Runs `task` when a place is free, in order of arrival, with a signal that aborts after `timeoutMs`, which
+   * is the gate's own unless another is given.
    * Rejects with LoadQueueError when no place came free in time, with LoadTimeoutError when the task took too
    * long, else with the task's own error. A task that ignores its signal keeps its place until it ends, for at
    * most another `timeoutMs`.
    */
-  async run<T>(task: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  async run<T>(
+    task: (signal: AbortSignal) => Promise<T>,
+    timeoutMs: number = this.#limits.timeoutMs,
+  ): Promise<T> {
     if (this.#running >= this.#limits.maxConcurrent) await this.#place();
     else this.#running += 1;
-    const { timeoutMs } = this.#limits;
     const abort = new AbortController();
     return new Promise<T>((resolve, reject) => {
       let released = false;

@@ -3,7 +3,7 @@ import { command, startEngine, type TestEngine } from '../../../testing/engine.t
 import type { Driver, DriverOptions } from './driver/driver.ts';
 import { ioredis } from './driver/ioredis.ts';
 import { nodeRedis } from './driver/node-redis.ts';
-import { LoadQueueError } from './errors.ts';
+import { LoadFailedElsewhereError, LoadQueueError } from './errors.ts';
 import { Shop, untilCached } from './testing/shop.ts';
 import { gate, waitFor } from './testing/wait-for.ts';
 
@@ -170,7 +170,7 @@ test('a cold key is loaded once by many caches with many callers', async () => {
   expect(shop.loads).toBe(1);
 });
 
-test('a failing loader fails its callers once, and the next process tries', async () => {
+test('a failing loader runs once, fails everybody who waits for it, and is tried again by the next', async () => {
   const [one, two] = [1, 2].map(() => shop.open('fail', nodeRedis(engine), { watched: false })) as [
     ReturnType<Shop['open']>,
     ReturnType<Shop['open']>,
@@ -188,10 +188,13 @@ test('a failing loader fails its callers once, and the next process tries', asyn
   await waitFor('the load', () => shop.loads === 1);
   const waiting = two.product.get(1);
   await waitFor('the other process waiting', () => two.cache.stats().waits.lease === 1);
+  waiting.catch(() => {});
   held.open();
   for (const promise of failing) await expect(promise).rejects.toThrow('The database is tired.');
-  expect(await waiting).toEqual({ id: 1, price: 1 });
-  expect(shop.loads).toBe(2);
+  await expect(waiting).rejects.toThrow(LoadFailedElsewhereError);
+  await expect(waiting).rejects.toThrow('The database is tired.');
+  expect(shop.loads).toBe(1);
+  expect(await two.product.get(1)).toEqual({ id: 1, price: 1 });
 });
 
 test('absence is cached, and an insert ends it', async () => {

@@ -10,16 +10,21 @@
  *   4. The shared tier down, or its beat too old: load directly, within the process's limits, and keep the
  *      result near for half of the bound: it is that recent by itself.
  *
- * Nothing here throws because of the shared tier; only the loader's errors and its limits reach the caller.
+ * A value past `freshMs`, and one that soon will be, is served at once and loaded anew behind the reader's back:
+ * it is proven like any other, only old. Nothing here throws because of the shared tier; only the loader's errors
+ * and its limits reach the caller.
  */
 import type { Clock } from './clock.ts';
 import { decodeEntry, encodeEntry } from './entry.ts';
+import { LoadFailedElsewhereError } from './errors.ts';
 import type { FarTier } from './far/far-tier.ts';
-import { type FillAnswer, FillProtocol, type NewEntry, type Place, type Token } from './far/fill-protocol.ts';
+import { type Acquired, FillProtocol, type NewEntry, type Place, type Token } from './far/fill-protocol.ts';
 import { valueKey } from './far/partition.ts';
 import type { PartitionState } from './far/partition-state.ts';
+import type { FarReply, ReadBatcher } from './far/read-batcher.ts';
 import type { Listening } from './far/wakeups.ts';
-import type { Flight, Flights } from './flight.ts';
+import { Flight, type Flights } from './flight.ts';
+import { type LifetimeOptions, lifetimeOf, shouldRefreshEarly } from './lifetime.ts';
 import { freezeJson, type NearEntry, type NearTier } from './near/near-tier.ts';
 import { type Checked, checkValue, type StandardSchemaV1 } from './standard-schema.ts';
 import type { DefinitionStats } from './stats.ts';
@@ -36,23 +41,30 @@ export interface ReadPathOptions<V> {
   readonly cache: string;
   readonly definition: string;
   readonly far: FarTier;
+  readonly reads: ReadBatcher;
   readonly flights: Flights;
   readonly near: NearTier | undefined;
   readonly nearMap: Map<string, NearEntry>;
   readonly clock: Clock;
   readonly random: () => number;
   readonly boundMs: number;
-  readonly loadTimeoutMs: number;
+  readonly hardMs: number;
+  readonly softMs: number;
+  readonly servesLastKnown: boolean;
   readonly schema: StandardSchemaV1<V> | undefined;
-  readonly freshMs: number;
-  readonly absentMs: number;
-  readonly jitter: number;
+  readonly lifetime: LifetimeOptions;
+  readonly maxValueLength: number;
+  readonly compressAboveLength: number;
   /** True: the feed watches it, so only a fresh beat makes a far entry usable. */
-  readonly watched: boolean;
+  readonly proven: boolean;
   readonly stats: DefinitionStats;
+  /** How long its loads take, on average; 0 while unknown. */
+  readonly averageLoadMs: () => number;
   readonly nextOwner: () => string;
   /** Creates the partition's state when nothing else does (no feed). */
   readonly ensureState: (partition: PartitionState) => Promise<void>;
+  /** Where no feed publishes a watermark: one taken from the database, before the load; else undefined. */
+  readonly watermark: (() => Promise<string>) | undefined;
 }
 
 /** One key to read, and how to load it. */
@@ -60,11 +72,11 @@ export interface ReadRequest<V> {
   readonly flight: Flight<V>;
   readonly place: Place;
   readonly key: string;
+  /** Nothing may be served that lacks changes up to here, 16 hex digits; undefined for no such wish. */
+  readonly least: string | undefined;
   readonly load: (onStart: (atMs: number) => void) => Promise<Loaded<V>>;
+  readonly tagsOf: (value: V) => readonly string[];
 }
-
-/** Entry and beat, as one MGET gave them. */
-export type FarReply = readonly [entry: string | null, beat: string | null];
 
 type Outcome<V> = { readonly done: true; readonly value: V | null } | { readonly done: false };
 const again = { done: false } as const;
@@ -75,7 +87,6 @@ interface Progress {
   refusals: number;
   regressions: number;
   ensured: boolean;
-  ignorePresent: boolean;
   readonly beganAtMs: number;
   invisibleSinceMs: number | undefined;
   listening: Listening | undefined;
@@ -84,109 +95,152 @@ interface Progress {
 export class ReadPath<V> {
   readonly #o: ReadPathOptions<V>;
   readonly #protocol: FillProtocol;
+  readonly #refreshing = new Set<string>();
 
   constructor(options: ReadPathOptions<V>) {
     this.#o = options;
     this.#protocol = new FillProtocol(options.far, options.nextOwner);
   }
 
-  /** @param first the reply of a read that was already made, in a batch. Ends the flight. */
-  async read(request: ReadRequest<V>, first?: Promise<FarReply | undefined>): Promise<V | null> {
+  /** Ends the flight. */
+  read(request: ReadRequest<V>): Promise<V | null> {
+    const reading = this.#read(request);
+    return this.#o.servesLastKnown ? this.#orLastKnown(request, reading) : reading;
+  }
+
+  /** The value if the shared tier has one that may be served. Never rejects. */
+  async peek(request: ReadRequest<V>): Promise<V | null | undefined> {
+    const { partition, fullKey } = request.flight;
+    if (!partition.usable) return undefined;
+    // No invalidation finds this flight, so it must not fill the near tier.
+    request.flight.stale = true;
+    try {
+      const reply = await this.#o.reads.read(partition, valueKey(partition.keys, fullKey), 'primary');
+      return this.#hit(request, reply)?.value;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** The value that this process knew last, proven or not, if it isn't older than `staleMs` past its freshness. */
+  lastKnown(key: string): V | null | undefined {
+    const { nearMap, clock, lifetime } = this.#o;
+    const entry = nearMap.get(key);
+    if (entry === undefined || clock.nowMs() > entry.expiresAtMs + lifetime.staleMs) return undefined;
+    return entry.value as V | null;
+  }
+
+  async #read(request: ReadRequest<V>): Promise<V | null> {
+    const { flight } = request;
+    try {
+      const reply = await this.#firstLook(request);
+      if (reply === undefined) return await this.#direct(request, true);
+      const hit = this.#hit(request, reply);
+      if (hit !== undefined) return hit.value;
+      return await this.#rounds(request, reply);
+    } catch (error) {
+      throw error instanceof LoaderFailure ? error.cause : error;
+    } finally {
+      this.#o.flights.end(flight);
+    }
+  }
+
+  /** undefined: the shared tier can't be asked. */
+  async #firstLook({ flight }: ReadRequest<V>): Promise<FarReply | undefined> {
+    const { partition } = flight;
+    if (!partition.usable) return undefined;
+    flight.nearSession = partition.nearSessionNow();
+    try {
+      return await this.#o.reads.read(partition, valueKey(partition.keys, flight.fullKey), 'any');
+    } catch {
+      return undefined;
+    }
+  }
+
+  async #rounds(request: ReadRequest<V>, first: FarReply): Promise<V | null> {
+    const { partition, fullKey } = request.flight;
     const progress: Progress = {
       refusals: 0,
       regressions: 0,
       ensured: false,
-      ignorePresent: false,
       beganAtMs: this.#o.clock.nowMs(),
       invisibleSinceMs: undefined,
       listening: undefined,
     };
     try {
-      return await this.#rounds(request, progress, first);
-    } catch (error) {
-      throw error instanceof LoaderFailure ? error.cause : error;
+      let reply = first;
+      for (;;) {
+        let outcome: Outcome<V>;
+        try {
+          outcome = await this.#miss(request, reply, progress);
+          if (outcome.done) return outcome.value;
+          if (!partition.usable) return await this.#direct(request, true);
+          request.flight.nearSession = partition.nearSessionNow();
+          reply = await this.#o.reads.read(partition, valueKey(partition.keys, fullKey), 'primary');
+        } catch (error) {
+          if (error instanceof LoaderFailure || error instanceof LoadFailedElsewhereError) throw error;
+          return await this.#direct(request, true);
+        }
+        const hit = this.#hit(request, reply);
+        if (hit !== undefined) return hit.value;
+      }
     } finally {
       progress.listening?.close();
-      this.#o.flights.end(request.flight);
-    }
-  }
-
-  async #rounds(
-    request: ReadRequest<V>,
-    progress: Progress,
-    first: Promise<FarReply | undefined> | undefined,
-  ): Promise<V | null> {
-    const { far } = this.#o;
-    const { flight } = request;
-    const { partition } = flight;
-    const keys = [valueKey(partition.keys, flight.fullKey), partition.keys.beat];
-    let reply = first === undefined ? undefined : await first;
-    for (;;) {
-      if (!partition.usable) return this.#direct(request, true);
-      try {
-        if (reply === undefined) {
-          flight.nearSession = partition.nearSessionNow();
-          reply = (await far.read(partition, keys)) as unknown as FarReply;
-        }
-        const hit = this.#hit(request, reply, progress);
-        if (hit !== undefined) return hit.value;
-        const outcome = await this.#miss(request, reply, progress);
-        if (outcome.done) return outcome.value;
-      } catch (error) {
-        if (error instanceof LoaderFailure) throw error;
-        return this.#direct(request, true);
-      }
-      reply = undefined;
     }
   }
 
   /** The value, if the reply holds one that may be served. */
-  #hit(
-    request: ReadRequest<V>,
-    [text, beat]: FarReply,
-    progress: Progress,
-  ): { readonly value: V | null } | undefined {
-    const { watched, stats, clock } = this.#o;
+  #hit(request: ReadRequest<V>, [text, beat]: FarReply): { readonly value: V | null } | undefined {
+    const { proven, stats, clock } = this.#o;
     if (text === null || beat === null) return undefined;
-    const verdict = request.flight.partition.judge(beat, clock.nowMs());
-    if (verdict !== 'fresh' && (watched || verdict !== 'stale')) return undefined;
+    const { partition } = request.flight;
+    const verdict = partition.judge(beat, clock.nowMs());
+    if (verdict !== 'fresh' && (proven || verdict !== 'stale')) return undefined;
+    if (request.least !== undefined && beat.slice(24, 40) < request.least) return undefined;
     const hit = this.#accept(request, text, beat);
     if (hit !== undefined) stats.farHits += 1;
-    else if (text.startsWith(beat.slice(0, 12), 4)) progress.ignorePresent = true;
+    // It is of this epoch and yet of no use: the next look must not find it again.
+    else if (text.startsWith(beat.slice(0, 12), 4)) request.flight.entryUnusable = true;
     return hit;
   }
 
   async #miss(request: ReadRequest<V>, reply: FarReply, progress: Progress): Promise<Outcome<V>> {
-    const { watched, stats, clock, ensureState } = this.#o;
+    const { proven, stats, clock, ensureState } = this.#o;
     const { partition } = request.flight;
     const verdict = partition.judge(reply[1], clock.nowMs());
-    if (verdict === 'missing' && !watched && !progress.ensured) {
+    if (verdict === 'missing' && !proven && !progress.ensured) {
       progress.ensured = true;
       await ensureState(partition);
       return again;
     }
-    // The other connection may have brought a newer beat while this read was under way: look once more.
-    if (verdict === 'regressed' && progress.regressions++ < 1) return again;
-    if (verdict !== 'fresh' && (watched || verdict !== 'stale')) {
+    // The other connection may have brought a newer beat while this read was under way: look once more. And so
+    // when the reply is a replica's, which may be behind.
+    const doubtful = verdict === 'regressed' || (verdict !== 'fresh' && this.#o.far.readsReplicas);
+    if (doubtful && progress.regressions++ < 1) return again;
+    if (verdict !== 'fresh' && (proven || verdict !== 'stale')) {
       return { done: true, value: await this.#direct(request, true) };
+    }
+    // The shared tier hasn't heard of the reader's own change yet.
+    if (request.least !== undefined && partition.applied < request.least) {
+      return { done: true, value: await this.#direct(request, false) };
     }
     stats.misses += 1;
     return this.#acquire(request, progress);
   }
 
   async #acquire(request: ReadRequest<V>, progress: Progress): Promise<Outcome<V>> {
-    const { clock, stats, boundMs, loadTimeoutMs, random } = this.#o;
+    const { clock, stats, boundMs, hardMs, random } = this.#o;
     const { flight, place } = request;
     const { partition } = flight;
     progress.listening ??= partition.wakeups.listen(flight.fullKey);
     flight.nearSession = partition.nearSessionNow();
-    const acquired = await this.#protocol.acquire(place, progress.ignorePresent);
+    const acquired = await this.#token(place, flight.entryUnusable);
     const now = clock.nowMs();
     switch (acquired.kind) {
       case 'value': {
         // Somebody filled it meanwhile; it is judged like any other reply.
         stats.misses -= 1;
-        const hit = this.#hit(request, [acquired.text, acquired.beat], progress);
+        const hit = this.#hit(request, [acquired.text, acquired.beat]);
         return hit === undefined ? again : { done: true, value: hit.value };
       }
       case 'invisible': {
@@ -194,73 +248,103 @@ export class ReadPath<V> {
         const leftMs = boundMs / 5 - (now - progress.invisibleSinceMs);
         if (leftMs <= 0) return { done: true, value: await this.#direct(request, false) };
         stats.waits.visibility += 1;
-        await progress.listening.visibility(partition.patienceMs(leftMs));
+        // Where this process takes the watermark itself nobody tells it when to ask again.
+        const waitMs = this.#o.watermark === undefined ? leftMs : Math.min(leftMs, 5);
+        await progress.listening.visibility(partition.patienceMs(waitMs));
         return again;
       }
-      case 'busy':
-        if (now - progress.beganAtMs >= loadTimeoutMs) {
+      case 'busy': {
+        if (now - progress.beganAtMs >= hardMs) {
           return { done: true, value: await this.#direct(request, false) };
         }
         stats.waits.lease += 1;
-        await progress.listening.keyChange(partition.patienceMs(80 + 40 * random()));
-        return again;
+        const waitMs = partition.patienceMs(80 + 40 * random());
+        const failure = await progress.listening.keyChange(waitMs, acquired.holder);
+        if (failure === undefined) return again;
+        throw new LoadFailedElsewhereError(`Another process failed to load ${flight.fullKey}: ${failure}`);
+      }
       case 'lease':
-        if (progress.refusals < maxRefusals) return this.#loadAndFill(request, progress, acquired.token);
-        this.#protocol.release(place, acquired.token);
-        return { done: true, value: await this.#direct(request, false) };
+        if (progress.refusals === maxRefusals) {
+          this.#protocol.release(place, acquired.token);
+          return { done: true, value: await this.#direct(request, false) };
+        }
+        progress.refusals += 1;
+        return this.#loadAndFill(request, acquired.token);
       case 'none':
         return { done: true, value: await this.#direct(request, true) };
     }
   }
 
-  async #loadAndFill(request: ReadRequest<V>, progress: Progress, token: Token): Promise<Outcome<V>> {
-    const { stats, cache, definition } = this.#o;
+  async #token(place: Place, ignorePresent: boolean): Promise<Acquired> {
+    const watermark = (await this.#o.watermark?.()) ?? '';
+    return this.#protocol.acquire(place, { ignorePresent, watermark });
+  }
+
+  /** Not done: the fill was refused. Rejects with LoaderFailure. */
+  async #loadAndFill(request: ReadRequest<V>, token: Token): Promise<Outcome<V>> {
+    const { stats, cache, definition, maxValueLength } = this.#o;
     const { flight, place, key } = request;
     const letGo = this.#protocol.hold(place, token);
     let loaded: Loaded<V>;
+    let entry: NewEntry & { readonly freshForMs: number };
     try {
       loaded = await this.#load(request);
+      entry = this.#entry(request, token, loaded);
     } catch (error) {
-      this.#protocol.release(place, token);
+      this.#protocol.release(place, token, error instanceof LoaderFailure ? error.cause : error);
       throw error;
     } finally {
       letGo();
     }
+    const length = loaded.payload?.length ?? 0;
+    if (length > maxValueLength) {
+      stats.oversized += 1;
+      tell(cache, 'oversized', () => ({ definition, key, bytes: length }));
+      this.#protocol.release(place, token);
+      return { done: true, value: loaded.value };
+    }
     flight.nearSession = flight.partition.nearSessionNow();
-    const entry = this.#entry(request, token, loaded);
-    let answer: FillAnswer;
+    let reason: Awaited<ReturnType<FillProtocol['fill']>>;
     try {
-      answer = await this.#protocol.fill(place, token, entry);
+      reason = await this.#protocol.fill(place, token, entry);
     } catch {
       // Nobody knows whether it was kept. The value itself is as good as a direct load's.
       this.#keepSelfProven(request, loaded);
       return { done: true, value: loaded.value };
     }
-    if (answer === 'ok') {
+    if (reason === 'ok') {
       this.#keepNear(request, loaded.value, { payload: loaded.payload, freshForMs: entry.freshForMs });
       return { done: true, value: loaded.value };
     }
-    const reason = answer;
-    stats.refusedFills[reason] += 1;
-    tell(cache, 'refused', () => ({ definition, key, reason }));
-    progress.refusals += 1;
+    const refused = reason;
+    stats.refusedFills[refused] += 1;
+    tell(cache, 'refused', () => ({ definition, key, reason: refused }));
     return again;
   }
 
-  #entry(request: ReadRequest<V>, token: Token, loaded: Loaded<V>): NewEntry {
-    const { clock, freshMs, absentMs, jitter, random } = this.#o;
-    const lifetimeMs = loaded.payload === null ? absentMs : freshMs;
-    const freshForMs = Math.max(1, Math.round(lifetimeMs * (1 - jitter * random())));
+  /** Rejects with LoaderFailure when the definition's `tags` throws. */
+  #entry(
+    request: ReadRequest<V>,
+    token: Token,
+    loaded: Loaded<V>,
+  ): NewEntry & { readonly freshForMs: number } {
+    const { clock, lifetime, random, compressAboveLength, maxValueLength } = this.#o;
+    const { freshForMs, keepForMs } = lifetimeOf(lifetime, loaded.payload === null, random());
     const engineNow = request.flight.partition.clock.engineNowMs(clock.nowMs());
     const filledAtMs = Number.isNaN(engineNow) ? 0 : engineNow;
-    const text = encodeEntry({
-      epoch: token.epoch,
-      position: token.watermark,
-      filledAtMs,
-      freshUntilMs: filledAtMs + freshForMs,
-      payload: loaded.payload,
-    });
-    return { text, freshForMs };
+    const header = { epoch: token.epoch, position: token.watermark, filledAtMs };
+    const freshUntilMs = filledAtMs + freshForMs;
+    const kept = (loaded.payload?.length ?? 0) <= maxValueLength;
+    const text = kept
+      ? encodeEntry({ ...header, freshUntilMs, payload: loaded.payload }, compressAboveLength)
+      : '';
+    let tags: readonly string[];
+    try {
+      tags = loaded.value === null ? [] : request.tagsOf(loaded.value);
+    } catch (error) {
+      throw new LoaderFailure(error);
+    }
+    return { text, keepForMs, freshForMs, tags };
   }
 
   /** Loads without offering the result to the shared tier. Rejects with LoaderFailure. */
@@ -282,6 +366,65 @@ export class ReadPath<V> {
     }
   }
 
+  // --- without waiting ------------------------------------------------------------------------------------
+
+  /** Gives what is known when the read fails, or takes longer than `softMs`; the read goes on. */
+  async #orLastKnown(request: ReadRequest<V>, reading: Promise<V | null>): Promise<V | null> {
+    const { softMs, stats, cache, definition } = this.#o;
+    const fallback = (cause: unknown): { readonly value: V | null } | undefined => {
+      const value = this.lastKnown(request.key);
+      if (value === undefined) return undefined;
+      stats.lastKnownServed += 1;
+      tell(cache, 'lastKnown', () => ({ definition, key: request.key, cause }));
+      return { value };
+    };
+    let timer: NodeJS.Timeout | undefined;
+    const slow = new Promise<typeof tooSlow>((resolve) => {
+      if (softMs !== Number.POSITIVE_INFINITY) timer = setTimeout(resolve, softMs, tooSlow);
+    });
+    try {
+      const first = await Promise.race([reading, slow]);
+      if (first !== tooSlow) return first;
+      const known = fallback(new Error(`No answer within ${softMs} ms.`));
+      if (known === undefined) return await reading;
+      reading.catch(() => {});
+      return known.value;
+    } catch (error) {
+      const known = fallback(error);
+      if (known === undefined) throw error;
+      return known.value;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** One process loads the value anew; nobody waits for it, and its failure changes nothing. */
+  #refresh({ flight, place, key, load, tagsOf }: ReadRequest<V>): void {
+    const { fullKey, partition } = flight;
+    if (this.#refreshing.has(fullKey)) return;
+    this.#refreshing.add(fullKey);
+    this.#o.stats.refreshes += 1;
+    void (async () => {
+      try {
+        const acquired = await this.#token(place, true);
+        if (acquired.kind !== 'lease') return;
+        // No invalidation finds this flight, so it must not fill the near tier.
+        const unheard = new Flight<V>(fullKey, partition);
+        unheard.stale = true;
+        await this.#loadAndFill(
+          { flight: unheard, place, key, least: undefined, load, tagsOf },
+          acquired.token,
+        );
+      } catch {
+        // The next reader tries again, until the value ends.
+      } finally {
+        this.#refreshing.delete(fullKey);
+      }
+    })();
+  }
+
+  // --- what came from the shared tier ---------------------------------------------------------------------
+
   #accept(request: ReadRequest<V>, text: string, beat: string): { readonly value: V | null } | undefined {
     const entry = decodeEntry(text, beat.slice(0, 12));
     if (entry === undefined) {
@@ -294,12 +437,16 @@ export class ReadPath<V> {
       this.#complain(request, checked.reason);
       return undefined;
     }
-    const { clock } = this.#o;
+    const { clock, random, stats, averageLoadMs } = this.#o;
     const engineNow = request.flight.partition.clock.engineNowMs(clock.nowMs());
-    this.#keepNear(request, checked.value, {
-      payload: entry.payload,
-      freshForMs: entry.freshUntilMs - engineNow,
-    });
+    const freshForMs = entry.freshUntilMs - engineNow;
+    if (freshForMs <= 0) {
+      stats.staleHits += 1;
+      this.#refresh(request);
+    } else if (shouldRefreshEarly(freshForMs, averageLoadMs(), 1 - random())) {
+      this.#refresh(request);
+    }
+    this.#keepNear(request, checked.value, { payload: entry.payload, freshForMs });
     return checked;
   }
 
@@ -328,6 +475,8 @@ export class ReadPath<V> {
     stats.invalidEntries += 1;
     tell(cache, 'invalidEntry', () => ({ definition, key: request.key, reason }));
   }
+
+  // --- the near tier --------------------------------------------------------------------------------------
 
   /** Only what no message has overtaken since its far step was sent. */
   #keepNear(
@@ -369,6 +518,8 @@ export class ReadPath<V> {
     });
   }
 }
+
+const tooSlow = Symbol('too slow');
 
 /** Tells the loader's own errors from the shared tier's. */
 class LoaderFailure extends Error {

@@ -11,6 +11,10 @@ export interface TelemetryMessages {
   refused: { definition: string; key: string; reason: string };
   /** An entry that couldn't be used: not of this format, or not of this schema. Treated as a miss. */
   invalidEntry: { definition: string; key: string; reason: string };
+  /** A loaded value was too large to keep; it was served all the same. */
+  oversized: { definition: string; key: string; bytes: number };
+  /** A value was served without proof, because its load failed or took too long. */
+  lastKnown: { definition: string; key: string; cause: unknown };
   /** A near tier gave up what it held of a partition. */
   flush: { partition: number; reason: string };
   /** A near tier noticed that it missed messages. */
@@ -31,6 +35,8 @@ const topics: readonly Topic[] = [
   'load',
   'refused',
   'invalidEntry',
+  'oversized',
+  'lastKnown',
   'flush',
   'gap',
   'far',

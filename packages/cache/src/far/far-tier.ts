@@ -32,6 +32,7 @@ const topologyThrottleMs = 20;
 export class FarTier {
   readonly partitions: readonly PartitionState[];
   readonly sharded: boolean;
+  readonly readsReplicas: boolean = false;
   /** The command that publishes on this kind of engine. */
   readonly publish: 'PUBLISH' | 'SPUBLISH';
   readonly #options: FarTierOptions;
@@ -76,6 +77,11 @@ export class FarTier {
     const node = this.#owners[partition.keys.index];
     if (node === undefined) return Promise.reject(new Error('No node is known for this partition.'));
     return node.send(['MGET', ...keys]) as Promise<(string | null)[]>;
+  }
+
+  /** The same, from a replica where the tier was told to read there. What a replica gives may be behind. */
+  readAnywhere(partition: PartitionState, keys: readonly string[]): Promise<readonly (string | null)[]> {
+    return this.read(partition, keys);
   }
 
   run(

@@ -1,6 +1,8 @@
 /** The steps of the fill protocol that a reader takes, as calls of the scripts. */
+
+import { failureNotice } from './failure-notice.ts';
 import type { FarTier } from './far-tier.ts';
-import { bucketOffset, leaseKey, valueKey } from './partition.ts';
+import { bucketOffset, leaseKey, tagOffset, tagSetKey, valueKey } from './partition.ts';
 import type { PartitionState } from './partition-state.ts';
 import { acquireScript, fillScript, releaseScript, renewScript } from './scripts.ts';
 
@@ -17,6 +19,8 @@ export interface Token {
   readonly epoch: string;
   readonly watermark: string;
   readonly generation: string;
+  /** Tag invalidations of the partition so far. */
+  readonly tagCount: string;
 }
 
 export type Acquired =
@@ -24,16 +28,19 @@ export type Acquired =
   | { readonly kind: 'lease'; readonly token: Token }
   /** A change is applied but not visible: a fill would be refused. */
   | { readonly kind: 'invisible' }
-  /** Another process loads. */
-  | { readonly kind: 'busy' }
+  /** Another process loads: the owner of its lease. */
+  | { readonly kind: 'busy'; readonly holder: string }
   /** The partition keeps nothing now. */
   | { readonly kind: 'none' };
 
-export type FillAnswer = 'ok' | 'stamp' | 'epoch' | 'generation' | 'floor' | 'none';
+export type RefusedFill = 'stamp' | 'epoch' | 'generation' | 'floor' | 'none' | 'pending' | 'tag';
+export type FillAnswer = 'ok' | RefusedFill;
 
 export interface NewEntry {
   readonly text: string;
-  readonly freshForMs: number;
+  /** How long the shared tier keeps it. */
+  readonly keepForMs: number;
+  readonly tags: readonly string[];
 }
 
 /** How long a lease lasts; its holder renews it at a third of that while it loads. */
@@ -49,21 +56,35 @@ export class FillProtocol {
     this.#nextOwner = nextOwner;
   }
 
-  async acquire({ partition, fullKey, hash }: Place, ignorePresent: boolean): Promise<Acquired> {
+  /**
+   * @param watermark one that the reader took from the database itself, where no feed publishes any; else ''.
+   */
+  async acquire(
+    { partition, fullKey, hash }: Place,
+    { ignorePresent, watermark }: { readonly ignorePresent: boolean; readonly watermark: string },
+  ): Promise<Acquired> {
     const owner = this.#nextOwner();
     const { keys } = partition;
-    const [answer, first = '', second = '', third = ''] = (await this.#far.run(partition, acquireScript, {
-      keys: [valueKey(keys, fullKey), leaseKey(keys, fullKey), keys.state, keys.stamps, keys.beat],
-      args: [String(bucketOffset(hash)), owner, String(leaseMs), ignorePresent ? '1' : '0'],
-    })) as readonly string[];
+    const [answer, first = '', second = '', third = '', fourth = ''] = (await this.#far.run(
+      partition,
+      acquireScript,
+      {
+        keys: [valueKey(keys, fullKey), leaseKey(keys, fullKey), keys.state, keys.stamps, keys.beat],
+        args: [String(bucketOffset(hash)), owner, String(leaseMs), ignorePresent ? '1' : '0', watermark],
+      },
+    )) as readonly string[];
     switch (answer) {
       case 'value':
         return { kind: 'value', text: first, beat: second };
       case 'lease':
-        return { kind: 'lease', token: { owner, epoch: first, watermark: second, generation: third } };
+        return {
+          kind: 'lease',
+          token: { owner, epoch: first, watermark: second, generation: third, tagCount: fourth },
+        };
       case 'invisible':
-      case 'busy':
         return { kind: answer };
+      case 'busy':
+        return { kind: answer, holder: first };
       default:
         return { kind: 'none' };
     }
@@ -72,8 +93,16 @@ export class FillProtocol {
   /** Offers an entry, and gives the lease back. */
   async fill({ partition, fullKey, hash }: Place, token: Token, entry: NewEntry): Promise<FillAnswer> {
     const { keys } = partition;
+    const { tags } = entry;
+    const tagged = tags.length > 0;
     const answer = await this.#far.run(partition, fillScript, {
-      keys: [valueKey(keys, fullKey), leaseKey(keys, fullKey), keys.state, keys.stamps],
+      keys: [
+        valueKey(keys, fullKey),
+        leaseKey(keys, fullKey),
+        keys.state,
+        keys.stamps,
+        ...(tagged ? [keys.tagStamps, keys.tagSets, ...tags.map((tag) => tagSetKey(keys, tag))] : []),
+      ],
       args: [
         String(bucketOffset(hash)),
         token.epoch,
@@ -81,18 +110,20 @@ export class FillProtocol {
         token.generation,
         token.owner,
         entry.text,
-        String(entry.freshForMs),
+        String(entry.keepForMs),
         this.#far.publish,
         keys.channel,
         `F ${fullKey}`,
+        ...(tagged ? [token.tagCount, fullKey, ...tags.map((tag) => String(tagOffset(tag)))] : []),
       ],
     });
     return answer as FillAnswer;
   }
 
-  /** Gives the lease back without a fill. */
-  release({ partition, fullKey }: Place, { owner }: Token): void {
-    const args = [owner, this.#far.publish, partition.keys.channel, `F ${fullKey}`];
+  /** Gives the lease back without a fill; readers elsewhere who wait for this load get its error, if it failed. */
+  release({ partition, fullKey }: Place, { owner }: Token, error?: unknown): void {
+    const notice = error === undefined ? `F ${fullKey}` : failureNotice(fullKey, owner, error);
+    const args = [owner, this.#far.publish, partition.keys.channel, notice];
     const keys = [leaseKey(partition.keys, fullKey)];
     this.#far.run(partition, releaseScript, { keys, args }).catch(() => {});
   }

@@ -12,8 +12,8 @@
  * number, a lost subscription or a new epoch ends the near session: entries of an older session are void.
  */
 import { EngineClock } from '../clock.ts';
-import { positionFromHex } from '../position.ts';
 import { tell } from '../telemetry.ts';
+import { parseFailureNotice } from './failure-notice.ts';
 import type { PartitionKeys } from './partition.ts';
 import { Wakeups } from './wakeups.ts';
 
@@ -40,6 +40,8 @@ export class PartitionState {
   coherentUntilMs = Number.NEGATIVE_INFINITY;
   /** The same for definitions that only applications invalidate. */
   pulsedUntilMs = Number.NEGATIVE_INFINITY;
+  /** How far the feed was applied when the newest beat came as a message: all before it was heard. 16 hex digits. */
+  heard = '';
   subscribed = false;
   flushes = 0;
   gaps = 0;
@@ -124,9 +126,9 @@ export class PartitionState {
     return true;
   }
 
-  /** The position of the newest beat seen. */
-  get applied(): bigint | undefined {
-    return this.#applied === '' ? undefined : positionFromHex(this.#applied);
+  /** The position of the newest beat seen, 16 hex digits; '' before the first. */
+  get applied(): string {
+    return this.#applied;
   }
 
   // --- messages -------------------------------------------------------------------------------------------
@@ -146,6 +148,11 @@ export class PartitionState {
     const kind = text[0];
     if (kind === 'F') {
       this.wakeups.keyChanged(text.slice(2));
+      return;
+    }
+    if (kind === 'X') {
+      const failure = parseFailureNotice(text);
+      if (failure !== undefined) this.wakeups.loadFailed(failure.key, failure.owner, failure.message);
       return;
     }
     const space = text.indexOf(' ', 2);
@@ -184,6 +191,7 @@ export class PartitionState {
     if (beat.length !== beatLength || !this.#adopt(beat)) return;
     this.coherentUntilMs = this.#until(this.#beatTimeMs, nowMs, this.coherentUntilMs);
     this.pulsedUntilMs = Math.max(this.pulsedUntilMs, this.coherentUntilMs);
+    this.heard = beat.slice(24);
   }
 
   /** The local time until which something true at `engineMs` is within the bound. */
@@ -205,6 +213,7 @@ export class PartitionState {
   /** Voids everything near of this partition. */
   flush(reason: string): void {
     this.nearSession += 1;
+    this.heard = '';
     this.coherentUntilMs = Number.NEGATIVE_INFINITY;
     this.pulsedUntilMs = Number.NEGATIVE_INFINITY;
     this.flushes += 1;

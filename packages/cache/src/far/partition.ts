@@ -4,8 +4,12 @@
  *
  *   {tag}<name>:<version>:<key>     an entry
  *   {tag}#l:<name>:<version>:<key>  the lease of the process that loads it
- *   {tag}#state                     hash: e epoch, a applied, w watermark, f floor, q sequence, s source
+ *   {tag}#state                     hash: e epoch, a applied, w watermark, f floor, q sequence, s source,
+ *                                   t tag invalidations, p<offset> announced transactions
  *   {tag}#stamps                    string: 65,536 records of 12 bytes, see scripts.ts
+ *   {tag}#tags                      string: 4,096 such records for tags
+ *   {tag}#t:<tag>                   sorted set: full keys of the entries with a tag, by expiry
+ *   {tag}#tagsets                   sorted set: the keys of those sets, by the expiry of their last entry
  *   {tag}#beat                      string: epoch(12) heartbeat(12) applied(16), all hex
  *   {tag}#ch                        channel of near-tier messages
  *
@@ -13,6 +17,8 @@
  */
 
 export const bucketCount = 65_536;
+/** Tags that share a record only refuse each other's fills, for the time of a load. */
+export const tagBucketCount = 4_096;
 export const stampBytes = 12;
 
 export interface PartitionKeys {
@@ -22,6 +28,8 @@ export interface PartitionKeys {
   readonly slot: number;
   readonly state: string;
   readonly stamps: string;
+  readonly tagStamps: string;
+  readonly tagSets: string;
   readonly beat: string;
   readonly channel: string;
 }
@@ -45,6 +53,8 @@ export function partitionsOf(namespace: string, count: number): readonly Partiti
       slot,
       state: `${tag}#state`,
       stamps: `${tag}#stamps`,
+      tagStamps: `${tag}#tags`,
+      tagSets: `${tag}#tagsets`,
       beat: `${tag}#beat`,
       channel: `${tag}#ch`,
     };
@@ -59,6 +69,10 @@ export function valueKey(partition: PartitionKeys, fullKey: string): string {
 
 export function leaseKey(partition: PartitionKeys, fullKey: string): string {
   return `${partition.tag}#l:${fullKey}`;
+}
+
+export function tagSetKey(partition: PartitionKeys, tag: string): string {
+  return `${partition.tag}#t:${tag}`;
 }
 
 /**
@@ -89,6 +103,10 @@ function finalize(hash: number): number {
 
 export function bucketOffset(hash: number): number {
   return (hash & 0xffff) * stampBytes;
+}
+
+export function tagOffset(tag: string): number {
+  return (hashKey(tag) % tagBucketCount) * stampBytes;
 }
 
 export function partitionIndex(hash: number, count: number): number {

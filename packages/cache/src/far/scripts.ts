@@ -24,8 +24,19 @@
  * Positions are compared as two 32-bit halves: Lua's numbers are doubles, and its string order is the locale's.
  *
  * A stamp record is 12 bytes, big-endian: position high, position low, generation.
+ *
+ * Tags. What a value is tagged with is known only after the load, so a token can't name the tags' generations.
+ * It carries one number instead, the partition's count t of tag invalidations; each moves t and writes it into
+ * its tag's record. A fill is accepted iff no record of its tags is beyond the token's t (or, for those that the
+ * feed invalidated, beyond the token's W). Entries of a tag are listed in a set and removed with it, so a read
+ * pays nothing for tags. (Stamping an entry with its tags' epochs after the load is how tags are usually done:
+ * an invalidation during the load is then lost.)
+ *
+ * Strict writers announce a transaction before its commit: field p<offset> of the state lists transactions that
+ * will have changed a key of the bucket. While there is one, nothing is filled there.
  */
 import { createHash } from 'node:crypto';
+import { bucketCount, stampBytes, tagBucketCount } from './partition.ts';
 
 export interface Script {
   readonly name: string;
@@ -36,6 +47,10 @@ export interface Script {
 function script(name: string, source: string): Script {
   return { name, source, sha1: createHash('sha1').update(source).digest('hex') };
 }
+
+/** Bytes of the table of stamps, and of the table of tags' stamps. */
+const stampsLength = bucketCount * stampBytes;
+const tagStampsLength = tagBucketCount * stampBytes;
 
 const later = `
 local function later(ahi, alo, bhi, blo) return ahi > bhi or (ahi == bhi and alo > blo) end
@@ -56,17 +71,18 @@ end`;
  * A second look at a key that plain MGET missed, and the token or the lease if it is still missing.
  *
  * KEYS 1 value, 2 lease, 3 state, 4 stamps, 5 beat
- * ARGV 1 offset of the bucket, 2 owner of the lease, 3 its length in ms, 4 '1' to ignore the present value
- * Reply 'none'                      the partition has no state: nothing can be kept
- *       'value', value, beat        somebody filled it meanwhile
- *       'invisible', W              a fill would be refused until W advances: wait for that
- *       'lease', epoch, W, gen      load now; this is the token
- *       'busy'                      another process loads; it will publish 'F <key>'
+ * ARGV 1 offset of the bucket, 2 owner of the lease, 3 its length in ms, 4 '1' to ignore the present value,
+ *      5 a watermark that the reader took from the database itself, or ''
+ * Reply 'none'                         the partition has no state: nothing can be kept
+ *       'value', value, beat           somebody filled it meanwhile
+ *       'invisible', W                 a fill would be refused until W advances: wait for that
+ *       'lease', epoch, W, gen, t      load now; this is the token
+ *       'busy', owner                  another process loads; it will publish a notice, see `release`
  */
 export const acquireScript = script(
   'acquire',
   `${later}
-local s = redis.call('HMGET', KEYS[3], 'e', 'w', 'f')
+local s = redis.call('HMGET', KEYS[3], 'e', 'w', 'f', 't', 'p' .. ARGV[1])
 if not s[1] then return {'none'} end
 if ARGV[4] ~= '1' then
   local pair = redis.call('MGET', KEYS[1], KEYS[5])
@@ -75,29 +91,39 @@ end
 local record = redis.call('GETRANGE', KEYS[4], ARGV[1], ARGV[1] + 11)
 if #record < 12 then return {'none'} end
 local hi, lo, generation = struct.unpack('>I4I4I4', record)
-local whi, wlo = halves(s[2])
+local w = s[2]
+local whi, wlo = halves(w)
+if ARGV[5] ~= '' then
+  local ohi, olo = halves(ARGV[5])
+  if later(ohi, olo, whi, wlo) then w, whi, wlo = ARGV[5], ohi, olo end
+end
 local fhi, flo = halves(s[3])
-if later(fhi, flo, whi, wlo) or later(hi, lo, whi, wlo) then return {'invisible', s[2]} end
+if s[5] or later(fhi, flo, whi, wlo) or later(hi, lo, whi, wlo) then return {'invisible', w} end
 if redis.call('SET', KEYS[2], ARGV[2], 'NX', 'PX', ARGV[3]) then
-  return {'lease', s[1], s[2], string.format('%.0f', generation)}
+  return {'lease', s[1], w, string.format('%.0f', generation), s[4] or '0'}
 end
 local holder = redis.call('GET', KEYS[2])
-if string.sub(holder, -1) ~= '!' then redis.call('SET', KEYS[2], holder .. '!', 'KEEPTTL') end
-return {'busy'}`,
+if string.sub(holder, -1) == '!' then return {'busy', string.sub(holder, 1, -2)} end
+redis.call('SET', KEYS[2], holder .. '!', 'KEEPTTL')
+return {'busy', holder}`,
 );
 
 /**
- * KEYS 1 value, 2 lease, 3 state, 4 stamps
+ * KEYS 1 value, 2 lease, 3 state, 4 stamps; with tags also 5 tags' stamps, 6 list of tag sets, 7 ... a set a tag
  * ARGV 1 offset of the bucket, 2 epoch, 3 W of the token, 4 generation, 5 owner, 6 entry, 7 time to live in ms,
- *      8 PUBLISH or SPUBLISH, 9 channel, 10 notice
- * Reply 'ok', or why it was refused: 'none', 'epoch', 'floor', 'stamp', 'generation'
+ *      8 PUBLISH or SPUBLISH, 9 channel, 10 notice; with tags also 11 t of the token, 12 full key, 13 ... offset
+ *      of each tag
+ * Reply 'ok', or why it was refused: 'none', 'epoch', 'floor', 'stamp', 'generation', 'pending', 'tag'
  * Either way the lease is given back, and processes that wait for it are told.
+ *
+ * A tag's set has no time to live, for it must not be evicted before its entries. The list knows when the last
+ * entry of each set has expired; every fill with tags clears away up to two such sets.
  */
 export const fillScript = script(
   'fill',
   `${later}${release}
 local function verdict()
-  local s = redis.call('HMGET', KEYS[3], 'e', 'f')
+  local s = redis.call('HMGET', KEYS[3], 'e', 'f', 'p' .. ARGV[1])
   if not s[1] then return 'none' end
   if s[1] ~= ARGV[2] then return 'epoch' end
   local record = redis.call('GETRANGE', KEYS[4], ARGV[1], ARGV[1] + 11)
@@ -108,16 +134,40 @@ local function verdict()
   local hi, lo, generation = struct.unpack('>I4I4I4', record)
   if later(hi, lo, whi, wlo) then return 'stamp' end
   if string.format('%.0f', generation) ~= ARGV[4] then return 'generation' end
+  if s[3] then return 'pending' end
+  for i = 13, #ARGV do
+    record = redis.call('GETRANGE', KEYS[5], ARGV[i], ARGV[i] + 11)
+    if #record < 12 then return 'none' end
+    hi, lo, generation = struct.unpack('>I4I4I4', record)
+    if later(hi, lo, whi, wlo) or generation > tonumber(ARGV[11]) then return 'tag' end
+  end
   return 'ok'
 end
 local answer = verdict()
-if answer == 'ok' then redis.call('SET', KEYS[1], ARGV[6], 'PX', ARGV[7]) end
+if answer == 'ok' then
+  redis.call('SET', KEYS[1], ARGV[6], 'PX', ARGV[7])
+  if #KEYS > 4 then
+    local time = redis.call('TIME')
+    local now = time[1] * 1000 + math.floor(time[2] / 1000)
+    local expiry = now + ARGV[7]
+    for i = 7, #KEYS do
+      redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', '(' .. string.format('%.0f', now))
+      redis.call('ZADD', KEYS[i], string.format('%.0f', expiry), ARGV[12])
+      redis.call('ZADD', KEYS[6], 'GT', string.format('%.0f', expiry), KEYS[i])
+    end
+    local over = redis.call('ZRANGEBYSCORE', KEYS[6], '-inf', '(' .. string.format('%.0f', now), 'LIMIT', 0, 2)
+    for i = 1, #over do
+      redis.call('UNLINK', over[i])
+      redis.call('ZREM', KEYS[6], over[i])
+    end
+  end
+end
 release(KEYS[2], ARGV[5], ARGV[8], ARGV[9], ARGV[10])
 return answer`,
 );
 
 /**
- * Gives a lease back without a fill (the loader failed).
+ * Gives a lease back without a fill. The notice says why: 'F <key>', or 'X <owner> … <error>' when the loader failed.
  * KEYS 1 lease; ARGV 1 owner, 2 PUBLISH or SPUBLISH, 3 channel, 4 notice; reply 'ok'
  */
 export const releaseScript = script(
@@ -166,6 +216,109 @@ return q`,
 );
 
 /**
+ * Invalidates a tag: moves its record, so that no load that is under way can bring it back, and removes up to a
+ * thousand of its entries. To be repeated while some are left.
+ *
+ * KEYS 1 state, 2 tags' stamps, 3 the tag's set
+ * ARGV 1 PUBLISH or SPUBLISH, 2 channel, 3 offset of the tag, 4 hash tag of the partition, with its braces
+ * Reply entries left
+ */
+export const invalidateTagScript = script(
+  'invalidateTag',
+  `if redis.call('HEXISTS', KEYS[1], 'e') == 1 then
+  local t = redis.call('HINCRBY', KEYS[1], 't', 1)
+  redis.call('SETRANGE', KEYS[2], ARGV[3] + 8, struct.pack('>I4', t))
+end
+local members = redis.call('ZRANGE', KEYS[3], 0, 999)
+if #members == 0 then return 0 end
+redis.call('ZREMRANGEBYRANK', KEYS[3], 0, 999)
+local keys = {}
+for i = 1, #members do
+  keys[2 * i - 1] = ARGV[4] .. members[i]
+  keys[2 * i] = ARGV[4] .. '#l:' .. members[i]
+end
+redis.call('UNLINK', unpack(keys))
+local q = redis.call('HINCRBY', KEYS[1], 'q', 1)
+redis.call(ARGV[1], ARGV[2], 'I ' .. q .. ' ' .. cjson.encode(members))
+return redis.call('ZCARD', KEYS[3])`,
+);
+
+/**
+ * Invalidation by events that have no position. They are stamped with N, the number of a transaction that began
+ * after the event was received: whoever changed the row has a smaller one. A load whose snapshot has no
+ * transaction below N in progress has seen the change, also if the event came before its commit.
+ *
+ * KEYS 1 state, 2 stamps, then value and lease of each key
+ * ARGV 1 N, 2 PUBLISH or SPUBLISH, 3 channel, 4 JSON array of the keys, 5 ... offset of each key's bucket
+ * Reply sequence number, 0 when the partition has no state
+ */
+export const stampScript = script(
+  'stamp',
+  `${later}
+redis.call('UNLINK', unpack(KEYS, 3))
+if redis.call('HEXISTS', KEYS[1], 'e') == 0 then
+  redis.call(ARGV[2], ARGV[3], 'I 0 ' .. ARGV[4])
+  return 0
+end
+local hi, lo = halves(ARGV[1])
+for i = 5, #ARGV do
+  local record = redis.call('GETRANGE', KEYS[2], ARGV[i], ARGV[i] + 7)
+  if #record == 8 then
+    local ohi, olo = struct.unpack('>I4I4', record)
+    if later(hi, lo, ohi, olo) then redis.call('SETRANGE', KEYS[2], ARGV[i], struct.pack('>I4I4', hi, lo)) end
+  end
+end
+local q = redis.call('HINCRBY', KEYS[1], 'q', 1)
+redis.call(ARGV[2], ARGV[3], 'I ' .. q .. ' ' .. ARGV[4])
+return q`,
+);
+
+/**
+ * A strict writer's announcement, before its commit: removes entries and leases, and notes the transaction.
+ *
+ * KEYS 1 state, then value and lease of each key
+ * ARGV 1 transaction, 2 PUBLISH or SPUBLISH, 3 channel, 4 JSON array of the keys, 5 ... offset of each key's bucket
+ * Reply 'ok' | 'none' (no state: nothing is kept there, but nothing could be announced either)
+ */
+export const announceScript = script(
+  'announce',
+  `if redis.call('HEXISTS', KEYS[1], 'e') == 0 then return 'none' end
+redis.call('UNLINK', unpack(KEYS, 2))
+for i = 5, #ARGV do
+  local field = 'p' .. ARGV[i]
+  local present = redis.call('HGET', KEYS[1], field)
+  redis.call('HSET', KEYS[1], field, (present and present .. ' ' or '') .. ARGV[1])
+end
+local q = redis.call('HINCRBY', KEYS[1], 'q', 1)
+redis.call(ARGV[2], ARGV[3], 'I ' .. q .. ' ' .. ARGV[4])
+return 'ok'`,
+);
+
+/**
+ * Takes an announced transaction back once it has ended: its change is stamped, or it was rolled back.
+ * KEYS 1 state; ARGV 1 transaction, 2 ... offsets; reply 'ok'
+ */
+export const withdrawScript = script(
+  'withdraw',
+  `for i = 2, #ARGV do
+  local field = 'p' .. ARGV[i]
+  local present = redis.call('HGET', KEYS[1], field)
+  if present then
+    local rest = {}
+    for each in string.gmatch(present, '%d+') do
+      if each ~= ARGV[1] then rest[#rest + 1] = each end
+    end
+    if #rest == 0 then
+      redis.call('HDEL', KEYS[1], field)
+    else
+      redis.call('HSET', KEYS[1], field, table.concat(rest, ' '))
+    end
+  end
+end
+return 'ok'`,
+);
+
+/**
  * The feed's invalidation: raises stamps, removes entries and leases, records how far the feed is applied.
  *
  * KEYS 1 state, 2 stamps, then value and lease of each key
@@ -177,7 +330,7 @@ export const applyScript = script(
   'apply',
   `${later}
 local s = redis.call('HMGET', KEYS[1], 'e', 'a')
-if not s[1] or redis.call('STRLEN', KEYS[2]) < 786432 then return {'none'} end
+if not s[1] or redis.call('STRLEN', KEYS[2]) < ${stampsLength} then return {'none'} end
 if s[1] ~= ARGV[1] or s[2] ~= ARGV[2] then return {'mismatch', s[1], s[2]} end
 for i = 7, #ARGV, 3 do
   local offset, hi, lo = ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2])
@@ -220,7 +373,7 @@ export const beatScript = script(
   'beat',
   `${later}
 local s = redis.call('HMGET', KEYS[1], 'e', 'a', 'w', 'q')
-if not s[1] or redis.call('STRLEN', KEYS[3]) < 786432 then return {'none'} end
+if not s[1] or redis.call('STRLEN', KEYS[3]) < ${stampsLength} then return {'none'} end
 if s[1] ~= ARGV[1] or s[2] ~= ARGV[2] then return {'mismatch', s[1], s[2]} end
 local t = redis.call('TIME')
 local now = t[1] * 1000 + t[2] / 1000
@@ -240,7 +393,7 @@ return {'ok', s[4]}`,
 /**
  * Begins an epoch: every entry and every token of an earlier one is void.
  *
- * KEYS 1 state, 2 stamps, 3 beat
+ * KEYS 1 state, 2 stamps, 3 beat, 4 tags' stamps
  * ARGV 1 epoch expected ('' = no state), 2 new epoch, 3 applied, 4 W, 5 floor, 6 source, 7 PUBLISH or SPUBLISH,
  *      8 channel
  * Reply 'ok' | 'changed', epoch found
@@ -249,8 +402,9 @@ export const initScript = script(
   'init',
   `local e = redis.call('HGET', KEYS[1], 'e')
 if (e or '') ~= ARGV[1] then return {'changed', e or ''} end
-redis.call('DEL', KEYS[2])
-redis.call('SETRANGE', KEYS[2], 786431, '\\0')
+redis.call('DEL', KEYS[2], KEYS[4])
+redis.call('SETRANGE', KEYS[2], ${stampsLength - 1}, '\\0')
+redis.call('SETRANGE', KEYS[4], ${tagStampsLength - 1}, '\\0')
 redis.call('HSET', KEYS[1], 'e', ARGV[2], 'a', ARGV[3], 'w', ARGV[4], 'f', ARGV[5], 's', ARGV[6])
 local q = redis.call('HINCRBY', KEYS[1], 'q', 1)
 redis.call('SET', KEYS[3], ARGV[2] .. '000000000000' .. ARGV[3])
@@ -284,6 +438,6 @@ return q`,
 export const stateScript = script(
   'state',
   `local s = redis.call('HMGET', KEYS[1], 'e', 'a', 'w', 'f', 'q', 's')
-if redis.call('STRLEN', KEYS[2]) < 786432 then return {s[1] or '', '', '', '', '', ''} end
+if redis.call('STRLEN', KEYS[2]) < ${stampsLength} then return {s[1] or '', '', '', '', '', ''} end
 return {s[1] or '', s[2] or '', s[3] or '', s[4] or '', s[5] or '', s[6] or ''}`,
 );

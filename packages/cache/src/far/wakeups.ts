@@ -5,8 +5,11 @@
  */
 
 export interface Listening {
-  /** Ends at a notice since the last wait, or after `timeoutMs`. */
-  keyChange(timeoutMs: number): Promise<void>;
+  /**
+   * Ends at a notice since the last wait, or after `timeoutMs`.
+   * @returns the error of `owner`'s load, if that is the notice.
+   */
+  keyChange(timeoutMs: number, owner?: string): Promise<string | undefined>;
   visibility(timeoutMs: number): Promise<void>;
   close(): void;
 }
@@ -14,6 +17,8 @@ export interface Listening {
 /** One listener's memory of one kind of notice. */
 interface Ear {
   rung: boolean;
+  /** Errors of loads that failed, by the owner of their lease. */
+  failures: Map<string, string> | undefined;
   wake: (() => void) | undefined;
 }
 
@@ -22,14 +27,17 @@ export class Wakeups {
   readonly #forVisibility = new Set<Ear>();
 
   listen(key: string): Listening {
-    const keyEar: Ear = { rung: false, wake: undefined };
-    const visibilityEar: Ear = { rung: false, wake: undefined };
+    const keyEar: Ear = { rung: false, failures: undefined, wake: undefined };
+    const visibilityEar: Ear = { rung: false, failures: undefined, wake: undefined };
     const ears = this.#byKey.get(key) ?? new Set();
     this.#byKey.set(key, ears);
     ears.add(keyEar);
     this.#forVisibility.add(visibilityEar);
     return {
-      keyChange: (timeoutMs) => wait(keyEar, timeoutMs),
+      async keyChange(timeoutMs, owner) {
+        await wait(keyEar, timeoutMs);
+        return owner === undefined ? undefined : keyEar.failures?.get(owner);
+      },
       visibility: (timeoutMs) => wait(visibilityEar, timeoutMs),
       close: () => {
         ears.delete(keyEar);
@@ -42,6 +50,14 @@ export class Wakeups {
   keyChanged(key: string): void {
     const ears = this.#byKey.get(key);
     if (ears !== undefined) for (const ear of ears) ring(ear);
+  }
+
+  loadFailed(key: string, owner: string, message: string): void {
+    for (const ear of this.#byKey.get(key) ?? []) {
+      ear.failures ??= new Map();
+      ear.failures.set(owner, message);
+      ring(ear);
+    }
   }
 
   becameVisible(): void {

@@ -275,7 +275,7 @@ export class PartitionFeed {
   ): Promise<boolean> {
     const { keys } = this.partition;
     const reply = (await this.#far.run(this.partition, initScript, {
-      keys: [keys.state, keys.stamps, keys.beat],
+      keys: [keys.state, keys.stamps, keys.beat, keys.tagStamps],
       args: [
         found,
         epoch,

@@ -1,0 +1,171 @@
+/**
+ * Invalidation by the application and by events without a position; what the feed does is in feed/.
+ *
+ * A key's invalidation that the shared tier did not confirm is owed: it is repeated until it is, and meanwhile
+ * this process doesn't read there what it knows to be old. A tag's is repeated by its caller.
+ */
+import type { Database } from './database.ts';
+import { CacheClosedError, CacheConfigError, InvalidationPendingError } from './errors.ts';
+import type { FarTier } from './far/far-tier.ts';
+import { bucketOffset, hashKey, leaseKey, tagOffset, tagSetKey, valueKey } from './far/partition.ts';
+import type { PartitionState } from './far/partition-state.ts';
+import { invalidateScript, invalidateTagScript, type Script, stampScript } from './far/scripts.ts';
+import { Dependencies, type WatchingDefinition } from './feed/dependencies.ts';
+import type { RowChange } from './feed/source.ts';
+import { positionToHex } from './position.ts';
+
+export interface AppInvalidationOptions {
+  readonly cache: string;
+  readonly far: FarTier;
+  /** Stops serving these keys in this process. */
+  readonly forget: (fullKeys: readonly string[]) => void;
+  readonly definitions: () => readonly WatchingDefinition[];
+  /** Given where tokens are transactions: events are then stamped with one. */
+  readonly stampWith: Database | undefined;
+}
+
+/** More in one step would hold up other clients of the engine. */
+const maxKeysPerStep = 500;
+
+export class AppInvalidation {
+  readonly #o: AppInvalidationOptions;
+  #closed = false;
+
+  constructor(options: AppInvalidationOptions) {
+    this.#o = options;
+  }
+
+  /** Rejects with InvalidationPendingError, and owes. */
+  async keys(partition: PartitionState, fullKeys: readonly string[]): Promise<void> {
+    this.#o.forget(fullKeys);
+    this.#refuseClosed();
+    try {
+      if (partition.session === 0) throw new Error('The shared tier is down.');
+      await this.#run(partition, invalidateScript, { keys: fullKeys, first: [] });
+    } catch (cause) {
+      for (const fullKey of fullKeys) partition.owed.add(fullKey);
+      throw pending(cause);
+    }
+  }
+
+  /** Rejects with InvalidationPendingError when a partition did not confirm. */
+  async tag(tag: string): Promise<void> {
+    this.#refuseClosed();
+    const { far } = this.#o;
+    const remove = async (partition: PartitionState): Promise<void> => {
+      const { keys } = partition;
+      const call = {
+        keys: [keys.state, keys.tagStamps, tagSetKey(keys, tag)],
+        args: [far.publish, keys.channel, String(tagOffset(tag)), keys.tag],
+      };
+      while (Number(await far.run(partition, invalidateTagScript, call)) > 0);
+    };
+    const outcomes = await Promise.allSettled(far.partitions.map(remove));
+    const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+    if (failed === undefined) return;
+    const message = `The shared tier did not confirm everywhere that tag ${tag} is invalid; call again.`;
+    throw new InvalidationPendingError(message, { cause: failed.reason });
+  }
+
+  /** Rejects when the shared tier, or the database, did not confirm: deliver the events again. */
+  async events(changes: readonly RowChange[], beforeCommit: boolean): Promise<void> {
+    this.#refuseClosed();
+    const { stampWith, forget } = this.#o;
+    if (beforeCommit && stampWith === undefined) {
+      throw new CacheConfigError(
+        'Events that may come before their commit need `database` and `guarantee: "eventual"` in createCache.',
+      );
+    }
+    const groups = this.#keysOf(changes);
+    // After the events were received, so that whoever caused them has a smaller number.
+    const stamp = groups.size === 0 ? undefined : await stampWith?.barrier();
+    const steps: Promise<void>[] = [];
+    for (const [partition, fullKeys] of groups) {
+      forget(fullKeys);
+      for (let at = 0; at < fullKeys.length; at += maxKeysPerStep) {
+        const keys = fullKeys.slice(at, at + maxKeysPerStep);
+        steps.push(
+          stamp === undefined
+            ? this.#run(partition, invalidateScript, { keys, first: [] })
+            : this.#run(partition, stampScript, { keys, first: [positionToHex(stamp)] }),
+        );
+      }
+    }
+    const failed = (await Promise.allSettled(steps)).find((outcome) => outcome.status === 'rejected');
+    if (failed === undefined) return;
+    const message = 'The shared tier did not confirm all events; deliver them again.';
+    throw new InvalidationPendingError(message, { cause: failed.reason });
+  }
+
+  #keysOf(changes: readonly RowChange[]): Map<PartitionState, string[]> {
+    const dependencies = new Dependencies(this.#o.definitions());
+    const keys = new Set<string>();
+    for (const change of changes) {
+      if (!change.identified && dependencies.watches(change.table)) {
+        throw new CacheConfigError(
+          `An event of ${change.table} doesn't say which row it concerns: send the columns that watches read.`,
+        );
+      }
+      dependencies.collect(change, keys);
+    }
+    const groups = new Map<PartitionState, string[]>();
+    for (const key of keys) {
+      const partition = this.#o.far.partitionOfKey(key);
+      const group = groups.get(partition) ?? [];
+      groups.set(partition, group);
+      group.push(key);
+    }
+    return groups;
+  }
+
+  /** What this process owes a partition, before it is read again. */
+  async pay(partition: PartitionState): Promise<void> {
+    while (partition.owed.size > 0) {
+      const keys = [...partition.owed].slice(0, maxKeysPerStep);
+      await this.#run(partition, invalidateScript, { keys, first: [] });
+      for (const fullKey of keys) partition.owed.delete(fullKey);
+    }
+  }
+
+  payAll(): void {
+    for (const partition of this.#o.far.partitions) {
+      if (partition.owed.size > 0 && partition.session !== 0) this.pay(partition).catch(() => {});
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+  }
+
+  async #run(
+    partition: PartitionState,
+    script: Script,
+    call: { readonly keys: readonly string[]; readonly first: readonly string[] },
+  ): Promise<void> {
+    const { far } = this.#o;
+    const { keys } = partition;
+    await far.run(partition, script, {
+      keys: [
+        keys.state,
+        keys.stamps,
+        ...call.keys.flatMap((key) => [valueKey(keys, key), leaseKey(keys, key)]),
+      ],
+      args: [
+        ...call.first,
+        far.publish,
+        keys.channel,
+        JSON.stringify(call.keys),
+        ...call.keys.map((key) => String(bucketOffset(hashKey(key)))),
+      ],
+    });
+  }
+
+  #refuseClosed(): void {
+    if (this.#closed) throw new CacheClosedError(`Cache ${this.#o.cache} is closed.`);
+  }
+}
+
+function pending(cause: unknown): InvalidationPendingError {
+  const message = 'The shared tier did not confirm the invalidation; it is repeated until it does.';
+  return new InvalidationPendingError(message, { cause });
+}
