@@ -25,7 +25,7 @@ let nextAddress = 1;
 /** An address nobody else uses: the process id spreads test files, the counter the engines in one. */
 export function freshAddress(): string {
   const counter = nextAddress++;
-  return `127.${200 + (process.pid % 40)}.${(process.pid >> 6) % 250}.${counter % 250}`;
+  return `127.${200 + (process.pid % 50)}.${Math.floor(process.pid / 50) % 250}.${counter % 250}`;
 }
 
 /** @param extra engine arguments, for example `['--maxmemory', '50mb']`. */
