@@ -30,7 +30,7 @@ export function machineText({ node, cpu, cores, loadAverage }: Machine): string 
 
 /** Prints the bars, writes the file, and returns the exit code. */
 export async function finish(
-  report: { readonly bars: readonly JudgedBar[] },
+  report: { readonly bars: readonly JudgedBar[]; readonly [part: string]: unknown },
   jsonPath: string | undefined,
 ): Promise<number> {
   process.stdout.write(`\n${barTable(report.bars)}\n`);

@@ -136,14 +136,11 @@ function larderText({
       ]),
     ),
     '',
-    table(
-      ['schedule', 'where'],
-      schedules.map(({ name, here, elsewhere, outside }) => [
-        name,
-        here?.join(', ') ??
-          (elsewhere === undefined ? `does not apply: ${outside}` : `elsewhere: ${elsewhere}`),
-      ]),
-    ),
+    'Known ways to break such a cache, and where they are tried:',
+    ...schedules.map(({ name, here, elsewhere, outside }) => {
+      const where = here === undefined ? (elsewhere ?? `does not apply: ${outside}`) : here.join(', ');
+      return `  ${name}: ${where}`;
+    }),
   ].join('\n');
 }
 
