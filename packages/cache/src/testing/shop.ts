@@ -2,7 +2,7 @@
 import { type Cache, type CacheOptions, createCache } from '../cache.ts';
 import type { Definition } from '../definition.ts';
 import type { Driver } from '../driver/driver.ts';
-import { ManualSource } from './manual-source.ts';
+import { MemorySource } from '../testkit/memory-source.ts';
 import { waitFor } from './wait-for.ts';
 
 export interface Product {
@@ -13,7 +13,7 @@ export interface Product {
 export class Shop {
   /** What readers of the database see. */
   readonly rows = new Map<number, Product>();
-  readonly source = new ManualSource();
+  readonly source = new MemorySource();
   readonly caches: Cache[] = [];
   loads = 0;
   /** Called by every load between reading the row and returning it. */

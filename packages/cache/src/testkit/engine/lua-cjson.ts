@@ -1,5 +1,6 @@
 /** `cjson.encode` and `cjson.decode` for lists and plain values. */
 import type { LuaValue } from './lua.ts';
+import { numberText } from './number-text.ts';
 
 /** An empty table is an object, as cjson has it. */
 export function encodeJson(value: LuaValue): Buffer {
@@ -8,7 +9,7 @@ export function encodeJson(value: LuaValue): Buffer {
 
 function textOf(value: LuaValue): string {
   if (value === null || typeof value === 'boolean') return String(value);
-  if (typeof value === 'number') return String(Number(value.toPrecision(14)));
+  if (typeof value === 'number') return numberText(value, 14);
   if (Buffer.isBuffer(value)) return JSON.stringify(value.toString('latin1')).replaceAll('/', '\\/');
   if (Array.isArray(value)) {
     const list = value as readonly LuaValue[];

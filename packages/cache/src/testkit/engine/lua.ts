@@ -3,7 +3,8 @@
  *
  * fengari speaks Lua 5.3 with 32-bit integers, the engines 5.1 with doubles alone. So no integer is let in: numerals
  * of the source become floats, `tonumber` and every bridge give floats, and a float without fraction prints without
- * `.0`, as in 5.1. `unpack`, `loadstring`, `table.getn` and `math.pow` are given back.
+ * `.0`, as in 5.1. `unpack`, `loadstring`, `table.getn` and `math.pow` are given back. (What still
+ * differs: `string.format` rounds a tie away from zero.)
  *
  * One machine serves all engines of a process: a script runs to its end within one call, and keeps nothing.
  */
@@ -12,6 +13,7 @@ import { createRequire } from 'node:module';
 import type { Fengari, LuaState } from 'fengari';
 import { decodeJson, encodeJson } from './lua-cjson.ts';
 import { pack, unpack } from './lua-struct.ts';
+import { numberText } from './number-text.ts';
 import { EngineError, type Reply, Status } from './reply.ts';
 
 /** A value on its way into or out of Lua. Tables are lists, or fields of text. */
@@ -147,7 +149,7 @@ export class LuaMachine {
   #redisCall(args: readonly LuaValue[]): LuaValue {
     const words = args.map((arg) => {
       if (Buffer.isBuffer(arg)) return arg;
-      if (typeof arg === 'number') return Buffer.from(numberText(arg));
+      if (typeof arg === 'number') return Buffer.from(numberText(arg, 17));
       throw new Error('Lua redis lib command arguments must be strings or integers');
     });
     if (words.length === 0) throw new Error('Please specify at least one argument for this redis.call()');
@@ -266,16 +268,9 @@ function parseInBase(text: LuaValue | undefined, base: LuaValue | undefined): nu
   return Number.parseInt(digits, radix);
 }
 
-/** As the engine writes a number that a script passes to a command: %.17g. */
-function numberText(value: number): string {
-  if (Number.isSafeInteger(value)) return String(value);
-  if (!Number.isFinite(value)) return Number.isNaN(value) ? 'nan' : value > 0 ? 'inf' : '-inf';
-  return String(Number(value.toPrecision(17)));
-}
-
 function asBytes(value: LuaValue | undefined): Buffer {
   if (Buffer.isBuffer(value)) return value;
-  if (typeof value === 'number') return Buffer.from(numberText(value));
+  if (typeof value === 'number') return Buffer.from(numberText(value, 14));
   throw new Error('bad argument: string expected');
 }
 
@@ -296,8 +291,12 @@ function loadFengari(): Fengari {
   try {
     // Its own definitions first: the two files need each other.
     require('fengari/src/defs.js');
-    const configuration = require('fengari/src/luaconf.js') as { LUA_COMPAT_FLOATSTRING: boolean };
+    const configuration = require('fengari/src/luaconf.js') as {
+      LUA_COMPAT_FLOATSTRING: boolean;
+      lua_number2str: (value: number) => string;
+    };
     configuration.LUA_COMPAT_FLOATSTRING = true;
+    configuration.lua_number2str = (value) => numberText(value, 14);
     return require('fengari') as Fengari;
   } catch (cause) {
     throw new Error('The in-memory engine runs its scripts in fengari: npm install --save-dev fengari', {
