@@ -6,6 +6,17 @@ export interface Config {
   readonly searchPath: string;
   /** Colours and redrawn lines are for terminals that want them. */
   readonly plain: boolean;
+  /** What PostgreSQL's own programs take from PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE and PGSSLMODE. */
+  readonly postgres: PostgresVariables;
+}
+
+export interface PostgresVariables {
+  readonly host?: string;
+  readonly port?: string;
+  readonly user?: string;
+  readonly password?: string;
+  readonly database?: string;
+  readonly sslMode?: string;
 }
 
 export const defaultPort = 7070;
@@ -18,5 +29,19 @@ export function readConfig(): Config {
     directories: defaultDirectories(process.env, process.getuid?.()),
     searchPath: process.env.PATH ?? '',
     plain: process.env.NO_COLOR !== undefined || process.env.TERM === 'dumb',
+    postgres: given({
+      host: process.env.PGHOST,
+      port: process.env.PGPORT,
+      user: process.env.PGUSER,
+      password: process.env.PGPASSWORD,
+      database: process.env.PGDATABASE,
+      sslMode: process.env.PGSSLMODE,
+    }),
   };
+}
+
+function given(variables: Readonly<Record<keyof PostgresVariables, string | undefined>>): PostgresVariables {
+  return Object.fromEntries(
+    Object.entries(variables).filter(([, value]) => value !== undefined && value !== ''),
+  );
 }

@@ -1,8 +1,10 @@
 #!/usr/bin/env node
 /** The command line. Exit codes: 0 done, 1 failed, 2 called wrongly. */
 import { Command, CommanderError } from 'commander';
+import { runDoctor } from './commands/doctor.ts';
 import { installEngines, listEngines, printEnginePath } from './commands/engines.ts';
 import { printEnv } from './commands/env.ts';
+import { runInvalidator } from './commands/invalidator.ts';
 import { runServer } from './commands/server.ts';
 import { defaultPort, readConfig } from './config.ts';
 import { UsageError } from './usage-error.ts';
@@ -54,6 +56,36 @@ engines
   .command('path <engine> [version]')
   .description('print the command that runs it, one word a line')
   .action((engine: string, version?: string) => printEnginePath(config, engine, version));
+
+program
+  .command('invalidator')
+  .description("carry a database's changes to a cache, as a process of its own")
+  .requiredOption('--config <file>', 'ES module that exports `cache` and `source`')
+  .option('--json', 'a JSON line per event, and the status once a second')
+  .action((flags: { config: string; json?: boolean }) => runInvalidator(flags.config, flags.json ?? false));
+
+program
+  .command('doctor')
+  .description('check the database and the engine behind a cache; exit code 1 when something is wrong')
+  .option('--config <file>', 'ES module that exports `cache`, and `postgres` and `far` to be checked')
+  .option(
+    '--postgres-url-file <file>',
+    'holds postgres://user:password@host:port/database; without it PG* variables',
+  )
+  .option('--slot <name>', 'replication slot of the cache', 'larder')
+  .option('--publication <name>', 'publication of the watched tables', 'larder')
+  .option('--table <table:columns...>', 'a watched table and what is read of it: public.products:id,slug')
+  .option('--json', 'as one JSON object')
+  .action(
+    (flags: {
+      config?: string;
+      postgresUrlFile?: string;
+      slot: string;
+      publication: string;
+      table?: string[];
+      json?: boolean;
+    }) => runDoctor(config, { ...flags, table: flags.table ?? [], json: flags.json ?? false }),
+  );
 
 function portNumber(text: string): number {
   const port = Number(text);

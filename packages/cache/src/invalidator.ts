@@ -195,7 +195,16 @@ export class Invalidator {
         this.#state = state;
         tell(cache, 'feed', () => (cause === undefined ? { state } : { state, cause }));
       },
+      remembered: () => this.#remembered(),
     };
+  }
+
+  async #remembered(): Promise<Pick<Resumption, 'position' | 'history'> | undefined> {
+    const [first, ...rest] = await Promise.all(this.#feeds.map((feed) => feed.remembered()));
+    return rest.reduce((least, found) => {
+      if (least === undefined || found?.history !== least.history) return undefined;
+      return found.position < least.position ? found : least;
+    }, first);
   }
 
   #resume(from: Resumption): void {

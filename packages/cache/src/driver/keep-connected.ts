@@ -50,7 +50,8 @@ export function keepConnected<Client>(connector: Connector<Client>): KeptConnect
     );
     const client = connector.create(end);
     connector.start(client).then(() => {
-      if (ended) return;
+      // Given up while it connected: there was nothing to drop yet.
+      if (ended) return connector.destroy(client);
       clearTimeout(patience);
       attempt = 0;
       usable = client;

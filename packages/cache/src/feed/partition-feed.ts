@@ -104,6 +104,13 @@ export class PartitionFeed {
     return this.#queue.length < relievedBelow;
   }
 
+  /** What the engine says: applied and visible up to there, under that history. */
+  async remembered(): Promise<{ readonly position: bigint; readonly history: string } | undefined> {
+    const [, applied = '', watermark = '', , , history = ''] = (await this.#state()) as readonly string[];
+    if (applied === '' || watermark === '') return undefined;
+    return { position: earlierOf(positionFromHex(applied), positionFromHex(watermark)), history };
+  }
+
   /** The stream (re)begins; `fresh` when changes before `position` may be unknown to the engine. */
   resumed(start: { readonly position: bigint; readonly fresh: boolean }): void {
     this.#start = start;

@@ -4,6 +4,27 @@ import { FeedConfigError } from '../errors.ts';
 import { quoteIdentifier, quoteTable } from './quote-sql.ts';
 import type { SourceTable } from './source.ts';
 
+/**
+ * Everything that `start` would refuse, each with the statement that mends it, and without changing anything.
+ * For checks before a release; `client` may be any session on the primary.
+ */
+export async function setupProblems(
+  client: pg.Client,
+  { tables, publication }: { readonly tables: readonly SourceTable[]; readonly publication: string },
+): Promise<readonly FeedConfigError[]> {
+  const problems: FeedConfigError[] = [];
+  const check = async (step: () => Promise<void>): Promise<void> => {
+    await step().catch((error: unknown) => {
+      if (!(error instanceof FeedConfigError)) throw error;
+      problems.push(error);
+    });
+  };
+  await check(() => requireLogical(client));
+  for (const table of tables) await check(() => checkTables(client, [table]));
+  await check(() => ensurePublication(client, { publication, tables, create: false }));
+  return problems;
+}
+
 export async function requireLogical(client: pg.Client): Promise<void> {
   const { rows } = await client.query<{ wal_level: string }>('SHOW wal_level');
   if (rows[0]?.wal_level === 'logical') return;

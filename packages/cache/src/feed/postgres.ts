@@ -19,6 +19,8 @@ import { Reconnecting } from './reconnecting.ts';
 import { extendXid, isVisibleIn, parseSnapshot, type Snapshot } from './snapshot.ts';
 import type { ChangeSink, ChangeSource, Horizon, Resumption, SourceTable } from './source.ts';
 
+export { setupProblems } from './postgres-setup.ts';
+
 /** As `pg.Client` takes it. Must reach the primary directly: a pooler can't carry replication. */
 export interface PostgresConnection {
   readonly host: string;

@@ -42,6 +42,12 @@ export interface ChangeSink {
   /** Every watched commit up to `position` has been handed over. */
   progress(position: bigint): void;
   state(state: SourceState, cause?: Error): void;
+  /**
+   * For sources that keep no memory of their consumer: up to where everything is applied in every partition of
+   * the shared tier, and was visible, under one history; undefined when there is no such place. Rejects while the
+   * shared tier can't be asked.
+   */
+  remembered?(): Promise<Pick<Resumption, 'position' | 'history'> | undefined>;
 }
 
 export type SourceState = 'connecting' | 'standby' | 'streaming' | 'stopped';
