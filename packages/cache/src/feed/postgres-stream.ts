@@ -188,7 +188,7 @@ export class ReplicationStream {
       identified,
     });
     // Either the table was altered under us, or these are changes from before it was.
-    if (!identified && !table.appendOnly) this.#o.onUnidentified();
+    if (lacksColumns || (!identified && !table.appendOnly)) this.#o.onUnidentified();
   }
 
   #change(id: number, { before, after, isInsert }: RowTuples): void {
