@@ -2,7 +2,7 @@
 import { access } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { Cache } from '@larder/cache';
+import type { Cache, CacheOptions } from '@larder/cache';
 import type { PostgresConnection } from '@larder/cache/postgres';
 import { UsageError } from './usage-error.ts';
 
@@ -18,7 +18,7 @@ export interface CacheModule {
     readonly publication: string;
   };
   /** The driver that `cache` was created with; for the doctor. */
-  readonly far?: Parameters<typeof import('@larder/cache').createCache>[0]['far'];
+  readonly far?: CacheOptions['far'];
 }
 
 /** @throws UsageError when the file is missing, doesn't load, or doesn't export a cache. */

@@ -9,6 +9,9 @@
 import type { RowChange } from '../feed/source.ts';
 import { type EventItem, readEvent } from './shapes.ts';
 
+export { UnreadableEventError } from './shapes.ts';
+export { type LambdaTriggerOptions, lambdaTriggerSql } from './trigger-sql.ts';
+
 /** What is needed of a cache. */
 export interface EventCache {
   /** Resolves when the shared tier confirmed the changes; rejects otherwise. */
