@@ -8,6 +8,7 @@ export default defineConfig({
     // Tests run the sources; only child processes that tests start run the build.
     alias: [
       { find: /^@larder\/cache$/, replacement: `${root}packages/cache/src/cache.ts` },
+      { find: /^@larder\/cache\/testkit$/, replacement: `${root}packages/cache/src/testkit/testkit.ts` },
       { find: /^@larder\/cache\/postgres$/, replacement: `${root}packages/cache/src/feed/postgres.ts` },
       {
         find: /^@larder\/cache\/(ioredis|node-redis)$/,

@@ -100,3 +100,13 @@ test('a promoted replica that lost the tail is not believed until it has caught 
   expect(state.judge(beat(10_050, 1n, hex12(5_001)), 50)).toBe('fresh');
   expect(state.judge(beat(10_050, 200n), 50)).toBe('regressed');
 });
+
+test('what is read before the first number of a subscription is not kept near: a loss would go unseen', () => {
+  const { state } = setUp();
+  expect(state.nearSessionNow()).toBe(-1);
+  state.receive('W 5', 0);
+  expect(state.nearSessionNow()).toBe(state.nearSession);
+  state.subscriptionDown();
+  state.subscriptionUp();
+  expect(state.nearSessionNow()).toBe(-1);
+});

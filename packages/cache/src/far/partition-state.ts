@@ -80,9 +80,9 @@ export class PartitionState {
     return this.#beat === '' ? Number.NaN : this.clock.ageMs(this.#beatTimeMs, nowMs);
   }
 
-  /** To note before a far step whose value may be kept near. */
+  /** To note before a far step whose value may be kept near. Before the first number a loss would go unseen. */
   nearSessionNow(): number {
-    return this.subscribed ? this.nearSession : -1;
+    return this.subscribed && this.#sequence !== -1 ? this.nearSession : -1;
   }
 
   /** A command connection is up; `beat` is what stood there when it came up. */

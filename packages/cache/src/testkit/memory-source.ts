@@ -242,7 +242,9 @@ export class MemorySource implements ChangeSource {
   #stream(): void {
     const consumer = this.#consumers[0];
     if (consumer === undefined || this.#withheld) return;
-    for (const record of this.#log.filter(({ position }) => position > consumer.sent)) {
+    let first = this.#log.length;
+    while (first > 0 && this.#log[first - 1]!.position > consumer.sent) first -= 1;
+    for (const record of this.#log.slice(first)) {
       consumer.sent = record.position;
       const { sink } = consumer;
       sink?.begin(record.transaction);
