@@ -52,7 +52,9 @@ export const changeFeed: BenchCase = {
       );
       const fill = `repeat('a', 40), repeat('b', 40), repeat('c', 40), repeat('d', 40)`;
       await pool.query(`INSERT INTO ${tableName} SELECT i, 1, ${fill} FROM generate_series(1, ${rows}) i`);
-      await pool.query(`CREATE PUBLICATION ${publication} FOR TABLE ${tableName}`);
+      await pool.query(
+        `CREATE PUBLICATION ${publication} FOR TABLE ${tableName} WITH (publish_via_partition_root = true)`,
+      );
       for (const consumer of consumers) {
         const slot = consumer === 'larder' ? 'feed_larder' : 'feed_peer';
         await pool.query(`SELECT pg_create_logical_replication_slot($1, 'pgoutput')`, [slot]);

@@ -39,10 +39,11 @@ export async function openBenchShop(options: BenchShopOptions): Promise<BenchSho
   const invalidators = new InvalidatorPair({ engine: { host, port }, postgres, table, boundMs });
   if (watched) await invalidators.start();
   const start: HeldLoaderStart = { subject, engine: { host, port }, postgres, table, watched };
-  const workers: WorkerProcess[] = [];
-  for (let count = 0; count < processes; count += 1) {
-    workers.push(await startWorker({ file: 'consistency/held-loader-worker.js', start }));
-  }
+  const workers = await Promise.all(
+    Array.from({ length: processes }, () =>
+      startWorker({ file: 'consistency/held-loader-worker.js', start }),
+    ),
+  );
   return {
     pool,
     table,

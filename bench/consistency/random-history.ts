@@ -74,11 +74,13 @@ export async function runHistory(options: HistoryOptions): Promise<HistoryReport
     const reads: ReadBatch[] = [];
     const lostConfirmations: Span[] = [];
     if (larder) await invalidators.start();
-    for (const start of appStarts(options, engine, random)) {
-      const app = await startWorker({ file: 'consistency/app-worker.js', start });
-      app.onEvent('reads', (batch: ReadBatch) => reads.push(batch));
-      apps.push(app);
-    }
+    await Promise.all(
+      appStarts(options, engine, random).map(async (start) => {
+        const app = await startWorker({ file: 'consistency/app-worker.js', start });
+        app.onEvent('reads', (batch: ReadBatch) => reads.push(batch));
+        apps.push(app);
+      }),
+    );
     const witness = startWitness(admin, name);
     const scene: Scene = {
       ...{ engine, invalidators, table, admin, slot: name, random },
