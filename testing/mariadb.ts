@@ -2,12 +2,11 @@
  * A real MariaDB for a test file, in a folder of its own: Debian's packages, unpacked without root and run through
  * their own loader, as engines are.
  */
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { chmod, chown, mkdir, mkdtemp, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { withFileLock } from '@larder/engine/store/file-lock';
 import { firstExisting } from '@larder/engine/store/first-existing';
 import { configuredArchive, fetchPackages } from '@larder/engine/store/package-archive';
@@ -16,7 +15,6 @@ import mysql from 'mysql2/promise';
 import { directories } from './config.ts';
 import { waitFor } from './wait-for.ts';
 
-const run = promisify(execFile);
 const release = 'bookworm';
 const packages = [
   'mariadb-server-core',
@@ -76,10 +74,17 @@ async function installed(): Promise<boolean> {
 }
 
 /** The server's program and what goes before its own arguments. */
-function command(): { readonly file: string; readonly args: readonly string[] } {
-  const libraries = ['usr/lib', 'lib'].map((path) => join(tree, path, 'x86_64-linux-gnu')).join(':');
+async function command(): Promise<{ readonly file: string; readonly args: readonly string[] }> {
+  const loader = await firstExisting([
+    join(tree, 'lib/x86_64-linux-gnu/ld-linux-x86-64.so.2'),
+    join(tree, 'lib/aarch64-linux-gnu/ld-linux-aarch64.so.1'),
+  ]);
+  if (loader === undefined) throw new Error('No MariaDB here; the global set-up says why.');
+  const libraries = ['x86_64-linux-gnu', 'aarch64-linux-gnu']
+    .flatMap((triplet) => [join(tree, 'usr/lib', triplet), join(tree, 'lib', triplet)])
+    .join(':');
   return {
-    file: join(tree, 'lib/x86_64-linux-gnu/ld-linux-x86-64.so.2'),
+    file: loader,
     args: ['--library-path', libraries, '--argv0', 'mariadbd', join(tree, 'usr/sbin/mariadbd')],
   };
 }
@@ -95,7 +100,7 @@ export async function startTestMariadb(
   const identity = await unprivileged();
   await mkdir(data);
   if (identity.uid !== undefined) await chown(data, identity.uid, identity.gid!);
-  const { file, args: loader } = command();
+  const { file, args: loader } = await command();
   const base = [
     ...loader,
     '--no-defaults',
@@ -133,7 +138,7 @@ export async function startTestMariadb(
         await connection.end();
         return 'answers';
       },
-      (state) => state !== 'waiting',
+      () => true,
       { what: 'MariaDB to answer' },
     );
     if (child.exitCode !== null)
@@ -184,14 +189,9 @@ async function bootstrap(
   }: { readonly data: string; readonly password: string; readonly identity: Identity },
 ): Promise<void> {
   const scripts = await Promise.all(
-    [
-      'mysql_system_tables.sql',
-      'mysql_performance_tables.sql',
-      'mysql_system_tables_data.sql',
-      'fill_help_tables.sql',
-    ]
-      .filter((name) => !name.startsWith('fill_help'))
-      .map((name) => readFile(join(tree, 'usr/share/mysql', name), 'utf8')),
+    ['mysql_system_tables.sql', 'mysql_performance_tables.sql', 'mysql_system_tables_data.sql'].map((name) =>
+      readFile(join(tree, 'usr/share/mysql', name), 'utf8'),
+    ),
   );
   const sql = [
     'CREATE DATABASE mysql;',
@@ -217,11 +217,4 @@ async function bootstrap(
   const code = await new Promise((resolve) => child.once('close', resolve));
   await input.close();
   if (code !== 0) throw new Error(`MariaDB could not set up its folder:\n${problem}`);
-}
-
-/** For messages: the version that runs here. */
-export async function mariadbVersion(): Promise<string> {
-  const { file, args } = command();
-  const { stdout } = await run(file, [...args, '--version']);
-  return stdout.trim();
 }

@@ -54,6 +54,8 @@ export interface InvalidatorStatus {
   readonly keysInvalidated: number;
   /** Changes that wait for the shared tier. */
   readonly queuedKeys: number;
+  /** The source is held back until the shared tier has caught up. */
+  readonly held: boolean;
   /** Commits that are applied but not visible yet. */
   readonly awaitingVisibility: number;
   readonly epochsBegun: number;
@@ -149,6 +151,7 @@ export class Invalidator {
       transactions: this.#transactions,
       keysInvalidated: this.#keysInvalidated,
       queuedKeys: total((feed) => feed.queued),
+      held: this.#held,
       awaitingVisibility: this.#unseen.length,
       epochsBegun: total((feed) => feed.epochs),
       failoversRepaired: total((feed) => feed.repairs),

@@ -1,5 +1,6 @@
 /** The binary log of a real MariaDB. */
 import mysql, { type Connection, type Pool, type RowDataPacket } from 'mysql2/promise';
+import { createClient } from 'redis';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { startEngine, type TestEngine } from '../../../../testing/engine.ts';
 import { startTestMariadb, type TestMariadb } from '../../../../testing/mariadb.ts';
@@ -183,6 +184,25 @@ test('a purged log is a gap, and voids everything', async () => {
   expect(second.invalidator.status().epochsBegun).toBe(1);
 });
 
+test('a place in the log that the server can not read any more is a gap', async () => {
+  await createTable('garbled');
+  const first = await start('garbled');
+  await untilCachedAt(first, 1, 1);
+  await first.invalidator.stop();
+  // As after a crash that cut the log, and growth beyond: the remembered place is in the midst of an event.
+  const link = createClient({ socket: { host: engine.host, port: engine.port } });
+  await link.connect();
+  const [key] = await link.keys('{garbled:*}#state');
+  const applied = BigInt(`0x${(await link.hGet(key!, 'a'))!}`);
+  const earlier = (applied - 7n).toString(16).padStart(16, '0');
+  await link.hSet(key!, { w: earlier });
+  link.destroy();
+  await pool.query('UPDATE garbled SET price = 2 WHERE id = 1');
+  const second = await start('garbled');
+  await untilCachedAt(second, 1, 2);
+  expect(second.invalidator.status().epochsBegun).toBe(1);
+});
+
 test('a second one stands by, and takes over; a connection that is killed comes back', async () => {
   await createTable('pair');
   const one = open('pair');
@@ -223,6 +243,40 @@ test('many writers: in the end no key is behind', async () => {
   const [rows] = await pool.query<(RowDataPacket & Product)[]>('SELECT id, price FROM storm WHERE id <= 40');
   for (const { id, price } of rows) await untilCachedAt(shop, id, price);
   expect(shop.invalidator.status().epochsBegun).toBe(1);
+});
+
+test('a backlog beyond the queue holds the log back, loses nothing and voids nothing', async () => {
+  await pool.query('CREATE TABLE backlog (id int PRIMARY KEY, price int) ENGINE=InnoDB');
+  for (let k = 0; k < 40; k += 1) {
+    await pool.query('INSERT INTO backlog VALUES ?', [
+      Array.from({ length: 1_000 }, (_, i) => [k * 1_000 + i, 1]),
+    ]);
+  }
+  const first = await start('backlog');
+  await untilCachedAt(first, 39_999, 1);
+  await first.invalidator.stop();
+  for (let k = 0; k < 40; k += 1) {
+    await pool.query('UPDATE backlog SET price = 2 WHERE id >= ? AND id < ?', [k * 1_000, (k + 1) * 1_000]);
+  }
+  const second = open('backlog');
+  const { invalidator } = second;
+  let most = 0;
+  let held = false;
+  const watching = setInterval(() => {
+    most = Math.max(most, invalidator.status().queuedKeys);
+    held ||= invalidator.status().held;
+  }, 1);
+  await invalidator.start();
+  await second.cache.ready();
+  await waitFor(
+    'all of it',
+    () => invalidator.status().keysInvalidated >= 40_000 && invalidator.status().queuedKeys === 0,
+  );
+  clearInterval(watching);
+  expect(invalidator.status().epochsBegun).toBe(0);
+  expect(held).toBe(true);
+  expect(most).toBeLessThan(40_000);
+  await untilCachedAt(second, 39_999, 2);
 });
 
 test('what is set up wrongly is refused with the statement', async () => {

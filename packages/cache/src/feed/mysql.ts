@@ -59,6 +59,8 @@ export interface MysqlFeedOptions {
 }
 
 const standbyRetryMs = 250;
+/** ER_MASTER_FATAL_ERROR_READING_BINLOG */
+const unreadableLog = 1236;
 
 /** Throws CacheConfigError. The password never appears in messages or logs. */
 export function mysqlFeed(options: MysqlFeedOptions): ChangeSource {
@@ -80,6 +82,8 @@ class MysqlSource implements ChangeSource {
   #stream: MysqlStream | undefined;
   /** MySQL: transactions that aren't known to be committed in the storage engine, by their number. */
   readonly #gtids = new Map<bigint, string>();
+  /** The place that the engine remembers is of no use. */
+  #lost = false;
   /** Snapshots and their places must not mix on the one connection. */
   #serial: Promise<unknown> = Promise.resolve();
 
@@ -185,6 +189,10 @@ class MysqlSource implements ChangeSource {
         this.#sink!.state('streaming');
         onStreaming();
       });
+    } catch (error) {
+      // The server can't read its log there: it was cut short by a crash, or is another one under the same names.
+      if ((error as { readonly errno?: number }).errno === unreadableLog) this.#lost = true;
+      throw error;
     } finally {
       this.#stream?.close();
       this.#stream = undefined;
@@ -207,7 +215,7 @@ class MysqlSource implements ChangeSource {
     readonly place: { readonly file: string; readonly offset: number };
   }> {
     const remembered = await this.#sink!.remembered?.();
-    if (remembered !== undefined) {
+    if (remembered !== undefined && !this.#lost) {
       const { history, position } = remembered;
       const place = fileOf(position, await logFiles(connection));
       if (place !== undefined && (await this.#holds(connection, server, history))) {
@@ -217,6 +225,7 @@ class MysqlSource implements ChangeSource {
     const end = await endOfLog(connection, server);
     const place = server.isMariadb ? end : { file: end.file, offset: 4 };
     const base = await this.#gtidsLogged(connection, server);
+    this.#lost = false;
     const history = `${server.identity} ${randomBytes(6).toString('hex')} ${base}`;
     return { from: { position: packPlace(place), fresh: true, history }, place };
   }
