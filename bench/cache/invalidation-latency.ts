@@ -13,6 +13,7 @@ import type { InvalidatorStart } from '../consistency/invalidator-worker.ts';
 import { sleep } from '../monotonic.ts';
 import { progress } from '../run-report.ts';
 import { quantile, spreadOf } from '../statistics.ts';
+import { defaultBoundMs } from '../subjects/larder.ts';
 import { spreadText, table } from '../table.ts';
 import { startWorker, type WorkerProcess } from '../worker-process.ts';
 import type { BenchCase } from './bench-case.ts';
@@ -46,7 +47,7 @@ export const invalidationLatency: BenchCase = {
           keys,
         },
       };
-      const start: InvalidatorStart = { ...place, boundMs: 250 };
+      const start: InvalidatorStart = { ...place, boundMs: defaultBoundMs };
       const feed = await startWorker({ file: 'consistency/invalidator-worker.js', start });
       workers.push(feed);
       const watchStart: NearWatchStart = place;

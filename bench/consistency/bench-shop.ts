@@ -3,6 +3,7 @@ import type { PostgresAddress } from '@larder/storefront/postgres/server';
 import pg from 'pg';
 import { startEngine } from '../../testing/engine.ts';
 import { waitFor } from '../../testing/wait-for.ts';
+import { defaultBoundMs } from '../subjects/larder.ts';
 import { startWorker, type WorkerProcess } from '../worker-process.ts';
 import type { HeldLoaderStart } from './held-loader-worker.ts';
 import { InvalidatorPair } from './invalidator-pair.ts';
@@ -26,8 +27,6 @@ export interface BenchShopOptions {
   readonly table: string;
 }
 
-const boundMs = 250;
-
 export async function openBenchShop(options: BenchShopOptions): Promise<BenchShop> {
   const { postgres, subject, watched, processes, rows, table } = options;
   const engine = await startEngine('valkey');
@@ -36,7 +35,12 @@ export async function openBenchShop(options: BenchShopOptions): Promise<BenchSho
   pool.on('error', () => {});
   await pool.query(`CREATE TABLE ${table} (id int PRIMARY KEY, version int NOT NULL)`);
   await pool.query(`INSERT INTO ${table} SELECT i, 1 FROM generate_series(1, ${rows}) i`);
-  const invalidators = new InvalidatorPair({ engine: { host, port }, postgres, table, boundMs });
+  const invalidators = new InvalidatorPair({
+    engine: { host, port },
+    postgres,
+    table,
+    boundMs: defaultBoundMs,
+  });
   if (watched) await invalidators.start();
   const start: HeldLoaderStart = { subject, engine: { host, port }, postgres, table, watched };
   const workers = await Promise.all(

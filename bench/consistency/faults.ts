@@ -36,7 +36,7 @@ const slowKey = ({ random }: Scene): number => {
   return from + Math.floor(random() * (to - from + 1));
 };
 
-/** The applications' and the invalidators' sessions carry names; ours doesn't. */
+/** Everybody's sessions but our own. */
 const cut = (admin: pg.Pool, condition: string): Promise<unknown> =>
   admin.query(
     `SELECT pg_terminate_backend(pid) FROM pg_stat_activity

@@ -4,6 +4,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startTestPostgres, type TestPostgres } from '../../testing/postgres.ts';
 import { rootFolder } from '../root-folder.ts';
+import { defaultBoundMs } from '../subjects/larder.ts';
 import { cacheFaults, databaseFaults } from './faults.ts';
 import { proofBars, proofText, unknownParts } from './proof.ts';
 import { runHistory } from './random-history.ts';
@@ -33,7 +34,12 @@ test('a short history of ourselves: no violation, and everything was really trie
   const seed = (Date.now() ^ (process.pid << 8)) >>> 0;
   console.log(`seed ${seed}`);
   const options = { postgres: postgres.address, seed, seconds: 3 };
-  const history = await runHistory({ ...options, subject: 'larder', boundMs: 250, name: 'history' });
+  const history = await runHistory({
+    ...options,
+    subject: 'larder',
+    boundMs: defaultBoundMs,
+    name: 'history',
+  });
   expect(history.verdict.examples).toEqual([]);
   expect(history.verdict.reads).toBeGreaterThan(1_000);
   expect(history.verdict.farReads).toBeGreaterThan(10);

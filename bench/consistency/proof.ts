@@ -3,6 +3,7 @@ import type { PostgresAddress } from '@larder/storefront/postgres/server';
 import { type JudgedBar, judge } from '../bar.ts';
 import { progress } from '../run-report.ts';
 import { spreadOf } from '../statistics.ts';
+import { defaultBoundMs } from '../subjects/larder.ts';
 import { figure, table } from '../table.ts';
 import { type HistoryReport, runHistory } from './random-history.ts';
 import { ordinaryTraffic, schedules } from './schedules.ts';
@@ -26,7 +27,6 @@ export interface Proof {
   readonly histories: readonly HistoryReport[];
 }
 
-const boundMs = 250;
 const larderInvalidations: readonly Invalidation[] = [
   'same process',
   'other process',
@@ -68,7 +68,9 @@ export async function runProof(options: ProofOptions): Promise<Proof> {
   }
   for (const subject of subjects) {
     const own = subject === 'larder' ? seconds : Math.max(leastPeerSeconds, seconds / 20);
-    proof.histories.push(await runHistory({ postgres, subject, seconds: own, seed, boundMs, name: fresh() }));
+    proof.histories.push(
+      await runHistory({ postgres, subject, seconds: own, seed, boundMs: defaultBoundMs, name: fresh() }),
+    );
     progress(`history, ${subject}: done`);
   }
   return proof;
@@ -92,7 +94,7 @@ export function proofText({ races, stampedes, histories }: Proof): string {
         ];
       }),
     ),
-    `\nRandom histories. Stale: replaced more than ${boundMs} ms before the read began; ours with faults, peers without`,
+    `\nRandom histories. Stale: replaced more than ${defaultBoundMs} ms before the read began; ours with faults, peers without`,
     table(
       ['library', 'seconds', 'reads', 'writes', 'stale', '%', 'oldest ms', 'stale at the end'],
       histories.map(({ subject, seconds, verdict, writes, keysStaleAtTheEnd }) => [

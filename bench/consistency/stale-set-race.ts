@@ -7,6 +7,7 @@
  */
 import type { PostgresAddress } from '@larder/storefront/postgres/server';
 import { sleep } from '../monotonic.ts';
+import { defaultBoundMs } from '../subjects/larder.ts';
 import type { WorkerProcess } from '../worker-process.ts';
 import { type BenchShop, openBenchShop } from './bench-shop.ts';
 import { holdCommits } from './commit-gap.ts';
@@ -33,7 +34,6 @@ export interface RaceOptions {
 const atOnce = 10;
 /** Some libraries fill behind their caller's back. */
 const settleMs = 40;
-const boundMs = 250;
 
 export async function runRaces(options: RaceOptions): Promise<RaceReport> {
   const { postgres, subject, invalidation, races, table } = options;
@@ -101,7 +101,7 @@ async function raceVisibility(shop: BenchShop, keys: readonly number[]): Promise
     await letGo();
   }
   await committed;
-  await sleep(boundMs);
+  await sleep(defaultBoundMs);
   return countOld(workers, keys);
 }
 

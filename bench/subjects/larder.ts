@@ -16,6 +16,9 @@ interface Definition<V> {
   readonly stats: { readonly farHits: number };
 }
 
+/** As `createCache` has it when nothing is said. */
+export const defaultBoundMs = 250;
+
 export interface LarderOptions<V> extends SubjectOptions<V> {
   readonly boundMs?: number;
   readonly driver?: 'node-redis' | 'ioredis';
