@@ -121,9 +121,13 @@ async function tellViolation(plan: Plan, outcome: Outcome): Promise<void> {
   const fails = async (smaller: Plan): Promise<boolean> => (await run(smaller)).violations.length > 0;
   const small = await shrink(plan, fails);
   const told = await run(small, { tellStory: true });
+  // What comes after the faults matters only if the last look found it.
+  const healed = told.story.findIndex((line) => line.includes('everything is healed'));
+  const early = told.violations.some((violation) => /^\d/.test(violation));
+  const story = early ? told.story.slice(0, healed) : told.story;
   process.stdout.write(
     `Shrunk to ${small.faults.length} faults, ${small.writes.length} writes, ${small.reads.length} reads:\n` +
-      `${told.story.map((line) => `  ${line}\n`).join('')}` +
+      `${story.map((line) => `  ${line}\n`).join('')}` +
       `${told.violations.map((violation) => `  => ${violation}\n`).join('')}` +
       `Replay it with: npm run simulate -- --seed ${plan.seed}\n`,
   );

@@ -198,9 +198,9 @@ class Simulation {
     const spied: Driver = spyDriver(this.engine.driver(), {
       now: this.nowMs,
       history: this.history,
-      ran: (text) => {
+      ran: (text, told) => {
         this.#commands += 1;
-        this.log(`${name}: ${text}`, false);
+        this.log(`${name}: ${text}`, told);
       },
     });
     const mutated = this.#mutation.driver?.() ?? {};

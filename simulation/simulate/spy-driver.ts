@@ -6,8 +6,8 @@ import type { History, Item } from './history.ts';
 export interface Spy {
   readonly history: History;
   readonly now: () => number;
-  /** One command that was executed, in words. */
-  readonly ran: (text: string) => void;
+  /** One command that was executed, in words; `told`: it moves the story on. */
+  readonly ran: (text: string, told: boolean) => void;
 }
 
 /** Scripts are known by what only they contain; they are the library's own, and may be mutated. */
@@ -40,8 +40,8 @@ export function spyDriver(inner: Driver, spy: Spy): Driver {
           const reply = await link.send(args);
           if (command === 'EVAL') names.set(createHash('sha1').update(script).digest('hex'), name);
           const answer = Array.isArray(reply) && isScript ? String(reply[0]) : isScript ? String(reply) : '';
-          spy.ran(`${name} ${answer}`);
-          observe(name, args, answer, spy);
+          const about = observe(name, args, answer, spy);
+          spy.ran(about ?? `${name} ${answer}`, about !== undefined);
           return reply;
         },
       };
@@ -49,21 +49,39 @@ export function spyDriver(inner: Driver, spy: Spy): Driver {
   };
 }
 
-function observe(name: string, args: readonly string[], answer: string, { history, now }: Spy): void {
+/** Notes what the engine did; returns it in words where it matters to the story. */
+function observe(
+  name: string,
+  args: readonly string[],
+  answer: string,
+  { history, now }: Spy,
+): string | undefined {
   const keyCount = Number(args[2]);
   const rest = args.slice(3 + keyCount);
-  if (name === 'fill' && answer === 'ok') {
+  if (name === 'fill') {
     const entry = rest[5]!;
-    history.checkFill(JSON.parse(entry.slice(entry.indexOf('\n') + 1)) as Item, now());
-  } else if (name === 'apply' && answer === 'ok') {
-    const keys = JSON.parse(rest[5]!) as readonly string[];
-    for (const [index, key] of keys.entries()) {
-      const [high, low] = rest.slice(7 + index * 3, 9 + index * 3).map(BigInt);
-      history.applied([numberOf(key)], (high! << 32n) | low!);
+    const value = JSON.parse(entry.slice(entry.indexOf('\n') + 1)) as Item;
+    if (answer === 'ok') history.checkFill(value, now());
+    return `fills key ${value.key} with left ${value.left}, right ${value.right}: ${answer}`;
+  }
+  if (name === 'apply') {
+    const keys = (JSON.parse(rest[5]!) as readonly string[]).map(numberOf);
+    if (answer === 'ok') {
+      for (const [index, key] of keys.entries()) {
+        const [high, low] = rest.slice(7 + index * 3, 9 + index * 3).map(BigInt);
+        history.applied([key], (high! << 32n) | low!);
+      }
     }
-  } else if (name === 'invalidate' && answer !== '0') {
+    return `applies the invalidation of key ${keys.join(', ')}: ${answer}`;
+  }
+  if (name === 'invalidate' && answer !== '0') {
     for (const key of JSON.parse(rest[2]!) as readonly string[]) history.invalidated(numberOf(key));
-  } else if (name === 'init' && answer === 'ok') history.forgotten();
+  }
+  if (name === 'init' && answer === 'ok') {
+    history.forgotten();
+    return 'begins an epoch';
+  }
+  return undefined;
 }
 
 function numberOf(fullKey: string): number {

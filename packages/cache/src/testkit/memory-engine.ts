@@ -83,14 +83,7 @@ export class MemoryEngine {
         keepConnected<MemoryLink>({
           node,
           events,
-          create: (fail) => {
-            const link = new MemoryLink(
-              fail,
-              this.#door('subscription'),
-              listenerOf(options, events, () => link),
-            );
-            return link;
-          },
+          create: (fail) => new MemoryLink(fail, this.#door('subscription'), listenerOf(options, events)),
           start: (link) => link.open(),
           destroy: (link) => link.close(),
         }),
@@ -301,13 +294,8 @@ class MemoryLink {
   }
 }
 
-function listenerOf(
-  { channels, sharded }: SubscriberOptions,
-  events: SubscriberEvents,
-  link: () => MemoryLink,
-): Connection['hear'] {
+function listenerOf({ channels, sharded }: SubscriberOptions, events: SubscriberEvents): Connection['hear'] {
   const wanted = new Set(channels);
-  void link;
   return (channel, text, shardedMessage) => {
     if (wanted.has(channel) && shardedMessage === sharded) events.message(channel, text);
   };
