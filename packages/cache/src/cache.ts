@@ -17,6 +17,7 @@ import type { Driver } from './driver/driver.ts';
 import { hex12 } from './entry.ts';
 import { CacheConfigError } from './errors.ts';
 import { FarTier } from './far/far-tier.ts';
+import { hashKey } from './far/partition.ts';
 import type { PartitionState } from './far/partition-state.ts';
 import { ReadBatcher } from './far/read-batcher.ts';
 import { initScript, pulseScript } from './far/scripts.ts';
@@ -137,7 +138,7 @@ export class Cache {
     this.#host = {
       name,
       far: this.#far,
-      reads: new ReadBatcher(this.#far),
+      reads: new ReadBatcher(this.#far, this.#clock),
       near: this.#near,
       flights: this.#flights,
       gate: this.#gate,
@@ -276,7 +277,7 @@ export class Cache {
 
   #forget(fullKeys: readonly string[]): void {
     for (const fullKey of fullKeys) {
-      this.#flights.makeStale(fullKey);
+      this.#flights.makeStale(fullKey, hashKey(fullKey));
       const end = fullKey.indexOf(':', fullKey.indexOf(':') + 1) + 1;
       this.#byPrefix.get(fullKey.slice(0, end))?.forget(fullKey.slice(end));
     }

@@ -12,7 +12,7 @@ import type { LifetimeOptions } from './lifetime.ts';
 import type { LoadGate } from './loads.ts';
 import type { NearEntry, NearTier } from './near/near-tier.ts';
 import type { OwnWrites } from './own-writes.ts';
-import { ReadPath, type ReadRequest } from './read-path.ts';
+import { ReadPath } from './read-path.ts';
 import type { StandardSchemaV1 } from './standard-schema.ts';
 import { type DefinitionStats, emptyDefinitionStats } from './stats.ts';
 
@@ -144,7 +144,6 @@ export class Definition<A, V> {
   readonly #nearMap = new Map<string, NearEntry>();
   readonly #clock: Clock;
   readonly #ownWrites: OwnWrites;
-  readonly #tags: ((value: V, argument: A) => readonly string[]) | undefined;
   readonly #path: ReadPath<V>;
   readonly #loader: BatchLoader<A, V>;
 
@@ -156,7 +155,6 @@ export class Definition<A, V> {
     this.#clock = host.clock;
     this.#ownWrites = host.ownWrites;
     this.#keyOf = options.key;
-    this.#tags = options.tags;
     this.name = options.name;
     this.prefix = `${options.name}:${settings.version}:`;
     this.watches = options.watches ?? [];
@@ -184,6 +182,9 @@ export class Definition<A, V> {
       proven: this.proven,
       stats: this.stats,
       averageLoadMs: () => this.#loader.averageMs,
+      load: ({ argument, key }, onStart) => this.#loader.load(argument as A, key, onStart),
+      tagsOf: (value, { argument }) =>
+        options.tags === undefined ? [] : checkTags(options.name, options.tags(value, argument as A)),
     });
   }
 
@@ -193,12 +194,7 @@ export class Definition<A, V> {
    * shared with all other readers.
    */
   near(argument: A): V | null | undefined {
-    const entry = this.#nearMap.get(String(this.#keyOf(argument)));
-    if (entry === undefined) return undefined;
-    if (!this.#servable(entry, this.#clock.nowMs())) return undefined;
-    entry.touched = true;
-    this.stats.nearHits += 1;
-    return entry.value as V | null;
+    return this.#nearEntry(String(this.#keyOf(argument)))?.value as V | null | undefined;
   }
 
   /**
@@ -210,15 +206,19 @@ export class Definition<A, V> {
    * one, the load, and one more for the fill.
    */
   get(argument: A): Promise<V | null> {
-    const near = this.near(argument);
-    if (near !== undefined) return Promise.resolve(near);
     const key = String(this.#keyOf(argument));
+    const near = this.#nearEntry(key);
+    if (near !== undefined) {
+      near.promise ??= Promise.resolve(near.value);
+      return near.promise as Promise<V | null>;
+    }
     const fullKey = this.prefix + key;
-    const joined = this.#joinable(fullKey);
+    const hash = hashKey(fullKey);
+    const joined = this.#joinable(fullKey, hash);
     if (joined !== undefined) return joined.promise;
-    const request = this.#begin(argument, key, fullKey);
-    const { flight } = request;
-    flight.promise = this.#path.read(request);
+    const flight = this.#flight(argument, { key, fullKey, hash });
+    this.#host.flights.begin(flight);
+    flight.promise = this.#path.read(flight);
     return flight.promise;
   }
 
@@ -239,7 +239,8 @@ export class Definition<A, V> {
     const near = this.near(argument);
     if (near !== undefined) return near;
     const key = String(this.#keyOf(argument));
-    return this.#path.peek(this.#request(argument, key, this.prefix + key));
+    const fullKey = this.prefix + key;
+    return this.#path.peek(this.#flight(argument, { key, fullKey, hash: hashKey(fullKey) }));
   }
 
   /**
@@ -323,14 +324,23 @@ export class Definition<A, V> {
     if (entry !== undefined) this.#host.near?.remove(entry);
   }
 
+  /** One that may be served right now. */
+  #nearEntry(key: string): NearEntry | undefined {
+    const entry = this.#nearMap.get(key);
+    if (entry === undefined || !this.#servable(entry, this.#clock.nowMs())) return undefined;
+    entry.touched = true;
+    this.stats.nearHits += 1;
+    return entry;
+  }
+
   #servable(entry: NearEntry, now: number): boolean {
     if (entry.expiresAtMs <= now) return false;
     const { partition } = entry;
     const least = this.#least();
     if (least !== undefined && partition.heard < least) return false;
-    if (now <= entry.selfProvenUntilMs) return true;
-    if (entry.nearSession !== partition.nearSession) return false;
-    return now <= (this.proven ? partition.coherentUntilMs : partition.pulsedUntilMs);
+    const coherent = entry.nearSession === partition.nearSession;
+    if (coherent && now <= (this.proven ? partition.coherentUntilMs : partition.pulsedUntilMs)) return true;
+    return now <= entry.selfProvenUntilMs;
   }
 
   /** What the running session must see. Without a feed there is no position to compare with. */
@@ -338,32 +348,19 @@ export class Definition<A, V> {
     return this.proven ? this.#ownWrites.least() : undefined;
   }
 
-  #begin(argument: A, key: string, fullKey: string): ReadRequest<V> {
-    const request = this.#request(argument, key, fullKey);
-    this.#host.flights.begin(request.flight);
-    return request;
-  }
-
-  #request(argument: A, key: string, fullKey: string): ReadRequest<V> {
-    const hash = hashKey(fullKey);
+  #flight(argument: A, place: { key: string; fullKey: string; hash: number }): Flight<V> {
+    const { key, fullKey, hash } = place;
     const partition = this.#host.far.partitionOf(hash);
-    return {
-      flight: new Flight<V>(fullKey, partition),
-      place: { partition, fullKey, hash },
-      key,
-      least: this.#least(),
-      load: (onStart) => this.#loader.load(argument, key, onStart),
-      tagsOf: (value) => (this.#tags === undefined ? [] : checkTags(this.name, this.#tags(value, argument))),
-    };
+    return new Flight<V>({ argument, key, fullKey, hash, partition, least: this.#least() });
   }
 
   /**
    * A flight that a reader who begins now may join. If messages are proven current, an invalidation would have
    * made it stale. If not, its load must have begun recently: joining an older one could exceed the bound.
    */
-  #joinable(fullKey: string): Flight<V> | undefined {
+  #joinable(fullKey: string, hash: number): Flight<V> | undefined {
     const { flights, boundMs } = this.#host;
-    const flight = flights.get(fullKey) as Flight<V> | undefined;
+    const flight = flights.get(fullKey, hash) as Flight<V> | undefined;
     if (flight === undefined || flight.stale) return undefined;
     // It may have begun before the reader's own change.
     if (this.#least() !== undefined) return undefined;

@@ -59,20 +59,31 @@ function inflate(base64: string): string | undefined {
   }
 }
 
+/** The part of an entry that a read needs. */
+export interface EntryBody {
+  readonly freshUntilMs: number;
+  /** JSON text, or null for "known absent". */
+  readonly payload: string | null;
+}
+
 /** @returns undefined for what is not an entry of this format and this epoch. Never throws. */
-export function decodeEntry(text: string, epoch: string): Entry | undefined {
-  if (!text.startsWith(magic) || text.charCodeAt(headerLength - 1) !== 10) return undefined;
-  if (!text.startsWith(epoch, 4)) return undefined;
-  const kind = text[3];
-  const filledAtMs = Number.parseInt(text.slice(32, 44), 16);
+export function decodeBody(text: string, epoch: string): EntryBody | undefined {
+  if (!text.startsWith(epoch, 4) || !text.startsWith(magic)) return undefined;
+  if (text.charCodeAt(headerLength - 1) !== 10) return undefined;
   const freshUntilMs = Number.parseInt(text.slice(44, 56), 16);
-  if (Number.isNaN(filledAtMs) || Number.isNaN(freshUntilMs)) return undefined;
-  const position = text.slice(16, 32);
-  if (kind === 'j') return { epoch, position, filledAtMs, freshUntilMs, payload: text.slice(headerLength) };
-  if (kind === 'z') {
-    const payload = inflate(text.slice(headerLength));
-    return payload === undefined ? undefined : { epoch, position, filledAtMs, freshUntilMs, payload };
-  }
-  if (kind === 'n') return { epoch, position, filledAtMs, freshUntilMs, payload: null };
-  return undefined;
+  if (Number.isNaN(freshUntilMs)) return undefined;
+  const kind = text[3];
+  if (kind === 'j') return { freshUntilMs, payload: text.slice(headerLength) };
+  if (kind === 'n') return text.length === headerLength ? { freshUntilMs, payload: null } : undefined;
+  if (kind !== 'z') return undefined;
+  const payload = inflate(text.slice(headerLength));
+  return payload === undefined ? undefined : { freshUntilMs, payload };
+}
+
+/** The same, with what only people want to know. */
+export function decodeEntry(text: string, epoch: string): Entry | undefined {
+  const body = decodeBody(text, epoch);
+  const filledAtMs = Number.parseInt(text.slice(32, 44), 16);
+  if (body === undefined || Number.isNaN(filledAtMs)) return undefined;
+  return { ...body, epoch, position: text.slice(16, 32), filledAtMs };
 }

@@ -15,13 +15,12 @@
  * and its limits reach the caller.
  */
 import type { Clock } from './clock.ts';
-import { decodeEntry, encodeEntry } from './entry.ts';
+import { decodeBody, encodeEntry } from './entry.ts';
 import { LoadFailedElsewhereError } from './errors.ts';
 import type { FarTier } from './far/far-tier.ts';
-import { type Acquired, FillProtocol, type NewEntry, type Place, type Token } from './far/fill-protocol.ts';
-import { valueKey } from './far/partition.ts';
+import { type Acquired, FillProtocol, type NewEntry, type Token } from './far/fill-protocol.ts';
 import type { PartitionState } from './far/partition-state.ts';
-import type { FarReply, ReadBatcher } from './far/read-batcher.ts';
+import type { Proof, ReadBatcher } from './far/read-batcher.ts';
 import type { Listening } from './far/wakeups.ts';
 import { Flight, type Flights } from './flight.ts';
 import { type LifetimeOptions, lifetimeOf, shouldRefreshEarly } from './lifetime.ts';
@@ -55,7 +54,7 @@ export interface ReadPathOptions<V> {
   readonly lifetime: LifetimeOptions;
   readonly maxValueLength: number;
   readonly compressAboveLength: number;
-  /** True: the feed watches it, so only a fresh beat makes a far entry usable. */
+  /** Only a fresh beat makes a far entry usable. */
   readonly proven: boolean;
   readonly stats: DefinitionStats;
   /** How long its loads take, on average; 0 while unknown. */
@@ -65,17 +64,8 @@ export interface ReadPathOptions<V> {
   readonly ensureState: (partition: PartitionState) => Promise<void>;
   /** Where no feed publishes a watermark: one taken from the database, before the load; else undefined. */
   readonly watermark: (() => Promise<string>) | undefined;
-}
-
-/** One key to read, and how to load it. */
-export interface ReadRequest<V> {
-  readonly flight: Flight<V>;
-  readonly place: Place;
-  readonly key: string;
-  /** Nothing may be served that lacks changes up to here, 16 hex digits; undefined for no such wish. */
-  readonly least: string | undefined;
-  readonly load: (onStart: (atMs: number) => void) => Promise<Loaded<V>>;
-  readonly tagsOf: (value: V) => readonly string[];
+  readonly load: (flight: Flight<V>, onStart: (atMs: number) => void) => Promise<Loaded<V>>;
+  readonly tagsOf: (value: V, flight: Flight<V>) => readonly string[];
 }
 
 type Outcome<V> = { readonly done: true; readonly value: V | null } | { readonly done: false };
@@ -103,20 +93,20 @@ export class ReadPath<V> {
   }
 
   /** Ends the flight. */
-  read(request: ReadRequest<V>): Promise<V | null> {
-    const reading = this.#read(request);
-    return this.#o.servesLastKnown ? this.#orLastKnown(request, reading) : reading;
+  read(flight: Flight<V>): Promise<V | null> {
+    const reading = this.#read(flight);
+    return this.#o.servesLastKnown ? this.#orLastKnown(flight, reading) : reading;
   }
 
   /** The value if the shared tier has one that may be served. Never rejects. */
-  async peek(request: ReadRequest<V>): Promise<V | null | undefined> {
-    const { partition, fullKey } = request.flight;
+  async peek(flight: Flight<V>): Promise<V | null | undefined> {
+    const { partition, fullKey } = flight;
     if (!partition.usable) return undefined;
     // No invalidation finds this flight, so it must not fill the near tier.
-    request.flight.stale = true;
+    flight.stale = true;
     try {
-      const reply = await this.#o.reads.read(partition, valueKey(partition.keys, fullKey), 'primary');
-      return this.#hit(request, reply)?.value;
+      const { text, proof } = await this.#o.reads.readPrimary(partition, fullKey);
+      return this.#hit(flight, text, proof)?.value;
     } catch {
       return undefined;
     }
@@ -130,35 +120,46 @@ export class ReadPath<V> {
     return entry.value as V | null;
   }
 
-  async #read(request: ReadRequest<V>): Promise<V | null> {
-    const { flight } = request;
-    try {
-      const reply = await this.#firstLook(request);
-      if (reply === undefined) return await this.#direct(request, true);
-      const hit = this.#hit(request, reply);
-      if (hit !== undefined) return hit.value;
-      return await this.#rounds(request, reply);
-    } catch (error) {
-      throw error instanceof LoaderFailure ? error.cause : error;
-    } finally {
-      this.#o.flights.end(flight);
-    }
-  }
-
-  /** undefined: the shared tier can't be asked. */
-  async #firstLook({ flight }: ReadRequest<V>): Promise<FarReply | undefined> {
+  /** Written with callbacks: a hit costs one promise. */
+  #read(flight: Flight<V>): Promise<V | null> {
     const { partition } = flight;
-    if (!partition.usable) return undefined;
-    flight.nearSession = partition.nearSessionNow();
-    try {
-      return await this.#o.reads.read(partition, valueKey(partition.keys, flight.fullKey), 'any');
-    } catch {
-      return undefined;
-    }
+    const { flights, reads } = this.#o;
+    return new Promise((resolve, reject) => {
+      const goOn = (going: Promise<V | null>): void => {
+        going.then(
+          (value) => {
+            flights.end(flight);
+            resolve(value);
+          },
+          (error: unknown) => {
+            flights.end(flight);
+            reject(error instanceof LoaderFailure ? error.cause : error);
+          },
+        );
+      };
+      if (!partition.usable) {
+        goOn(this.#direct(flight, true));
+        return;
+      }
+      flight.nearSession = partition.nearSessionNow();
+      reads.read(partition, flight.fullKey, (text, proof) => {
+        if (proof === undefined) {
+          goOn(this.#direct(flight, true));
+          return;
+        }
+        const hit = this.#hit(flight, text, proof);
+        if (hit === undefined) {
+          goOn(this.#rounds(flight, proof));
+        } else {
+          flights.end(flight);
+          resolve(hit.value);
+        }
+      });
+    });
   }
 
-  async #rounds(request: ReadRequest<V>, first: FarReply): Promise<V | null> {
-    const { partition, fullKey } = request.flight;
+  async #rounds(flight: Flight<V>, first: Proof): Promise<V | null> {
+    const { partition, fullKey } = flight;
     const progress: Progress = {
       refusals: 0,
       regressions: 0,
@@ -168,20 +169,20 @@ export class ReadPath<V> {
       listening: undefined,
     };
     try {
-      let reply = first;
+      let proof = first;
       for (;;) {
-        let outcome: Outcome<V>;
+        let text: string | null;
         try {
-          outcome = await this.#miss(request, reply, progress);
+          const outcome = await this.#miss(flight, proof, progress);
           if (outcome.done) return outcome.value;
-          if (!partition.usable) return await this.#direct(request, true);
-          request.flight.nearSession = partition.nearSessionNow();
-          reply = await this.#o.reads.read(partition, valueKey(partition.keys, fullKey), 'primary');
+          if (!partition.usable) return await this.#direct(flight, true);
+          flight.nearSession = partition.nearSessionNow();
+          ({ text, proof } = await this.#o.reads.readPrimary(partition, fullKey));
         } catch (error) {
           if (error instanceof LoaderFailure || error instanceof LoadFailedElsewhereError) throw error;
-          return await this.#direct(request, true);
+          return await this.#direct(flight, true);
         }
-        const hit = this.#hit(request, reply);
+        const hit = this.#hit(flight, text, proof);
         if (hit !== undefined) return hit.value;
       }
     } finally {
@@ -189,25 +190,23 @@ export class ReadPath<V> {
     }
   }
 
-  /** The value, if the reply holds one that may be served. */
-  #hit(request: ReadRequest<V>, [text, beat]: FarReply): { readonly value: V | null } | undefined {
-    const { proven, stats, clock } = this.#o;
-    if (text === null || beat === null) return undefined;
-    const { partition } = request.flight;
-    const verdict = partition.judge(beat, clock.nowMs());
+  /** The value, if there is one that may be served. */
+  #hit(flight: Flight<V>, text: string | null, proof: Proof): { readonly value: V | null } | undefined {
+    const { proven, stats } = this.#o;
+    if (text === null) return undefined;
+    const { verdict } = proof;
     if (verdict !== 'fresh' && (proven || verdict !== 'stale')) return undefined;
-    if (request.least !== undefined && beat.slice(24, 40) < request.least) return undefined;
-    const hit = this.#accept(request, text, beat);
+    if (flight.least !== undefined && proof.applied < flight.least) return undefined;
+    const hit = this.#accept(flight, text, proof);
     if (hit !== undefined) stats.farHits += 1;
     // It is of this epoch and yet of no use: the next look must not find it again.
-    else if (text.startsWith(beat.slice(0, 12), 4)) request.flight.entryUnusable = true;
+    else if (text.startsWith(proof.epoch, 4)) flight.entryUnusable = true;
     return hit;
   }
 
-  async #miss(request: ReadRequest<V>, reply: FarReply, progress: Progress): Promise<Outcome<V>> {
-    const { proven, stats, clock, ensureState } = this.#o;
-    const { partition } = request.flight;
-    const verdict = partition.judge(reply[1], clock.nowMs());
+  async #miss(flight: Flight<V>, { verdict }: Proof, progress: Progress): Promise<Outcome<V>> {
+    const { proven, stats, ensureState } = this.#o;
+    const { partition } = flight;
     if (verdict === 'missing' && !proven && !progress.ensured) {
       progress.ensured = true;
       await ensureState(partition);
@@ -218,35 +217,34 @@ export class ReadPath<V> {
     const doubtful = verdict === 'regressed' || (verdict !== 'fresh' && this.#o.far.readsReplicas);
     if (doubtful && progress.regressions++ < 1) return again;
     if (verdict !== 'fresh' && (proven || verdict !== 'stale')) {
-      return { done: true, value: await this.#direct(request, true) };
+      return { done: true, value: await this.#direct(flight, true) };
     }
     // The shared tier hasn't heard of the reader's own change yet.
-    if (request.least !== undefined && partition.applied < request.least) {
-      return { done: true, value: await this.#direct(request, false) };
+    if (flight.least !== undefined && partition.applied < flight.least) {
+      return { done: true, value: await this.#direct(flight, false) };
     }
     stats.misses += 1;
-    return this.#acquire(request, progress);
+    return this.#acquire(flight, progress);
   }
 
-  async #acquire(request: ReadRequest<V>, progress: Progress): Promise<Outcome<V>> {
+  async #acquire(flight: Flight<V>, progress: Progress): Promise<Outcome<V>> {
     const { clock, stats, boundMs, hardMs, random } = this.#o;
-    const { flight, place } = request;
     const { partition } = flight;
     progress.listening ??= partition.wakeups.listen(flight.fullKey);
     flight.nearSession = partition.nearSessionNow();
-    const acquired = await this.#token(place, flight.entryUnusable);
+    const acquired = await this.#token(flight);
     const now = clock.nowMs();
     switch (acquired.kind) {
       case 'value': {
         // Somebody filled it meanwhile; it is judged like any other reply.
         stats.misses -= 1;
-        const hit = this.#hit(request, [acquired.text, acquired.beat]);
+        const hit = this.#hit(flight, acquired.text, this.#o.reads.judge(partition, acquired.beat));
         return hit === undefined ? again : { done: true, value: hit.value };
       }
       case 'invisible': {
         progress.invisibleSinceMs ??= now;
         const leftMs = boundMs / 5 - (now - progress.invisibleSinceMs);
-        if (leftMs <= 0) return { done: true, value: await this.#direct(request, false) };
+        if (leftMs <= 0) return { done: true, value: await this.#direct(flight, false) };
         stats.waits.visibility += 1;
         // Where this process takes the watermark itself nobody tells it when to ask again.
         const waitMs = this.#o.watermark === undefined ? leftMs : Math.min(leftMs, 5);
@@ -255,7 +253,7 @@ export class ReadPath<V> {
       }
       case 'busy': {
         if (now - progress.beganAtMs >= hardMs) {
-          return { done: true, value: await this.#direct(request, false) };
+          return { done: true, value: await this.#direct(flight, false) };
         }
         stats.waits.lease += 1;
         const waitMs = partition.patienceMs(80 + 40 * random());
@@ -265,33 +263,33 @@ export class ReadPath<V> {
       }
       case 'lease':
         if (progress.refusals === maxRefusals) {
-          this.#protocol.release(place, acquired.token);
-          return { done: true, value: await this.#direct(request, false) };
+          this.#protocol.release(flight, acquired.token);
+          return { done: true, value: await this.#direct(flight, false) };
         }
         progress.refusals += 1;
-        return this.#loadAndFill(request, acquired.token);
+        return this.#loadAndFill(flight, acquired.token);
       case 'none':
-        return { done: true, value: await this.#direct(request, true) };
+        return { done: true, value: await this.#direct(flight, true) };
     }
   }
 
-  async #token(place: Place, ignorePresent: boolean): Promise<Acquired> {
+  async #token(flight: Flight<V>): Promise<Acquired> {
     const watermark = (await this.#o.watermark?.()) ?? '';
-    return this.#protocol.acquire(place, { ignorePresent, watermark });
+    return this.#protocol.acquire(flight, { ignorePresent: flight.entryUnusable, watermark });
   }
 
   /** Not done: the fill was refused. Rejects with LoaderFailure. */
-  async #loadAndFill(request: ReadRequest<V>, token: Token): Promise<Outcome<V>> {
+  async #loadAndFill(flight: Flight<V>, token: Token): Promise<Outcome<V>> {
     const { stats, cache, definition, maxValueLength } = this.#o;
-    const { flight, place, key } = request;
-    const letGo = this.#protocol.hold(place, token);
+    const { key } = flight;
+    const letGo = this.#protocol.hold(flight, token);
     let loaded: Loaded<V>;
     let entry: NewEntry & { readonly freshForMs: number };
     try {
-      loaded = await this.#load(request);
-      entry = this.#entry(request, token, loaded);
+      loaded = await this.#load(flight);
+      entry = this.#entry(flight, token, loaded);
     } catch (error) {
-      this.#protocol.release(place, token, error instanceof LoaderFailure ? error.cause : error);
+      this.#protocol.release(flight, token, error instanceof LoaderFailure ? error.cause : error);
       throw error;
     } finally {
       letGo();
@@ -300,20 +298,20 @@ export class ReadPath<V> {
     if (length > maxValueLength) {
       stats.oversized += 1;
       tell(cache, 'oversized', () => ({ definition, key, bytes: length }));
-      this.#protocol.release(place, token);
+      this.#protocol.release(flight, token);
       return { done: true, value: loaded.value };
     }
     flight.nearSession = flight.partition.nearSessionNow();
     let reason: Awaited<ReturnType<FillProtocol['fill']>>;
     try {
-      reason = await this.#protocol.fill(place, token, entry);
+      reason = await this.#protocol.fill(flight, token, entry);
     } catch {
       // Nobody knows whether it was kept. The value itself is as good as a direct load's.
-      this.#keepSelfProven(request, loaded);
+      this.#keepSelfProven(flight, loaded);
       return { done: true, value: loaded.value };
     }
     if (reason === 'ok') {
-      this.#keepNear(request, loaded.value, { payload: loaded.payload, freshForMs: entry.freshForMs });
+      this.#keepNear(flight, loaded.value, { payload: loaded.payload, freshForMs: entry.freshForMs });
       return { done: true, value: loaded.value };
     }
     const refused = reason;
@@ -323,14 +321,10 @@ export class ReadPath<V> {
   }
 
   /** Rejects with LoaderFailure when the definition's `tags` throws. */
-  #entry(
-    request: ReadRequest<V>,
-    token: Token,
-    loaded: Loaded<V>,
-  ): NewEntry & { readonly freshForMs: number } {
+  #entry(flight: Flight<V>, token: Token, loaded: Loaded<V>): NewEntry & { readonly freshForMs: number } {
     const { clock, lifetime, random, compressAboveLength, maxValueLength } = this.#o;
     const { freshForMs, keepForMs } = lifetimeOf(lifetime, loaded.payload === null, random());
-    const engineNow = request.flight.partition.clock.engineNowMs(clock.nowMs());
+    const engineNow = flight.partition.clock.engineNowMs(clock.nowMs());
     const filledAtMs = Number.isNaN(engineNow) ? 0 : engineNow;
     const header = { epoch: token.epoch, position: token.watermark, filledAtMs };
     const freshUntilMs = filledAtMs + freshForMs;
@@ -340,7 +334,7 @@ export class ReadPath<V> {
       : '';
     let tags: readonly string[];
     try {
-      tags = loaded.value === null ? [] : request.tagsOf(loaded.value);
+      tags = loaded.value === null ? [] : this.#o.tagsOf(loaded.value, flight);
     } catch (error) {
       throw new LoaderFailure(error);
     }
@@ -348,17 +342,16 @@ export class ReadPath<V> {
   }
 
   /** Loads without offering the result to the shared tier. Rejects with LoaderFailure. */
-  async #direct(request: ReadRequest<V>, keepNear: boolean): Promise<V | null> {
+  async #direct(flight: Flight<V>, keepNear: boolean): Promise<V | null> {
     this.#o.stats.directLoads += 1;
-    const loaded = await this.#load(request);
-    if (keepNear) this.#keepSelfProven(request, loaded);
+    const loaded = await this.#load(flight);
+    if (keepNear) this.#keepSelfProven(flight, loaded);
     return loaded.value;
   }
 
-  async #load(request: ReadRequest<V>): Promise<Loaded<V>> {
-    const { flight } = request;
+  async #load(flight: Flight<V>): Promise<Loaded<V>> {
     try {
-      return await request.load((atMs) => {
+      return await this.#o.load(flight, (atMs) => {
         flight.loadStartedAtMs = atMs;
       });
     } catch (error) {
@@ -369,13 +362,13 @@ export class ReadPath<V> {
   // --- without waiting ------------------------------------------------------------------------------------
 
   /** Gives what is known when the read fails, or takes longer than `softMs`; the read goes on. */
-  async #orLastKnown(request: ReadRequest<V>, reading: Promise<V | null>): Promise<V | null> {
+  async #orLastKnown(flight: Flight<V>, reading: Promise<V | null>): Promise<V | null> {
     const { softMs, stats, cache, definition } = this.#o;
     const fallback = (cause: unknown): { readonly value: V | null } | undefined => {
-      const value = this.lastKnown(request.key);
+      const value = this.lastKnown(flight.key);
       if (value === undefined) return undefined;
       stats.lastKnownServed += 1;
-      tell(cache, 'lastKnown', () => ({ definition, key: request.key, cause }));
+      tell(cache, 'lastKnown', () => ({ definition, key: flight.key, cause }));
       return { value };
     };
     let timer: NodeJS.Timeout | undefined;
@@ -399,22 +392,19 @@ export class ReadPath<V> {
   }
 
   /** One process loads the value anew; nobody waits for it, and its failure changes nothing. */
-  #refresh({ flight, place, key, load, tagsOf }: ReadRequest<V>): void {
-    const { fullKey, partition } = flight;
+  #refresh(reader: Flight<V>): void {
+    const { fullKey } = reader;
     if (this.#refreshing.has(fullKey)) return;
     this.#refreshing.add(fullKey);
     this.#o.stats.refreshes += 1;
+    const flight = new Flight<V>(reader);
+    flight.entryUnusable = true;
+    // No invalidation finds this flight, so it must not fill the near tier.
+    flight.stale = true;
     void (async () => {
       try {
-        const acquired = await this.#token(place, true);
-        if (acquired.kind !== 'lease') return;
-        // No invalidation finds this flight, so it must not fill the near tier.
-        const unheard = new Flight<V>(fullKey, partition);
-        unheard.stale = true;
-        await this.#loadAndFill(
-          { flight: unheard, place, key, least: undefined, load, tagsOf },
-          acquired.token,
-        );
+        const acquired = await this.#token(flight);
+        if (acquired.kind === 'lease') await this.#loadAndFill(flight, acquired.token);
       } catch {
         // The next reader tries again, until the value ends.
       } finally {
@@ -425,28 +415,27 @@ export class ReadPath<V> {
 
   // --- what came from the shared tier ---------------------------------------------------------------------
 
-  #accept(request: ReadRequest<V>, text: string, beat: string): { readonly value: V | null } | undefined {
-    const entry = decodeEntry(text, beat.slice(0, 12));
+  #accept(flight: Flight<V>, text: string, proof: Proof): { readonly value: V | null } | undefined {
+    const entry = decodeBody(text, proof.epoch);
     if (entry === undefined) {
       // Of an earlier epoch: an ordinary miss. Of this epoch and yet no entry: somebody else's writing.
-      if (!text.startsWith('LC1')) this.#complain(request, 'Not an entry of this format.');
+      if (!text.startsWith('LC1')) this.#complain(flight, 'Not an entry of this format.');
       return undefined;
     }
-    const checked = this.#sameAsNear(request.key, entry.payload) ?? this.#parse(entry.payload);
+    const checked = this.#sameAsNear(flight.key, entry.payload) ?? this.#parse(entry.payload);
     if (!checked.ok) {
-      this.#complain(request, checked.reason);
+      this.#complain(flight, checked.reason);
       return undefined;
     }
-    const { clock, random, stats, averageLoadMs } = this.#o;
-    const engineNow = request.flight.partition.clock.engineNowMs(clock.nowMs());
-    const freshForMs = entry.freshUntilMs - engineNow;
+    const { random, stats, averageLoadMs } = this.#o;
+    const freshForMs = entry.freshUntilMs - proof.engineNowMs;
     if (freshForMs <= 0) {
       stats.staleHits += 1;
-      this.#refresh(request);
+      this.#refresh(flight);
     } else if (shouldRefreshEarly(freshForMs, averageLoadMs(), 1 - random())) {
-      this.#refresh(request);
+      this.#refresh(flight);
     }
-    this.#keepNear(request, checked.value, { payload: entry.payload, freshForMs });
+    this.#keepNear(flight, checked.value, { payload: entry.payload, freshForMs });
     return checked;
   }
 
@@ -455,7 +444,8 @@ export class ReadPath<V> {
    * is given again: after a lost subscription nothing is parsed anew, and what callers derived from it stays true.
    */
   #sameAsNear(key: string, payload: string | null): Checked<V | null> | undefined {
-    const known = this.#o.nearMap.get(key);
+    const { near, nearMap } = this.#o;
+    const known = near === undefined ? undefined : nearMap.get(key);
     return known === undefined || payload === null || known.payload !== payload
       ? undefined
       : { ok: true, value: known.value as V };
@@ -470,22 +460,22 @@ export class ReadPath<V> {
     }
   }
 
-  #complain(request: ReadRequest<V>, reason: string): void {
+  #complain(flight: Flight<V>, reason: string): void {
     const { stats, cache, definition } = this.#o;
     stats.invalidEntries += 1;
-    tell(cache, 'invalidEntry', () => ({ definition, key: request.key, reason }));
+    tell(cache, 'invalidEntry', () => ({ definition, key: flight.key, reason }));
   }
 
   // --- the near tier --------------------------------------------------------------------------------------
 
   /** Only what no message has overtaken since its far step was sent. */
   #keepNear(
-    request: ReadRequest<V>,
+    flight: Flight<V>,
     value: V | null,
     { payload, freshForMs }: { readonly payload: string | null; readonly freshForMs: number },
   ): void {
     const { near, nearMap, clock } = this.#o;
-    const { flight, key } = request;
+    const { key } = flight;
     if (near === undefined || flight.stale || flight.nearSession !== flight.partition.nearSession) return;
     if (!(freshForMs > 0)) return;
     near.put({
@@ -501,9 +491,9 @@ export class ReadPath<V> {
   }
 
   /** A value that was read from the database at t holds for the bound after t whatever else is known. */
-  #keepSelfProven(request: ReadRequest<V>, loaded: Loaded<V>): void {
+  #keepSelfProven(flight: Flight<V>, loaded: Loaded<V>): void {
     const { near, nearMap, boundMs } = this.#o;
-    const { flight, key } = request;
+    const { key } = flight;
     if (near === undefined || flight.stale) return;
     const until = loaded.startedAtMs + boundMs / 2;
     near.put({

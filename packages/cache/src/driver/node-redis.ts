@@ -25,6 +25,7 @@ export function nodeRedis(options: DriverOptions): Driver {
       RESP: 2,
       disableOfflineQueue: true,
       disableClientInfo: true,
+      commandOptions: { timeout: 0 },
       socket: {
         host: node.host,
         port: node.port,

@@ -1,22 +1,31 @@
 /**
  * Far reads of one tick leave as one MGET per partition: the keys, and the partition's beat once. That is one
  * atomic step like a single read, and most of a read's cost, which lies in the client and not in the engine, is
- * shared. Nothing waits for company: what was asked in the same run of the microtask queue goes together.
+ * shared, as is the judgement of the beat. Nothing waits for company: what was asked in the same run of the
+ * microtask queue goes together.
  */
+import type { Clock } from '../clock.ts';
 import type { FarTier } from './far-tier.ts';
-import type { PartitionState } from './partition-state.ts';
+import { valueKey } from './partition.ts';
+import type { PartitionState, Verdict } from './partition-state.ts';
 
-/** Entry and beat, as one MGET gave them. */
-export type FarReply = readonly [entry: string | null, beat: string | null];
-
-interface Asked {
-  readonly resolve: (reply: FarReply) => void;
-  readonly reject: (error: unknown) => void;
+/** What the beat says of the entries that came with it. */
+export interface Proof {
+  readonly verdict: Verdict;
+  /** 12 hex digits; '' without a beat. */
+  readonly epoch: string;
+  /** How far the feed is applied, 16 hex digits; '' without a beat. */
+  readonly applied: string;
+  /** The engine's time, never too late. */
+  readonly engineNowMs: number;
 }
+
+/** `proof` is undefined when the tier couldn't be asked. */
+export type FarAnswer = (text: string | null, proof: Proof | undefined) => void;
 
 class Batch {
   readonly keys: string[] = [];
-  readonly asked: Asked[] = [];
+  readonly answers: FarAnswer[] = [];
 }
 
 /** More keys in one command would hold up other clients of the engine. */
@@ -24,44 +33,61 @@ const maxKeys = 128;
 
 export class ReadBatcher {
   readonly #far: FarTier;
+  readonly #clock: Clock;
   readonly #open = new Map<PartitionState, Batch>();
 
-  constructor(far: FarTier) {
+  constructor(far: FarTier, clock: Clock) {
     this.#far = far;
+    this.#clock = clock;
   }
 
-  /** @param from 'primary' for a read that must not come from a replica. Rejects when the tier can't be asked. */
-  read(partition: PartitionState, key: string, from: 'any' | 'primary'): Promise<FarReply> {
-    if (from === 'primary') {
-      return this.#far.read(partition, [key, partition.keys.beat]) as unknown as Promise<FarReply>;
+  /** From a replica where the tier was told to read there: what one gives may be behind, and its proof says so. */
+  read(partition: PartitionState, fullKey: string, answer: FarAnswer): void {
+    let batch = this.#open.get(partition);
+    if (batch === undefined) {
+      batch = new Batch();
+      this.#open.set(partition, batch);
+      // Twice: readers that one reply woke ask again a few microtasks apart.
+      queueMicrotask(() => queueMicrotask(() => this.#close(partition)));
     }
-    return new Promise((resolve, reject) => {
-      let batch = this.#open.get(partition);
-      if (batch === undefined) {
-        batch = new Batch();
-        this.#open.set(partition, batch);
-        // Twice: readers that one reply woke ask again a few microtasks apart.
-        queueMicrotask(() => queueMicrotask(() => this.#close(partition)));
-      }
-      batch.keys.push(key);
-      batch.asked.push({ resolve, reject });
-      if (batch.keys.length === maxKeys) this.#close(partition);
-    });
+    batch.keys.push(valueKey(partition.keys, fullKey));
+    batch.answers.push(answer);
+    if (batch.keys.length === maxKeys) this.#close(partition);
+  }
+
+  /** Rejects when the tier can't be asked. */
+  async readPrimary(
+    partition: PartitionState,
+    fullKey: string,
+  ): Promise<{ readonly text: string | null; readonly proof: Proof }> {
+    const keys = [valueKey(partition.keys, fullKey), partition.keys.beat];
+    const [text = null, beat = null] = await this.#far.read(partition, keys);
+    return { text, proof: this.judge(partition, beat) };
+  }
+
+  judge(partition: PartitionState, beat: string | null): Proof {
+    const nowMs = this.#clock.nowMs();
+    return {
+      verdict: partition.judge(beat, nowMs),
+      epoch: beat === null ? '' : beat.slice(0, 12),
+      applied: beat === null ? '' : beat.slice(24, 40),
+      engineNowMs: partition.clock.engineNowMs(nowMs),
+    };
   }
 
   #close(partition: PartitionState): void {
     const batch = this.#open.get(partition);
     if (batch === undefined) return;
     this.#open.delete(partition);
-    const { keys, asked } = batch;
+    const { keys, answers } = batch;
     keys.push(partition.keys.beat);
     this.#far.readAnywhere(partition, keys).then(
       (reply) => {
-        const beat = reply[asked.length] ?? null;
-        for (const [index, { resolve }] of asked.entries()) resolve([reply[index] ?? null, beat]);
+        const proof = this.judge(partition, reply[answers.length] ?? null);
+        for (let at = 0; at < answers.length; at += 1) answers[at]!(reply[at] ?? null, proof);
       },
-      (error: unknown) => {
-        for (const { reject } of asked) reject(error);
+      () => {
+        for (const answer of answers) answer(null, undefined);
       },
     );
   }
