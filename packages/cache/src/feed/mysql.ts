@@ -82,6 +82,7 @@ class MysqlSource implements ChangeSource {
   #stream: MysqlStream | undefined;
   /** MySQL: transactions that aren't known to be committed in the storage engine, by their number. */
   readonly #gtids = new Map<bigint, string>();
+  #newest = 0n;
   /** The place that the engine remembers is of no use. */
   #lost = false;
   /** Snapshots and their places must not mix on the one connection. */
@@ -122,7 +123,13 @@ class MysqlSource implements ChangeSource {
     for (const [transaction, gtid] of this.#gtids)
       if (executed.contains(gtid)) this.#gtids.delete(transaction);
     const open = new Set(this.#gtids.keys());
-    return { position, isVisible: (transaction) => !open.has(transaction), isPast: () => true };
+    const newest = this.#newest;
+    return {
+      position,
+      // What is read only later was not asked about.
+      isVisible: (transaction) => transaction <= newest && !open.has(transaction),
+      isPast: () => true,
+    };
   }
 
   /** MariaDB: a place that all which is in the log lies before. MySQL: a new stream begins where all is past. */
@@ -177,6 +184,7 @@ class MysqlSource implements ChangeSource {
         tables: this.#tables,
         sink: this.#sink!,
         onTransaction: (transaction, gtid) => {
+          this.#newest = transaction;
           if (gtid !== undefined && !this.#server!.isMariadb) this.#gtids.set(transaction, gtid);
         },
       });
