@@ -25,6 +25,7 @@ import type { ChangeSource, RowChange } from './feed/source.ts';
 import { Flights } from './flight.ts';
 import { Invalidator, type InvalidatorOptions } from './invalidator.ts';
 import { LoadGate } from './loads.ts';
+import { type HotKey, HotKeys, Sampler } from './near/hot-keys.ts';
 import { NearTier } from './near/near-tier.ts';
 import { OwnWrites } from './own-writes.ts';
 import { positionToHex, zeroPosition } from './position.ts';
@@ -77,6 +78,7 @@ export function createCache(options: CacheOptions): Cache {
 const namePattern = /^[A-Za-z0-9_.-]{1,64}$/;
 const readyTimeoutMs = 1_000;
 const owedRetryMs = 100;
+const readsPerSample = 64;
 const maxTagLength = 200;
 
 export class Cache {
@@ -87,6 +89,7 @@ export class Cache {
   /** For sessions that must read what they wrote. */
   readonly ownWrites: OwnWrites;
   readonly #flights = new Flights();
+  readonly #hotKeys = new HotKeys();
   readonly #invalidation: AppInvalidation;
   readonly #gate: LoadGate;
   readonly #clock: Clock;
@@ -152,6 +155,8 @@ export class Cache {
       bounded,
       watermark: tokens && (async () => positionToHex(await tokens.oldestInProgress())),
       ownWrites: this.ownWrites,
+      hotKeys: this.#hotKeys,
+      sampler: new Sampler(readsPerSample, this.#random),
     };
     this.#every(owedRetryMs, () => this.#invalidation.payAll());
     this.#every(Math.max(10, boundMs / 5), () => this.#pulse());
@@ -233,6 +238,11 @@ export class Cache {
     return this.#invalidation.events(changes, options.beforeCommit === true);
   }
 
+  /** The keys that this process read most of late, the hottest first; from a sample of its reads. */
+  hotKeys(count = 10): readonly HotKey[] {
+    return this.#hotKeys.top(count);
+  }
+
   /** Cheap; the numbers are a copy. */
   stats(): CacheStats {
     const definitions: Record<string, DefinitionStats> = {};
@@ -254,6 +264,7 @@ export class Cache {
         entries: this.#near?.entries ?? 0,
         bytes: this.#near?.bytes ?? 0,
         evictions: this.#near?.evictions ?? 0,
+        rejections: this.#near?.rejections ?? 0,
       },
       nearFlushes: total((partition) => partition.flushes),
       gaps: total((partition) => partition.gaps),

@@ -10,6 +10,7 @@ import type { ReadBatcher } from './far/read-batcher.ts';
 import { Flight, type Flights } from './flight.ts';
 import type { LifetimeOptions } from './lifetime.ts';
 import type { LoadGate } from './loads.ts';
+import type { HotKeys, Sampler } from './near/hot-keys.ts';
 import type { NearEntry, NearTier } from './near/near-tier.ts';
 import type { OwnWrites } from './own-writes.ts';
 import { ReadPath } from './read-path.ts';
@@ -121,6 +122,8 @@ export interface DefinitionHost {
   readonly bounded: boolean;
   readonly watermark: (() => Promise<string>) | undefined;
   readonly ownWrites: OwnWrites;
+  readonly hotKeys: HotKeys;
+  readonly sampler: Sampler;
   /** Resolves when the shared tier confirmed; rejects with InvalidationPendingError. */
   readonly invalidateFar: (partition: PartitionState, fullKeys: readonly string[]) => Promise<void>;
 }
@@ -144,6 +147,7 @@ export class Definition<A, V> {
   readonly #nearMap = new Map<string, NearEntry>();
   readonly #clock: Clock;
   readonly #ownWrites: OwnWrites;
+  readonly #sampler: Sampler;
   readonly #path: ReadPath<V>;
   readonly #loader: BatchLoader<A, V>;
 
@@ -154,6 +158,7 @@ export class Definition<A, V> {
     this.#host = host;
     this.#clock = host.clock;
     this.#ownWrites = host.ownWrites;
+    this.#sampler = host.sampler;
     this.#keyOf = options.key;
     this.name = options.name;
     this.prefix = `${options.name}:${settings.version}:`;
@@ -326,6 +331,7 @@ export class Definition<A, V> {
 
   /** One that may be served right now. */
   #nearEntry(key: string): NearEntry | undefined {
+    if (this.#sampler.hit()) this.#host.hotKeys.note(this.prefix + key);
     const entry = this.#nearMap.get(key);
     if (entry === undefined || !this.#servable(entry, this.#clock.nowMs())) return undefined;
     entry.touched = true;

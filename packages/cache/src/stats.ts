@@ -49,7 +49,13 @@ export function emptyDefinitionStats(): DefinitionStats {
 
 export interface CacheStats extends DefinitionStats {
   readonly definitions: Readonly<Record<string, DefinitionStats>>;
-  readonly near: { readonly entries: number; readonly bytes: number; readonly evictions: number };
+  readonly near: {
+    readonly entries: number;
+    readonly bytes: number;
+    readonly evictions: number;
+    /** Values that a full tier did not take in, for what it held was read more often. */
+    readonly rejections: number;
+  };
   /** Times that a near tier gave up a partition. */
   readonly nearFlushes: number;
   /** Times that messages were found missing. */

@@ -39,6 +39,23 @@ test('what was touched since gets a second chance', () => {
   expect([...map.keys()].sort()).toEqual(['a', 'c', 'd', 'e']);
 });
 
+test('a scan over everything does not push out what everybody reads', () => {
+  const near = new NearTier(100_000);
+  const map = new Map<string, NearEntry>();
+  const hot = Array.from({ length: 100 }, (_, i) => `hot:${i}`);
+  for (let round = 0; round < 5; round += 1) for (const key of hot) put(near, map, key);
+  for (let i = 0; i < 5_000; i += 1) {
+    put(near, map, `scanned:${i}`);
+    const read = map.get(hot[i % hot.length]!);
+    if (read !== undefined) read.touched = true;
+  }
+  expect(hot.filter((key) => map.has(key)).length).toBeGreaterThan(90);
+  expect(near.evictions).toBeGreaterThan(0);
+  // What is asked for again and again gets in.
+  for (let i = 0; i < 8; i += 1) put(near, map, 'new favourite');
+  expect(map.has('new favourite')).toBe(true);
+});
+
 test('a value too large for the tier is not kept, and replaces nothing silently', () => {
   const near = new NearTier(2_000);
   const map = new Map<string, NearEntry>();

@@ -4,8 +4,12 @@
  * proof has lapsed is only memory, and flushing a partition is one increment (`nearSession`).
  *
  * Eviction is second chance over the order of insertion: a hit sets a flag, no list is touched on the read path.
+ * A full tier takes in a newcomer only if it was seen more often lately than what would have to go for it: a scan
+ * over everything must not push out what everybody reads.
  */
+import { hashKey } from '../far/partition.ts';
 import type { PartitionState } from '../far/partition-state.ts';
+import { FrequencySketch } from './frequency-sketch.ts';
 
 export interface NewNearEntry {
   readonly map: Map<string, NearEntry>;
@@ -62,11 +66,16 @@ export class NearTier {
   bytes = 0;
   entries = 0;
   evictions = 0;
+  /** Values that a full tier did not take in. */
+  rejections = 0;
+  readonly #seen: FrequencySketch;
   #oldest: NearEntry | undefined;
   #newest: NearEntry | undefined;
 
   constructor(maxBytes: number) {
     this.maxBytes = maxBytes;
+    // About four times as many keys as fit.
+    this.#seen = new FrequencySketch(2 ** Math.min(18, Math.max(8, Math.ceil(Math.log2(maxBytes / 512)))));
   }
 
   put(entry: NewNearEntry): void {
@@ -74,6 +83,15 @@ export class NearTier {
     const present = entry.map.get(entry.key);
     if (present !== undefined) this.remove(present);
     if (bytes > this.maxBytes / 4) return;
+    const hash = hashKey(entry.key);
+    const seenBefore = this.#seen.add(hash);
+    if (present === undefined && this.bytes + bytes > this.maxBytes) {
+      const victim = this.#nextVictim();
+      if (victim !== undefined && this.#seen.count(hashKey(victim.key)) > seenBefore + 1) {
+        this.rejections += 1;
+        return;
+      }
+    }
     const added = new NearEntry(entry, bytes);
     entry.map.set(entry.key, added);
     this.#append(added);
@@ -91,14 +109,17 @@ export class NearTier {
   }
 
   #evictOne(): void {
+    this.remove(this.#nextVictim()!);
+    this.evictions += 1;
+  }
+
+  /** The oldest that wasn't read since it was last looked at; those that were get a second chance. */
+  #nextVictim(): NearEntry | undefined {
     for (;;) {
-      const entry = this.#oldest!;
-      if (!entry.touched) {
-        this.remove(entry);
-        this.evictions += 1;
-        return;
-      }
+      const entry = this.#oldest;
+      if (entry === undefined || !entry.touched) return entry;
       entry.touched = false;
+      this.#seen.add(hashKey(entry.key));
       this.#unlink(entry);
       this.#append(entry);
     }
