@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
@@ -7,13 +8,7 @@ export default defineConfig({
   resolve: {
     // Tests run the sources; only child processes that tests start run the build.
     alias: [
-      { find: /^@larder\/cache$/, replacement: `${root}packages/cache/src/cache.ts` },
-      { find: /^@larder\/cache\/testkit$/, replacement: `${root}packages/cache/src/testkit/testkit.ts` },
-      { find: /^@larder\/cache\/postgres$/, replacement: `${root}packages/cache/src/feed/postgres.ts` },
-      {
-        find: /^@larder\/cache\/(ioredis|node-redis)$/,
-        replacement: `${root}packages/cache/src/driver/$1.ts`,
-      },
+      ...libraryAliases(),
       {
         find: /^@larder\/storefront\/postgres\/(.*)$/,
         replacement: `${root}apps/storefront/src/postgres/$1.ts`,
@@ -39,3 +34,16 @@ export default defineConfig({
     maxWorkers: 2,
   },
 });
+
+/** Each way into @larder/cache, as its package.json declares it. */
+function libraryAliases(): { readonly find: RegExp; readonly replacement: string }[] {
+  const folder = `${root}packages/cache/`;
+  const { exports } = JSON.parse(readFileSync(`${folder}package.json`, 'utf8')) as {
+    readonly exports: Readonly<Record<string, string | { readonly source: string }>>;
+  };
+  return Object.entries(exports).flatMap(([path, target]) =>
+    typeof target === 'string'
+      ? []
+      : [{ find: new RegExp(`^@larder/cache${path.slice(1)}$`), replacement: folder + target.source.slice(2) }],
+  );
+}

@@ -23,7 +23,7 @@ export const arrows: Readonly<Record<string, readonly string[]>> = {
   'packages/metrics': ['contract', 'engine'],
   'packages/control': ['contract', 'engine', 'fleet', 'metrics'],
   'packages/cache': [],
-  'apps/larder': ['contract', 'engine', 'fleet', 'metrics', 'control'],
+  'apps/larder': ['cache', 'contract', 'engine', 'fleet', 'metrics', 'control'],
   'apps/console': ['contract'],
   'apps/storefront': ['cache'],
 };
