@@ -44,6 +44,11 @@ function libraryAliases(): { readonly find: RegExp; readonly replacement: string
   return Object.entries(exports).flatMap(([path, target]) =>
     typeof target === 'string'
       ? []
-      : [{ find: new RegExp(`^@larder/cache${path.slice(1)}$`), replacement: folder + target.source.slice(2) }],
+      : [
+          {
+            find: new RegExp(`^@larder/cache${path.slice(1)}$`),
+            replacement: folder + target.source.slice(2),
+          },
+        ],
   );
 }
