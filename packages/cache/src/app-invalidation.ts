@@ -6,13 +6,21 @@
  */
 import type { Database } from './database.ts';
 import { CacheClosedError, CacheConfigError, InvalidationPendingError } from './errors.ts';
+import { beginEpoch } from './far/epoch.ts';
 import type { FarTier } from './far/far-tier.ts';
 import { bucketOffset, hashKey, leaseKey, tagOffset, tagSetKey, valueKey } from './far/partition.ts';
 import type { PartitionState } from './far/partition-state.ts';
-import { invalidateScript, invalidateTagScript, type Script, stampScript } from './far/scripts.ts';
+import {
+  invalidateScript,
+  invalidateTagScript,
+  type Script,
+  stampScript,
+  stateScript,
+} from './far/scripts.ts';
 import { Dependencies, type WatchingDefinition } from './feed/dependencies.ts';
 import type { RowChange } from './feed/source.ts';
 import { positionToHex } from './position.ts';
+import { tell } from './telemetry.ts';
 
 export interface AppInvalidationOptions {
   readonly cache: string;
@@ -22,6 +30,8 @@ export interface AppInvalidationOptions {
   readonly definitions: () => readonly WatchingDefinition[];
   /** Given where tokens are transactions: events are then stamped with one. */
   readonly stampWith: Database | undefined;
+  /** Names the kind of positions that a state begun here has. */
+  readonly stateSource: string;
 }
 
 /** More in one step would hold up other clients of the engine. */
@@ -51,14 +61,19 @@ export class AppInvalidation {
   /** Rejects with InvalidationPendingError when a partition did not confirm. */
   async tag(tag: string): Promise<void> {
     this.#refuseClosed();
-    const { far } = this.#o;
+    const { far, forget } = this.#o;
     const remove = async (partition: PartitionState): Promise<void> => {
       const { keys } = partition;
       const call = {
         keys: [keys.state, keys.tagStamps, tagSetKey(keys, tag)],
         args: [far.publish, keys.channel, String(tagOffset(tag)), keys.tag],
       };
-      while (Number(await far.run(partition, invalidateTagScript, call)) > 0);
+      for (let left = 1; left > 0; ) {
+        const reply = (await far.run(partition, invalidateTagScript, call)) as readonly string[];
+        left = Number(reply[0]);
+        // Its message may still be on its way when this resolves.
+        forget(reply.slice(1));
+      }
     };
     const outcomes = await Promise.allSettled(far.partitions.map(remove));
     const failed = outcomes.find((outcome) => outcome.status === 'rejected');
@@ -70,16 +85,21 @@ export class AppInvalidation {
   /** Rejects when the shared tier, or the database, did not confirm: deliver the events again. */
   async events(changes: readonly RowChange[], beforeCommit: boolean): Promise<void> {
     this.#refuseClosed();
-    const { stampWith, forget } = this.#o;
+    const { cache, far, stampWith, forget } = this.#o;
     if (beforeCommit && stampWith === undefined) {
       throw new CacheConfigError(
         'Events that may come before their commit need `database` and `guarantee: "eventual"` in createCache.',
       );
     }
-    const groups = this.#keysOf(changes);
+    const { groups, doubt } = this.#keysOf(changes);
+    if (groups.size === 0 && doubt === undefined) return;
     // After the events were received, so that whoever caused them has a smaller number.
-    const stamp = groups.size === 0 ? undefined : await stampWith?.barrier();
+    const stamp = await stampWith?.barrier();
     const steps: Promise<void>[] = [];
+    if (doubt !== undefined) {
+      tell(cache, 'feed', () => ({ state: 'events', cause: doubt }));
+      for (const partition of far.partitions) steps.push(this.#void(partition, stamp ?? 0n));
+    }
     for (const [partition, fullKeys] of groups) {
       forget(fullKeys);
       for (let at = 0; at < fullKeys.length; at += maxKeysPerStep) {
@@ -97,25 +117,35 @@ export class AppInvalidation {
     throw new InvalidationPendingError(message, { cause: failed.reason });
   }
 
-  #keysOf(changes: readonly RowChange[]): Map<PartitionState, string[]> {
+  /** `doubt`: why some event may concern any key. */
+  #keysOf(changes: readonly RowChange[]): {
+    readonly groups: ReadonlyMap<PartitionState, string[]>;
+    readonly doubt: Error | undefined;
+  } {
     const dependencies = new Dependencies(this.#o.definitions());
     const keys = new Set<string>();
-    for (const change of changes) {
-      if (!change.identified && dependencies.watches(change.table)) {
-        throw new CacheConfigError(
-          `An event of ${change.table} doesn't say which row it concerns: send the columns that watches read.`,
-        );
-      }
-      dependencies.collect(change, keys);
-    }
+    let doubt: Error | undefined;
+    for (const change of changes) doubt = dependencies.collect(change, keys) ?? doubt;
     const groups = new Map<PartitionState, string[]>();
-    for (const key of keys) {
+    for (const key of doubt === undefined ? keys : []) {
       const partition = this.#o.far.partitionOfKey(key);
       const group = groups.get(partition) ?? [];
       groups.set(partition, group);
       group.push(key);
     }
-    return groups;
+    return { groups, doubt };
+  }
+
+  /** Begins an epoch; nothing is filled in it by a load that may have begun before `floor`. */
+  async #void(partition: PartitionState, floor: bigint): Promise<void> {
+    const { far, stateSource } = this.#o;
+    const { keys } = partition;
+    const state = { keys: [keys.state, keys.stamps], args: [] };
+    const [found = ''] = (await far.run(partition, stateScript, state)) as readonly string[];
+    // Without a state there is nothing to void.
+    if (found === '') return;
+    await beginEpoch(far, partition, { found, floor, source: stateSource });
+    partition.flush('events');
   }
 
   /** What this process owes a partition, before it is read again. */

@@ -14,13 +14,13 @@ import { type Clock, monotonicClock } from './clock.ts';
 import type { Database } from './database.ts';
 import { Definition, type DefinitionHost, type DefinitionOptions } from './definition.ts';
 import type { Driver } from './driver/driver.ts';
-import { hex12 } from './entry.ts';
 import { CacheConfigError } from './errors.ts';
+import { beginEpoch } from './far/epoch.ts';
 import { FarTier } from './far/far-tier.ts';
 import { hashKey } from './far/partition.ts';
 import type { PartitionState } from './far/partition-state.ts';
 import { ReadBatcher } from './far/read-batcher.ts';
-import { initScript, pulseScript } from './far/scripts.ts';
+import { pulseScript } from './far/scripts.ts';
 import type { ChangeSource, RowChange } from './feed/source.ts';
 import { Flights } from './flight.ts';
 import { Invalidator, type InvalidatorOptions } from './invalidator.ts';
@@ -28,7 +28,7 @@ import { LoadGate } from './loads.ts';
 import { type HotKey, HotKeys, Sampler } from './near/hot-keys.ts';
 import { NearTier } from './near/near-tier.ts';
 import { OwnWrites } from './own-writes.ts';
-import { positionToHex, zeroPosition } from './position.ts';
+import { positionToHex } from './position.ts';
 import { addDefinitionStats, type CacheStats, type DefinitionStats, emptyDefinitionStats } from './stats.ts';
 
 export interface CacheOptions {
@@ -99,7 +99,6 @@ export class Cache {
   readonly #host: DefinitionHost;
   readonly #timers: NodeJS.Timeout[] = [];
   readonly #invalidators = new Set<Invalidator>();
-  readonly #stateSource: string;
   #closed = false;
 
   constructor(options: CacheOptions) {
@@ -127,6 +126,7 @@ export class Cache {
     const bounded = guarantee === 'bounded';
     // Positions of a feed and numbers of transactions can't be compared: one kind per cache.
     const tokens = bounded ? undefined : database;
+    const stateSource = tokens === undefined ? 'application' : `transactions of ${tokens.name}`;
     this.ownWrites = new OwnWrites(database && (() => database.position()));
     this.#invalidation = new AppInvalidation({
       cache: name,
@@ -134,8 +134,8 @@ export class Cache {
       forget: (keys) => this.#forget(keys),
       definitions: () => [...this.#definitions.values()],
       stampWith: tokens,
+      stateSource,
     });
-    this.#stateSource = tokens === undefined ? 'application' : `transactions of ${tokens.name}`;
     const process = randomBytes(9).toString('base64url');
     let counter = 0;
     this.#host = {
@@ -150,7 +150,8 @@ export class Cache {
       boundMs,
       loadTimeoutMs: loads.timeoutMs,
       nextOwner: () => `${process}.${(counter++).toString(36)}`,
-      ensureState: (partition) => this.#ensureState(partition),
+      ensureState: (partition) =>
+        beginEpoch(this.#far, partition, { found: '', floor: 0n, source: stateSource }),
       invalidateFar: (partition, fullKeys) => this.#invalidation.keys(partition, fullKeys),
       bounded,
       watermark: tokens && (async () => positionToHex(await tokens.oldestInProgress())),
@@ -295,26 +296,6 @@ export class Cache {
   }
 
   // --- without a feed -------------------------------------------------------------------------------------
-
-  /** Where no feed keeps a partition's state, the first process that misses it creates it. */
-  async #ensureState(partition: PartitionState): Promise<void> {
-    const engineNow = partition.clock.engineNowMs(this.#clock.nowMs());
-    const known = partition.epoch === '' ? 0 : Number.parseInt(partition.epoch, 16);
-    const epoch = hex12(Math.max(known + 1, Number.isNaN(engineNow) ? 1 : engineNow));
-    await this.#far.run(partition, initScript, {
-      keys: [partition.keys.state, partition.keys.stamps, partition.keys.beat, partition.keys.tagStamps],
-      args: [
-        '',
-        epoch,
-        zeroPosition,
-        zeroPosition,
-        zeroPosition,
-        this.#stateSource,
-        this.#far.publish,
-        partition.keys.channel,
-      ],
-    });
-  }
 
   /** Keeps near tiers provable for definitions without a feed: whoever finds the proof ageing renews it for all. */
   #pulse(): void {

@@ -409,6 +409,23 @@ describe('events without a position', () => {
     await cache.applyEvents([row(1)]);
     expect(await it.get(1)).toMatchObject({ price: 2 });
     await expect(cache.applyEvents([row(1)], { beforeCommit: true })).rejects.toThrow(CacheConfigError);
-    await expect(cache.applyEvents([{ ...row(1), identified: false }])).rejects.toThrow(/which row/);
+  });
+
+  test('one that could concern any row voids everything', async () => {
+    const database = new NumberedDatabase();
+    const cache = open({ guarantee: 'eventual', database });
+    let price = 1;
+    const it = product(cache, async (id) => ({ id, price }), { watches });
+    await cache.ready();
+    await untilNear(it, 1);
+    const writer = database.next++;
+    database.inProgress.add(writer);
+    await cache.applyEvents([{ ...row(7), identified: false }], { beforeCommit: true });
+    expect(await it.get(1)).toMatchObject({ price: 1 });
+    expect(await it.peek(1)).toBeUndefined();
+    price = 2;
+    database.inProgress.delete(writer);
+    await waitFor('the new price', async () => (await it.get(1))?.price === 2);
+    expect(await it.peek(1)).toMatchObject({ price: 2 });
   });
 });

@@ -221,7 +221,7 @@ return q`,
  *
  * KEYS 1 state, 2 tags' stamps, 3 the tag's set
  * ARGV 1 PUBLISH or SPUBLISH, 2 channel, 3 offset of the tag, 4 hash tag of the partition, with its braces
- * Reply entries left
+ * Reply entries left, then the full keys of those removed
  */
 export const invalidateTagScript = script(
   'invalidateTag',
@@ -230,7 +230,7 @@ export const invalidateTagScript = script(
   redis.call('SETRANGE', KEYS[2], ARGV[3] + 8, struct.pack('>I4', t))
 end
 local members = redis.call('ZRANGE', KEYS[3], 0, 999)
-if #members == 0 then return 0 end
+if #members == 0 then return {'0'} end
 redis.call('ZREMRANGEBYRANK', KEYS[3], 0, 999)
 local keys = {}
 for i = 1, #members do
@@ -240,7 +240,7 @@ end
 redis.call('UNLINK', unpack(keys))
 local q = redis.call('HINCRBY', KEYS[1], 'q', 1)
 redis.call(ARGV[1], ARGV[2], 'I ' .. q .. ' ' .. cjson.encode(members))
-return redis.call('ZCARD', KEYS[3])`,
+return {string.format('%.0f', redis.call('ZCARD', KEYS[3])), unpack(members)}`,
 );
 
 /**

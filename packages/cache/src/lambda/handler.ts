@@ -15,7 +15,7 @@ export { type LambdaTriggerOptions, lambdaTriggerSql } from './trigger-sql.ts';
 /** What is needed of a cache. */
 export interface EventCache {
   /** Resolves when the shared tier confirmed the changes; rejects otherwise. */
-  applyEvents(changes: readonly RowChange[]): Promise<void>;
+  applyEvents(changes: readonly RowChange[], options: { readonly beforeCommit: boolean }): Promise<void>;
 }
 
 export interface LambdaHandlerOptions {
@@ -44,9 +44,10 @@ export class EventItemsError extends Error {
 export function lambdaHandler(options: LambdaHandlerOptions): (event: unknown) => Promise<LambdaReply> {
   const { cache, onProblem = report } = options;
   return async (event) => {
-    const { items, partial } = readEvent(event);
+    const { source, items, partial } = readEvent(event);
     const rows = items.flatMap((each) => each.rows);
-    if (rows.length > 0) await cache.applyEvents(rows);
+    // A trigger calls the function itself, inside of its transaction; what goes by a queue or a log comes later.
+    if (rows.length > 0) await cache.applyEvents(rows, { beforeCommit: source === 'direct' });
     const failed = items.filter(({ problem }) => problem !== undefined);
     for (const { identifier, problem } of failed) onProblem({ identifier, error: problem! });
     return { batchItemFailures: failuresOf(failed, partial), applied: rows.length };
