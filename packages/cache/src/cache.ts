@@ -163,6 +163,11 @@ export class Cache {
     this.#every(Math.max(10, boundMs / 5), () => this.#pulse());
   }
 
+  /** For what else lives in the shared tier: sessions, analytics, structures. @internal */
+  get internals(): DefinitionHost {
+    return this.#host;
+  }
+
   /** Throws CacheConfigError, also when the name is taken. */
   define<A, V>(options: DefinitionOptions<A, V>): Definition<A, V> {
     if (this.#definitions.has(options.name)) {

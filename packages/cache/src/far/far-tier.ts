@@ -84,6 +84,13 @@ export class FarTier {
     return this.read(partition, keys);
   }
 
+  /** One command on the keys of one partition. */
+  send(partition: PartitionState, words: readonly string[]): Promise<unknown> {
+    const node = this.#owners[partition.keys.index];
+    if (node === undefined) return Promise.reject(new Error('No node is known for this partition.'));
+    return node.send(words);
+  }
+
   run(
     partition: PartitionState,
     script: Script,

@@ -35,37 +35,14 @@
  * Strict writers announce a transaction before its commit: field p<offset> of the state lists transactions that
  * will have changed a key of the bucket. While there is one, nothing is filled there.
  */
-import { createHash } from 'node:crypto';
 import { bucketCount, stampBytes, tagBucketCount } from './partition.ts';
+import { later, release, type Script, script, takeLease, verdict } from './script.ts';
 
-export interface Script {
-  readonly name: string;
-  readonly source: string;
-  readonly sha1: string;
-}
-
-function script(name: string, source: string): Script {
-  return { name, source, sha1: createHash('sha1').update(source).digest('hex') };
-}
+export type { Script };
 
 /** Bytes of the table of stamps, and of the table of tags' stamps. */
 const stampsLength = bucketCount * stampBytes;
 const tagStampsLength = tagBucketCount * stampBytes;
-
-const later = `
-local function later(ahi, alo, bhi, blo) return ahi > bhi or (ahi == bhi and alo > blo) end
-local function halves(hex) return tonumber(string.sub(hex, 1, 8), 16), tonumber(string.sub(hex, 9, 16), 16) end`;
-
-const release = `
-local function release(lease, owner, publish, channel, notice)
-  local holder = redis.call('GET', lease)
-  if holder == owner then
-    redis.call('DEL', lease)
-  elseif holder == owner .. '!' then
-    redis.call('DEL', lease)
-    redis.call(publish, channel, notice)
-  end
-end`;
 
 /**
  * A second look at a key that plain MGET missed, and the token or the lease if it is still missing.
@@ -88,24 +65,7 @@ if ARGV[4] ~= '1' then
   local pair = redis.call('MGET', KEYS[1], KEYS[5])
   if pair[1] and string.sub(pair[1], 5, 16) == s[1] then return {'value', pair[1], pair[2] or ''} end
 end
-local record = redis.call('GETRANGE', KEYS[4], ARGV[1], ARGV[1] + 11)
-if #record < 12 then return {'none'} end
-local hi, lo, generation = struct.unpack('>I4I4I4', record)
-local w = s[2]
-local whi, wlo = halves(w)
-if ARGV[5] ~= '' then
-  local ohi, olo = halves(ARGV[5])
-  if later(ohi, olo, whi, wlo) then w, whi, wlo = ARGV[5], ohi, olo end
-end
-local fhi, flo = halves(s[3])
-if s[5] or later(fhi, flo, whi, wlo) or later(hi, lo, whi, wlo) then return {'invisible', w} end
-if redis.call('SET', KEYS[2], ARGV[2], 'NX', 'PX', ARGV[3]) then
-  return {'lease', s[1], w, string.format('%.0f', generation), s[4] or '0'}
-end
-local holder = redis.call('GET', KEYS[2])
-if string.sub(holder, -1) == '!' then return {'busy', string.sub(holder, 1, -2)} end
-redis.call('SET', KEYS[2], holder .. '!', 'KEEPTTL')
-return {'busy', holder}`,
+${takeLease}`,
 );
 
 /**
@@ -121,29 +81,8 @@ return {'busy', holder}`,
  */
 export const fillScript = script(
   'fill',
-  `${later}${release}
-local function verdict()
-  local s = redis.call('HMGET', KEYS[3], 'e', 'f', 'p' .. ARGV[1])
-  if not s[1] then return 'none' end
-  if s[1] ~= ARGV[2] then return 'epoch' end
-  local record = redis.call('GETRANGE', KEYS[4], ARGV[1], ARGV[1] + 11)
-  if #record < 12 then return 'none' end
-  local whi, wlo = halves(ARGV[3])
-  local fhi, flo = halves(s[2])
-  if later(fhi, flo, whi, wlo) then return 'floor' end
-  local hi, lo, generation = struct.unpack('>I4I4I4', record)
-  if later(hi, lo, whi, wlo) then return 'stamp' end
-  if string.format('%.0f', generation) ~= ARGV[4] then return 'generation' end
-  if s[3] then return 'pending' end
-  for i = 13, #ARGV do
-    record = redis.call('GETRANGE', KEYS[5], ARGV[i], ARGV[i] + 11)
-    if #record < 12 then return 'none' end
-    hi, lo, generation = struct.unpack('>I4I4I4', record)
-    if later(hi, lo, whi, wlo) or generation > tonumber(ARGV[11]) then return 'tag' end
-  end
-  return 'ok'
-end
-local answer = verdict()
+  `${later}${release}${verdict}
+local answer = verdict(13)
 if answer == 'ok' then
   redis.call('SET', KEYS[1], ARGV[6], 'PX', ARGV[7])
   if #KEYS > 4 then
