@@ -53,7 +53,7 @@ export interface Driver {
   openSubscriber(node: NodeAddress, options: SubscriberOptions, events: SubscriberEvents): Subscriber;
 }
 
-/** What both drivers take. */
+/** What every driver takes. */
 export type DriverOptions = (NodeAddress | { readonly cluster: readonly NodeAddress[] }) & {
   readonly username?: string;
   readonly password?: string;

@@ -11,7 +11,7 @@ export interface Connector<Client> {
   /** A client that doesn't reconnect by itself; `fail` is called when its connection breaks. */
   create(fail: (cause: Error) => void): Client;
   /** Connects and subscribes; the connection is usable when it resolves. */
-  start(client: Client): Promise<void>;
+  start(client: Client): Promise<unknown>;
   /** Drops it at once and rejects what is in flight. Must not throw. */
   destroy(client: Client): void;
 }
