@@ -31,6 +31,28 @@ import { OwnWrites } from './own-writes.ts';
 import { positionToHex } from './position.ts';
 import { addDefinitionStats, type CacheStats, type DefinitionStats, emptyDefinitionStats } from './stats.ts';
 
+// What users name in their own types, and errors to tell apart.
+export type { Load, LoadContext, LoadMany, LoadOneContext } from './batch-loader.ts';
+export type { Clock } from './clock.ts';
+export type { Database } from './database.ts';
+export type {
+  Definition,
+  DefinitionOptions,
+  Explanation,
+  Watch,
+  WatchedKeys,
+  WatchedRow,
+} from './definition.ts';
+export type { Driver, DriverOptions, NodeAddress } from './driver/driver.ts';
+export * from './errors.ts';
+export type { ChangeSource, RowChange } from './feed/source.ts';
+export type { Invalidator, InvalidatorOptions, InvalidatorStatus } from './invalidator.ts';
+export type { HotKey } from './near/hot-keys.ts';
+export type { OwnWrites } from './own-writes.ts';
+export type { StandardSchemaV1 } from './standard-schema.ts';
+export type { CacheStats, DefinitionStats } from './stats.ts';
+export type { TelemetryMessages } from './telemetry.ts';
+
 export interface CacheOptions {
   /** Namespace in the shared tier: letters, digits, `_`, `.` and `-`. */
   readonly name: string;
