@@ -4,23 +4,25 @@
  * A key's invalidation that the shared tier did not confirm is owed: it is repeated until it is, and meanwhile
  * this process doesn't read there what it knows to be old. A tag's is repeated by its caller.
  */
-import type { Database } from './database.ts';
-import { CacheClosedError, CacheConfigError, InvalidationPendingError } from './errors.ts';
+import type { Database, TouchableDatabase, Transaction } from './database.ts';
+import { AnnouncementError, CacheClosedError, CacheConfigError, InvalidationPendingError } from './errors.ts';
 import { beginEpoch } from './far/epoch.ts';
 import type { FarTier } from './far/far-tier.ts';
 import { bucketOffset, hashKey, leaseKey, tagOffset, tagSetKey, valueKey } from './far/partition.ts';
 import type { PartitionState } from './far/partition-state.ts';
 import {
+  announceScript,
   invalidateScript,
   invalidateTagScript,
   type Script,
   stampScript,
   stateScript,
 } from './far/scripts.ts';
-import { Dependencies, type WatchingDefinition } from './feed/dependencies.ts';
+import { Dependencies, isEverywhere, tagOf, type WatchingDefinition } from './feed/dependencies.ts';
 import type { RowChange } from './feed/source.ts';
 import { positionToHex } from './position.ts';
 import { tell } from './telemetry.ts';
+import { encodeTouch, touchPrefix } from './touch-message.ts';
 
 export interface AppInvalidationOptions {
   readonly cache: string;
@@ -30,6 +32,8 @@ export interface AppInvalidationOptions {
   readonly definitions: () => readonly WatchingDefinition[];
   /** Given where tokens are transactions: events are then stamped with one. */
   readonly stampWith: Database | undefined;
+  /** Given where a feed can bring an application's messages. */
+  readonly touchable: TouchableDatabase | undefined;
   /** Names the kind of positions that a state begun here has. */
   readonly stateSource: string;
 }
@@ -58,15 +62,21 @@ export class AppInvalidation {
     }
   }
 
-  /** Rejects with InvalidationPendingError when a partition did not confirm. */
-  async tag(tag: string): Promise<void> {
+  /** @param stamp for an event. Rejects with InvalidationPendingError when a partition did not confirm. */
+  async tag(tag: string, stamp?: bigint): Promise<void> {
     this.#refuseClosed();
     const { far, forget } = this.#o;
     const remove = async (partition: PartitionState): Promise<void> => {
       const { keys } = partition;
       const call = {
         keys: [keys.state, keys.tagStamps, tagSetKey(keys, tag)],
-        args: [far.publish, keys.channel, String(tagOffset(tag)), keys.tag],
+        args: [
+          far.publish,
+          keys.channel,
+          String(tagOffset(tag)),
+          keys.tag,
+          stamp === undefined ? '' : positionToHex(stamp),
+        ],
       };
       for (let left = 1; left > 0; ) {
         const reply = (await far.run(partition, invalidateTagScript, call)) as readonly string[];
@@ -91,11 +101,11 @@ export class AppInvalidation {
         'Events that may come before their commit need `database` and `guarantee: "eventual"` in createCache.',
       );
     }
-    const { groups, doubt } = this.#keysOf(changes);
-    if (groups.size === 0 && doubt === undefined) return;
+    const { groups, tags, doubt } = this.#keysOf(changes);
+    if (groups.size === 0 && tags.length === 0 && doubt === undefined) return;
     // After the events were received, so that whoever caused them has a smaller number.
     const stamp = await stampWith?.barrier();
-    const steps: Promise<void>[] = [];
+    const steps: Promise<unknown>[] = tags.map((tag) => this.tag(tag, stamp));
     if (doubt !== undefined) {
       tell(cache, 'feed', () => ({ state: 'events', cause: doubt }));
       for (const partition of far.partitions) steps.push(this.#void(partition, stamp ?? 0n));
@@ -120,20 +130,16 @@ export class AppInvalidation {
   /** `doubt`: why some event may concern any key. */
   #keysOf(changes: readonly RowChange[]): {
     readonly groups: ReadonlyMap<PartitionState, string[]>;
+    readonly tags: readonly string[];
     readonly doubt: Error | undefined;
   } {
     const dependencies = new Dependencies(this.#o.definitions());
-    const keys = new Set<string>();
+    const targets = new Set<string>();
     let doubt: Error | undefined;
-    for (const change of changes) doubt = dependencies.collect(change, keys) ?? doubt;
-    const groups = new Map<PartitionState, string[]>();
-    for (const key of doubt === undefined ? keys : []) {
-      const partition = this.#o.far.partitionOfKey(key);
-      const group = groups.get(partition) ?? [];
-      groups.set(partition, group);
-      group.push(key);
-    }
-    return { groups, doubt };
+    for (const change of changes) doubt = dependencies.collect(change, targets) ?? doubt;
+    const all = doubt === undefined ? [...targets] : [];
+    const tags = all.flatMap((target) => tagOf(target) ?? []);
+    return { groups: this.#byPartition(all.filter((target) => !isEverywhere(target))), tags, doubt };
   }
 
   /** Begins an epoch; nothing is filled in it by a load that may have begun before `floor`. */
@@ -146,6 +152,47 @@ export class AppInvalidation {
     if (found === '') return;
     await beginEpoch(far, partition, { found, floor, source: stateSource });
     partition.flush('events');
+  }
+
+  /**
+   * Has the transaction's commit invalidate the keys, by the feed.
+   * @param strict announces them as well, now. Rejects with AnnouncementError when that can't be.
+   */
+  async touch(transaction: Transaction, fullKeys: readonly string[], strict: boolean): Promise<void> {
+    this.#refuseClosed();
+    const { cache, touchable } = this.#o;
+    if (touchable === undefined) {
+      throw new CacheConfigError(
+        '`touch` needs a `database` that can carry messages, as postgresDatabase can, and `guarantee: "bounded"`.',
+      );
+    }
+    await touchable.message(transaction, touchPrefix(cache), encodeTouch(fullKeys));
+    if (strict) await this.#announce(await touchable.numberOf(transaction), fullKeys);
+  }
+
+  async #announce(transaction: bigint, fullKeys: readonly string[]): Promise<void> {
+    this.#o.forget(fullKeys);
+    try {
+      for (const [partition, keys] of this.#byPartition(fullKeys)) {
+        const first = [transaction.toString()];
+        if ((await this.#run(partition, announceScript, { keys, first })) === 'ok') continue;
+        throw new Error('The partition has no state: is an invalidator running?');
+      }
+    } catch (cause) {
+      const message = 'The shared tier did not take the announcement: roll back, or touch without `strict`.';
+      throw new AnnouncementError(message, { cause });
+    }
+  }
+
+  #byPartition(fullKeys: Iterable<string>): Map<PartitionState, string[]> {
+    const groups = new Map<PartitionState, string[]>();
+    for (const key of fullKeys) {
+      const partition = this.#o.far.partitionOfKey(key);
+      const group = groups.get(partition) ?? [];
+      groups.set(partition, group);
+      group.push(key);
+    }
+    return groups;
   }
 
   /** What this process owes a partition, before it is read again. */
@@ -171,10 +218,10 @@ export class AppInvalidation {
     partition: PartitionState,
     script: Script,
     call: { readonly keys: readonly string[]; readonly first: readonly string[] },
-  ): Promise<void> {
+  ): Promise<unknown> {
     const { far } = this.#o;
     const { keys } = partition;
-    await far.run(partition, script, {
+    return far.run(partition, script, {
       keys: [
         keys.state,
         keys.stamps,

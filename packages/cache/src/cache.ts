@@ -11,7 +11,7 @@
 import { randomBytes } from 'node:crypto';
 import { AppInvalidation } from './app-invalidation.ts';
 import { type Clock, monotonicClock } from './clock.ts';
-import type { Database } from './database.ts';
+import { type Database, isTouchable } from './database.ts';
 import { Definition, type DefinitionHost, type DefinitionOptions } from './definition.ts';
 import type { Driver } from './driver/driver.ts';
 import { CacheConfigError } from './errors.ts';
@@ -140,6 +140,11 @@ export class Cache {
       clock: this.#clock,
       listener: {
         invalidated: (keys) => this.#forget(keys),
+        voided: (hashes) => {
+          for (const definition of this.#definitions.values()) {
+            if (hashes.includes(definition.voidHash)) definition.forgetAll();
+          }
+        },
         flushed: (partition) => this.#flights.makePartitionStale(partition),
       },
       beforeUse: (partition) => this.#invalidation.pay(partition),
@@ -156,6 +161,7 @@ export class Cache {
       forget: (keys) => this.#forget(keys),
       definitions: () => [...this.#definitions.values()],
       stampWith: tokens,
+      touchable: bounded && database !== undefined && isTouchable(database) ? database : undefined,
       stateSource,
     });
     const process = randomBytes(9).toString('base64url');
@@ -175,6 +181,7 @@ export class Cache {
       ensureState: (partition) =>
         beginEpoch(this.#far, partition, { found: '', floor: 0n, source: stateSource }),
       invalidateFar: (partition, fullKeys) => this.#invalidation.keys(partition, fullKeys),
+      touch: (transaction, fullKeys, strict) => this.#invalidation.touch(transaction, fullKeys, strict),
       bounded,
       watermark: tokens && (async () => positionToHex(await tokens.oldestInProgress())),
       ownWrites: this.ownWrites,

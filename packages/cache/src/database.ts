@@ -11,3 +11,20 @@ export interface Database {
   /** The smallest number of a transaction in progress: new readers see everything smaller that was committed. */
   oldestInProgress(): Promise<bigint>;
 }
+
+/** A transaction under way, as `pg`'s clients are one between BEGIN and COMMIT. */
+export interface Transaction {
+  query(text: string, values?: unknown[]): Promise<{ readonly rows: readonly Record<string, unknown>[] }>;
+}
+
+/** What `touch` needs: a database that can carry a message with a transaction to the feed. */
+export interface TouchableDatabase extends Database {
+  /** The message reaches the feed at the commit, in its place; a rollback takes it back. */
+  message(transaction: Transaction, prefix: string, content: string): Promise<void>;
+  /** Its number, given now if it had none. */
+  numberOf(transaction: Transaction): Promise<bigint>;
+}
+
+export function isTouchable(database: Database): database is TouchableDatabase {
+  return 'message' in database && 'numberOf' in database;
+}

@@ -1,12 +1,14 @@
 /** One kind of cached thing: its key, its loader, how long it lasts, and which rows it depends on. */
 import { BatchLoader, type Load, type LoadMany } from './batch-loader.ts';
 import type { Clock } from './clock.ts';
+import type { Transaction } from './database.ts';
 import { decodeEntry } from './entry.ts';
 import { CacheConfigError, CacheValueError, InvalidationPendingError } from './errors.ts';
 import type { FarTier } from './far/far-tier.ts';
 import { hashKey, valueKey } from './far/partition.ts';
 import type { PartitionState } from './far/partition-state.ts';
 import type { ReadBatcher } from './far/read-batcher.ts';
+import { voidedThrough, voidHashOf } from './far/voids.ts';
 import { Flight, type Flights } from './flight.ts';
 import type { LifetimeOptions } from './lifetime.ts';
 import type { LoadGate } from './loads.ts';
@@ -24,16 +26,18 @@ export type WatchedRow = Readonly<Record<string, string | null>>;
 export type WatchedKeys = string | number | null | undefined | readonly (string | number)[];
 
 /**
- * Rows of `table` decide entries of this definition. `key` is called with the old and with the new row; it must
- * be pure, and read only columns of the table's replica identity, so that a deletion names them too.
+ * Rows of `table` decide entries. `key` names those of this definition, `tags` the tags to invalidate, of whatever
+ * definition; at least one of the two. They are called with the old and with the new row; they must be pure, and
+ * read only columns of the table's replica identity, so that a deletion names them too.
  */
 export interface Watch {
   /** With its schema: `public.products`. */
   readonly table: string;
-  readonly key: (row: WatchedRow) => WatchedKeys;
+  readonly key?: (row: WatchedRow) => WatchedKeys;
+  readonly tags?: (row: WatchedRow) => readonly string[];
   /**
-   * Rows of this table are only ever inserted, so `key` may read any column. An update or a deletion all the
-   * same voids the whole cache, which is right but dear.
+   * Rows of this table are only ever inserted, so the functions may read any column. An update or a deletion all
+   * the same voids what watches it, which is right but dear.
    */
   readonly appendOnly?: boolean;
 }
@@ -124,6 +128,7 @@ export interface DefinitionHost {
   readonly ownWrites: OwnWrites;
   readonly hotKeys: HotKeys;
   readonly sampler: Sampler;
+  readonly touch: (transaction: Transaction, fullKeys: readonly string[], strict: boolean) => Promise<void>;
   /** Resolves when the shared tier confirmed; rejects with InvalidationPendingError. */
   readonly invalidateFar: (partition: PartitionState, fullKeys: readonly string[]) => Promise<void>;
 }
@@ -138,6 +143,8 @@ export class Definition<A, V> {
   readonly name: string;
   /** `<name>:<version>:`, which precedes every key of this definition. */
   readonly prefix: string;
+  /** Names it in a partition's list of void definitions. @internal */
+  readonly voidHash: string;
   readonly watches: readonly Watch[];
   /** Only the feed's proof makes a value usable. */
   readonly proven: boolean;
@@ -162,6 +169,7 @@ export class Definition<A, V> {
     this.#keyOf = options.key;
     this.name = options.name;
     this.prefix = `${options.name}:${settings.version}:`;
+    this.voidHash = voidHashOf(this.prefix);
     this.watches = options.watches ?? [];
     this.proven = this.watches.length > 0 && host.bounded;
     this.#loader = new BatchLoader<A, V>({
@@ -181,6 +189,7 @@ export class Definition<A, V> {
       ...settings,
       cache: host.name,
       definition: options.name,
+      voidHash: this.voidHash,
       nearMap: this.#nearMap,
       schema,
       lifetime: settings,
@@ -281,6 +290,28 @@ export class Definition<A, V> {
     return this.#host.invalidateFar(this.#host.far.partitionOf(hashKey(fullKey)), [fullKey]);
   }
 
+  /**
+   * To be called inside of a transaction whose commit will change this value in a way that no watch sees: its
+   * commit invalidates the key, a rollback doesn't. It travels with the transaction through the database's log
+   * to the feed, so it is as durable as the change itself. Costs a statement; the cache's `database` must be able
+   * to carry messages (postgresDatabase: PostgreSQL 14, fed by logical replication).
+   *
+   * `strict`: the entry goes now, and nothing is filled in its place before the transaction has ended, so that
+   * from the moment COMMIT returns the shared tier holds nothing older. (Near tiers of other processes hear of it
+   * by the time of a message.) Its cost: a step of the shared tier inside of the transaction, and loads that go
+   * past the cache until the feed has seen the end, some tens of milliseconds. Works for watched rows as well.
+   *
+   * Rejects with CacheConfigError, with AnnouncementError when `strict` can't be kept, and with the database's
+   * own error.
+   */
+  touch(
+    transaction: Transaction,
+    argument: A,
+    { strict = false }: { readonly strict?: boolean } = {},
+  ): Promise<void> {
+    return this.#host.touch(transaction, [this.prefix + String(this.#keyOf(argument))], strict);
+  }
+
   /** Where this key stands and why. Reads the shared tier, loads nothing. */
   async explain(argument: A): Promise<Explanation> {
     const { far, clock } = this.#host;
@@ -311,7 +342,8 @@ export class Definition<A, V> {
         text === null ? 'The shared tier has no entry.' : 'The entry is of another epoch or format.';
       return { ...about, ...none, tier: elsewhere, feedAgeMs, why };
     }
-    const usable = verdict === 'fresh' || (!this.proven && verdict === 'stale');
+    const isVoid = entry.position < voidedThrough((beat ?? '').slice(40), this.voidHash);
+    const usable = !isVoid && (verdict === 'fresh' || (!this.proven && verdict === 'stale'));
     return {
       ...about,
       tier: servedNear ? 'near' : usable ? 'far' : 'database',
@@ -319,7 +351,11 @@ export class Definition<A, V> {
       position: entry.position,
       epoch: entry.epoch,
       feedAgeMs,
-      why: usable ? 'The entry is current.' : `The feed has not proved the entry: its beat is ${verdict}.`,
+      why: usable
+        ? 'The entry is current.'
+        : isVoid
+          ? 'Everything of this definition was made void after the fill.'
+          : `The feed has not proved the entry: its beat is ${verdict}.`,
     };
   }
 
@@ -327,6 +363,12 @@ export class Definition<A, V> {
   forget(key: string): void {
     const entry = this.#nearMap.get(key);
     if (entry !== undefined) this.#host.near?.remove(entry);
+  }
+
+  /** Drops everything that this process holds of it. @internal */
+  forgetAll(): void {
+    for (const entry of [...this.#nearMap.values()]) this.#host.near?.remove(entry);
+    this.#host.flights.makePrefixStale(this.prefix);
   }
 
   /** One that may be served right now. */
@@ -425,7 +467,8 @@ function checkOptions<A, V>(options: DefinitionOptions<A, V>, loadTimeoutMs: num
   if (softMs !== Number.POSITIVE_INFINITY && !servesLastKnown) {
     refuse("`timeout.softMs` gives the last known value, which only `onError: 'stale'` allows.");
   }
-  for (const { table } of options.watches ?? []) {
+  for (const { table, key, tags } of options.watches ?? []) {
+    if (key === undefined && tags === undefined) refuse(`the watch on ${table} needs \`key\` or \`tags\`.`);
     if (!/^[^.]+\.[^.]+$/.test(table)) refuse(`watched table ${table} needs its schema: public.${table}.`);
   }
   const lifetime = { freshMs, staleMs, absentMs, jitter };

@@ -80,10 +80,15 @@ export function decodeBody(text: string, epoch: string): EntryBody | undefined {
   return payload === undefined ? undefined : { freshUntilMs, payload };
 }
 
+/** What the loader has certainly seen, of a text that is an entry. */
+export function positionOf(text: string): string {
+  return text.slice(16, 32);
+}
+
 /** The same, with what only people want to know. */
 export function decodeEntry(text: string, epoch: string): Entry | undefined {
   const body = decodeBody(text, epoch);
   const filledAtMs = Number.parseInt(text.slice(32, 44), 16);
   if (body === undefined || Number.isNaN(filledAtMs)) return undefined;
-  return { ...body, epoch, position: text.slice(16, 32), filledAtMs };
+  return { ...body, epoch, position: positionOf(text), filledAtMs };
 }

@@ -85,10 +85,19 @@ export class Flights {
   }
 
   makePartitionStale(partition: PartitionState): void {
+    this.#makeStale((flight) => flight.partition === partition);
+  }
+
+  /** @param prefix of a definition. */
+  makePrefixStale(prefix: string): void {
+    this.#makeStale((flight) => flight.fullKey.startsWith(prefix));
+  }
+
+  #makeStale(which: (flight: Flight) => boolean): void {
     for (const slot of this.#slots) {
       for (let flight = slot; flight !== undefined; ) {
         const { next } = flight;
-        if (flight.partition === partition) this.makeStale(flight.fullKey, flight.hash);
+        if (which(flight)) this.makeStale(flight.fullKey, flight.hash);
         flight = next;
       }
     }

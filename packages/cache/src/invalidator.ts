@@ -24,11 +24,12 @@
  */
 import type { Clock } from './clock.ts';
 import type { FarTier } from './far/far-tier.ts';
-import { Dependencies, type WatchingDefinition } from './feed/dependencies.ts';
+import { Dependencies, definitionOf, isEverywhere, type WatchingDefinition } from './feed/dependencies.ts';
 import { type FeedProgress, PartitionFeed } from './feed/partition-feed.ts';
 import type { ChangeSink, ChangeSource, Horizon, Resumption, RowChange, SourceState } from './feed/source.ts';
 import { earlierOf, laterOf, positionToHex } from './position.ts';
 import { tell } from './telemetry.ts';
+import { decodeTouch, touchPrefix } from './touch-message.ts';
 
 export interface InvalidatorOptions {
   /** Between heartbeats. Default a sixth of the cache's `boundMs`. */
@@ -59,6 +60,8 @@ export interface InvalidatorStatus {
   /** Commits that are applied but not visible yet. */
   readonly awaitingVisibility: number;
   readonly epochsBegun: number;
+  /** Times that a definition was made void as a whole. */
+  readonly definitionsVoided: number;
   readonly failoversRepaired: number;
 }
 
@@ -94,7 +97,12 @@ export class Invalidator {
   #acknowledged = 0n;
   #unseen: Unseen[] = [];
   #transaction = 0n;
-  readonly #keys = new Set<string>();
+  /** What the running transaction invalidates, see dependencies.ts. */
+  readonly #targets = new Set<string>();
+  /** Tables that it changed rows of. */
+  readonly #changed = new Set<string>();
+  /** Tables of which any row may have changed. */
+  readonly #wholly = new Set<string>();
   #everything = false;
   #watching = false;
   #held = false;
@@ -103,6 +111,7 @@ export class Invalidator {
   #heartbeats = 0;
   #transactions = 0;
   #keysInvalidated = 0;
+  #definitionsVoided = 0;
   #stream = 0;
   readonly #appliedWaiters = new Set<() => void>();
 
@@ -154,6 +163,7 @@ export class Invalidator {
       held: this.#held,
       awaitingVisibility: this.#unseen.length,
       epochsBegun: total((feed) => feed.epochs),
+      definitionsVoided: this.#definitionsVoided,
       failoversRepaired: total((feed) => feed.repairs),
     };
   }
@@ -180,13 +190,16 @@ export class Invalidator {
       resumed: (from) => this.#resume(from),
       begin: (transaction) => {
         this.#transaction = transaction;
-        this.#keys.clear();
+        this.#targets.clear();
+        this.#changed.clear();
+        this.#wholly.clear();
         this.#everything = false;
       },
       change: (change) => this.#collect(change),
       truncated: (tables) => {
-        if (tables.some((table) => this.#dependencies.watches(table))) this.#everything = true;
+        for (const table of tables) this.#changedWholly(table);
       },
+      touched: (prefix, content) => this.#touched(prefix, content),
       commit: (position, committedAtMs) => this.#commit(position, committedAtMs),
       progress: (position) => {
         if (position <= this.#received) return;
@@ -243,21 +256,41 @@ export class Invalidator {
   }
 
   #collect(change: RowChange): void {
-    if (this.#everything) return;
-    const cause = this.#dependencies.collect(change, this.#keys);
+    const { table } = change;
+    if (this.#everything || this.#wholly.has(table)) return;
+    this.#changed.add(table);
+    const cause = this.#dependencies.collect(change, this.#targets);
     if (cause !== undefined) {
       // One row must not stop the feed.
       tell(this.#host.cache, 'feed', () => ({ state: this.#state, cause }));
-      this.#everything = true;
+      this.#changedWholly(table);
     }
-    if (this.#keys.size > this.#maxKeys) this.#everything = true;
+    if (this.#targets.size <= this.#maxKeys) return;
+    this.#targets.clear();
+    for (const each of [...this.#changed, ...this.#wholly]) this.#changedWholly(each);
+  }
+
+  #changedWholly(table: string): void {
+    if (!this.#dependencies.watches(table)) return;
+    this.#wholly.add(table);
+    const definitions = this.#dependencies.definitionsOver(table);
+    if (definitions === undefined) this.#everything = true;
+    else for (const definition of definitions) this.#targets.add(definition);
+  }
+
+  #touched(prefix: string, content: string): void {
+    const { cache } = this.#host;
+    if (prefix !== touchPrefix(cache)) return;
+    const keys = decodeTouch(content);
+    if (keys === undefined) this.#everything = true;
+    else for (const key of keys) this.#targets.add(key);
   }
 
   #commit(position: bigint, committedAtMs: number): void {
     this.#transactions += 1;
     const before = this.#received;
     this.#received = laterOf(position, before);
-    if (!this.#everything && this.#keys.size === 0) {
+    if (!this.#everything && this.#targets.size === 0) {
       if (this.#unseen.length === 0) this.#visible = this.#received;
       return;
     }
@@ -265,7 +298,10 @@ export class Invalidator {
     this.#unseen.push({ before, transaction: this.#transaction, past: false });
     if (this.#everything) for (const feed of this.#feeds) feed.forget('bulk change');
     else this.#enqueue(position, committedAtMs);
-    this.#keysInvalidated += this.#keys.size;
+    for (const target of this.#targets) {
+      if (definitionOf(target) === undefined) this.#keysInvalidated += 1;
+      else this.#definitionsVoided += 1;
+    }
     this.#watchVisibility();
     if (!this.#held && this.#feeds.some((feed) => feed.congested)) this.#hold(true);
   }
@@ -278,17 +314,20 @@ export class Invalidator {
   #enqueue(position: bigint, committedAtMs: number): void {
     const { far } = this.#host;
     if (this.#feeds.length === 1) {
-      this.#feeds[0]!.enqueue(this.#keys, position, committedAtMs);
+      this.#feeds[0]!.enqueue(this.#targets, position, committedAtMs);
       return;
     }
     const groups = new Map<PartitionFeed, string[]>();
-    for (const key of this.#keys) {
-      const feed = this.#feeds[far.partitionOfKey(key).keys.index]!;
+    const add = (feed: PartitionFeed, target: string): void => {
       const group = groups.get(feed) ?? [];
       groups.set(feed, group);
-      group.push(key);
+      group.push(target);
+    };
+    for (const target of this.#targets) {
+      if (isEverywhere(target)) for (const feed of this.#feeds) add(feed, target);
+      else add(this.#feeds[far.partitionOfKey(target).keys.index]!, target);
     }
-    for (const [feed, keys] of groups) feed.enqueue(keys, position, committedAtMs);
+    for (const [feed, targets] of groups) feed.enqueue(targets, position, committedAtMs);
   }
 
   // --- visibility and acknowledgement ---------------------------------------------------------------------
@@ -370,7 +409,11 @@ export class Invalidator {
         const time = times[index];
         if (time === undefined) return;
         if (!(await this.#untilApplied(feed, horizon.position))) return;
-        if (stream !== this.#stream || !(await feed.beat(time, sessions[index]!, boundMs))) return;
+        if (
+          stream !== this.#stream ||
+          !(await feed.beat(horizon, { timeMs: time, session: sessions[index]!, maxAgeMs: boundMs }))
+        )
+          return;
         feed.lastBeatAtMs = this.#host.clock.nowMs();
         this.#heartbeats += 1;
       }),

@@ -15,12 +15,13 @@
  * and its limits reach the caller.
  */
 import type { Clock } from './clock.ts';
-import { decodeBody, encodeEntry } from './entry.ts';
+import { decodeBody, encodeEntry, positionOf } from './entry.ts';
 import { LoadFailedElsewhereError } from './errors.ts';
 import type { FarTier } from './far/far-tier.ts';
 import { type Acquired, FillProtocol, type NewEntry, type Token } from './far/fill-protocol.ts';
 import type { PartitionState } from './far/partition-state.ts';
 import type { Proof, ReadBatcher } from './far/read-batcher.ts';
+import { voidedThrough } from './far/voids.ts';
 import type { Listening } from './far/wakeups.ts';
 import { Flight, type Flights } from './flight.ts';
 import { type LifetimeOptions, lifetimeOf, shouldRefreshEarly } from './lifetime.ts';
@@ -39,6 +40,7 @@ export interface Loaded<V> {
 export interface ReadPathOptions<V> {
   readonly cache: string;
   readonly definition: string;
+  readonly voidHash: string;
   readonly far: FarTier;
   readonly reads: ReadBatcher;
   readonly flights: Flights;
@@ -89,7 +91,7 @@ export class ReadPath<V> {
 
   constructor(options: ReadPathOptions<V>) {
     this.#o = options;
-    this.#protocol = new FillProtocol(options.far, options.nextOwner);
+    this.#protocol = new FillProtocol(options.far, options.nextOwner, options.voidHash);
   }
 
   /** Ends the flight. */
@@ -416,6 +418,8 @@ export class ReadPath<V> {
   // --- what came from the shared tier ---------------------------------------------------------------------
 
   #accept(flight: Flight<V>, text: string, proof: Proof): { readonly value: V | null } | undefined {
+    if (proof.voids !== '' && positionOf(text) < voidedThrough(proof.voids, this.#o.voidHash))
+      return undefined;
     const entry = decodeBody(text, proof.epoch);
     if (entry === undefined) {
       // Of an earlier epoch: an ordinary miss. Of this epoch and yet no entry: somebody else's writing.

@@ -50,10 +50,13 @@ export const leaseMs = 500;
 export class FillProtocol {
   readonly #far: FarTier;
   readonly #nextOwner: () => string;
+  readonly #voidHash: string;
 
-  constructor(far: FarTier, nextOwner: () => string) {
+  /** @param voidHash of the definition. */
+  constructor(far: FarTier, nextOwner: () => string, voidHash: string) {
     this.#far = far;
     this.#nextOwner = nextOwner;
+    this.#voidHash = voidHash;
   }
 
   /**
@@ -70,7 +73,14 @@ export class FillProtocol {
       acquireScript,
       {
         keys: [valueKey(keys, fullKey), leaseKey(keys, fullKey), keys.state, keys.stamps, keys.beat],
-        args: [String(bucketOffset(hash)), owner, String(leaseMs), ignorePresent ? '1' : '0', watermark],
+        args: [
+          String(bucketOffset(hash)),
+          owner,
+          String(leaseMs),
+          ignorePresent ? '1' : '0',
+          watermark,
+          this.#voidHash,
+        ],
       },
     )) as readonly string[];
     switch (answer) {

@@ -15,6 +15,7 @@ import { EngineClock } from '../clock.ts';
 import { tell } from '../telemetry.ts';
 import { parseFailureNotice } from './failure-notice.ts';
 import type { PartitionKeys } from './partition.ts';
+import { isVoids, newlyVoid } from './voids.ts';
 import { Wakeups } from './wakeups.ts';
 
 /** fresh: usable. stale: too old, or unproven. regressed: behind what was seen. missing: no state there. */
@@ -23,6 +24,8 @@ export type Verdict = 'fresh' | 'stale' | 'regressed' | 'missing';
 export interface PartitionListener {
   /** Remove these keys from the near tier, and make their flights stale. */
   invalidated(keys: readonly string[]): void;
+  /** Everything near of these definitions is void, and their flights are stale. */
+  voided(hashes: readonly string[]): void;
   /** All flights of the partition are stale. */
   flushed(partition: PartitionState): void;
 }
@@ -57,6 +60,8 @@ export class PartitionState {
   #applied = '';
   #beat = '';
   #beatTimeMs = 0;
+  /** Definitions that messages said are void. */
+  #voids = '';
   #distrusted: string | undefined;
 
   constructor(options: { cache: string; keys: PartitionKeys; boundMs: number; listener: PartitionListener }) {
@@ -102,7 +107,7 @@ export class PartitionState {
 
   /** Judges the beat that came with a far read. */
   judge(beat: string | null, nowMs: number): Verdict {
-    if (beat === null || beat.length !== beatLength) return 'missing';
+    if (beat === null || beat.length < beatLength) return 'missing';
     if (!this.#adopt(beat)) return 'regressed';
     if (beat === this.#distrusted) return 'stale';
     const age = this.clock.ageMs(this.#beatTimeMs, nowMs);
@@ -113,7 +118,7 @@ export class PartitionState {
   #adopt(beat: string): boolean {
     if (beat === this.#beat) return true;
     const epoch = beat.slice(0, 12);
-    const applied = beat.slice(24);
+    const applied = beat.slice(24, beatLength);
     if (epoch < this.#epoch || (epoch === this.#epoch && applied < this.#applied)) return false;
     const timeMs = Number.parseInt(beat.slice(12, 24), 16);
     if (Number.isNaN(timeMs)) return false;
@@ -161,6 +166,9 @@ export class PartitionState {
     if (kind === 'I') {
       this.#follow(sequence, 1);
       this.#invalidated(rest);
+    } else if (kind === 'V') {
+      this.#follow(sequence, 1);
+      this.#voided(rest);
     } else if (kind === 'W') {
       this.#follow(sequence, 0);
       this.wakeups.becameVisible();
@@ -186,12 +194,24 @@ export class PartitionState {
     for (const key of keys) this.wakeups.keyChanged(key);
   }
 
+  #voided(voids: string): void {
+    if (voids === this.#voids) return;
+    if (!isVoids(voids)) {
+      this.flush('unreadable message');
+      return;
+    }
+    const hashes = newlyVoid(this.#voids, voids);
+    this.#voids = voids;
+    if (hashes.length > 0) this.#listener.voided(hashes);
+  }
+
   #beaten(beat: string, nowMs: number): void {
     this.wakeups.becameVisible();
-    if (beat.length !== beatLength || !this.#adopt(beat)) return;
+    if (beat.length < beatLength || !this.#adopt(beat)) return;
+    this.#voided(beat.slice(beatLength));
     this.coherentUntilMs = this.#until(this.#beatTimeMs, nowMs, this.coherentUntilMs);
     this.pulsedUntilMs = Math.max(this.pulsedUntilMs, this.coherentUntilMs);
-    this.heard = beat.slice(24);
+    this.heard = beat.slice(24, beatLength);
   }
 
   /** The local time until which something true at `engineMs` is within the bound. */

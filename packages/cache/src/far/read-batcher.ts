@@ -16,6 +16,8 @@ export interface Proof {
   readonly epoch: string;
   /** How far the feed is applied, 16 hex digits; '' without a beat. */
   readonly applied: string;
+  /** Definitions that are void, see voids.ts. */
+  readonly voids: string;
   /** The engine's time, never too late. */
   readonly engineNowMs: number;
 }
@@ -71,6 +73,7 @@ export class ReadBatcher {
       verdict: partition.judge(beat, nowMs),
       epoch: beat === null ? '' : beat.slice(0, 12),
       applied: beat === null ? '' : beat.slice(24, 40),
+      voids: beat === null ? '' : beat.slice(40),
       engineNowMs: partition.clock.engineNowMs(nowMs),
     };
   }

@@ -49,7 +49,7 @@ const tagStampsLength = tagBucketCount * stampBytes;
  *
  * KEYS 1 value, 2 lease, 3 state, 4 stamps, 5 beat
  * ARGV 1 offset of the bucket, 2 owner of the lease, 3 its length in ms, 4 '1' to ignore the present value,
- *      5 a watermark that the reader took from the database itself, or ''
+ *      5 a watermark that the reader took from the database itself, or '', 6 hash of the definition, see voids.ts
  * Reply 'none'                         the partition has no state: nothing can be kept
  *       'value', value, beat           somebody filled it meanwhile
  *       'invisible', W                 a fill would be refused until W advances: wait for that
@@ -59,7 +59,7 @@ const tagStampsLength = tagBucketCount * stampBytes;
 export const acquireScript = script(
   'acquire',
   `${later}
-local s = redis.call('HMGET', KEYS[3], 'e', 'w', 'f', 't', 'p' .. ARGV[1])
+local s = redis.call('HMGET', KEYS[3], 'e', 'w', 'f', 't', 'p' .. ARGV[1], 'v')
 if not s[1] then return {'none'} end
 if ARGV[4] ~= '1' then
   local pair = redis.call('MGET', KEYS[1], KEYS[5])
@@ -159,14 +159,21 @@ return q`,
  * thousand of its entries. To be repeated while some are left.
  *
  * KEYS 1 state, 2 tags' stamps, 3 the tag's set
- * ARGV 1 PUBLISH or SPUBLISH, 2 channel, 3 offset of the tag, 4 hash tag of the partition, with its braces
+ * ARGV 1 PUBLISH or SPUBLISH, 2 channel, 3 offset of the tag, 4 hash tag of the partition, with its braces,
+ *      5 number to stamp it with, as `stamp` does, or ''
  * Reply entries left, then the full keys of those removed
  */
 export const invalidateTagScript = script(
   'invalidateTag',
-  `if redis.call('HEXISTS', KEYS[1], 'e') == 1 then
+  `${later}
+if redis.call('HEXISTS', KEYS[1], 'e') == 1 then
   local t = redis.call('HINCRBY', KEYS[1], 't', 1)
   redis.call('SETRANGE', KEYS[2], ARGV[3] + 8, struct.pack('>I4', t))
+  if ARGV[5] ~= '' then
+    local hi, lo = halves(ARGV[5])
+    local ohi, olo = struct.unpack('>I4I4', redis.call('GETRANGE', KEYS[2], ARGV[3], ARGV[3] + 7))
+    if later(hi, lo, ohi, olo) then redis.call('SETRANGE', KEYS[2], ARGV[3], struct.pack('>I4I4', hi, lo)) end
+  end
 end
 local members = redis.call('ZRANGE', KEYS[3], 0, 999)
 if #members == 0 then return {'0'} end
@@ -213,17 +220,22 @@ return q`,
 );
 
 /**
- * A strict writer's announcement, before its commit: removes entries and leases, and notes the transaction.
+ * A strict writer's announcement, before its commit: removes entries and leases, refuses the loads that are under
+ * way, and notes the transaction.
  *
- * KEYS 1 state, then value and lease of each key
+ * KEYS 1 state, 2 stamps, then value and lease of each key
  * ARGV 1 transaction, 2 PUBLISH or SPUBLISH, 3 channel, 4 JSON array of the keys, 5 ... offset of each key's bucket
  * Reply 'ok' | 'none' (no state: nothing is kept there, but nothing could be announced either)
  */
 export const announceScript = script(
   'announce',
   `if redis.call('HEXISTS', KEYS[1], 'e') == 0 then return 'none' end
-redis.call('UNLINK', unpack(KEYS, 2))
+redis.call('UNLINK', unpack(KEYS, 3))
 for i = 5, #ARGV do
+  local at = ARGV[i] + 8
+  local record = redis.call('GETRANGE', KEYS[2], at, at + 3)
+  if #record < 4 then return 'none' end
+  redis.call('SETRANGE', KEYS[2], at, struct.pack('>I4', (struct.unpack('>I4', record) + 1) % 4294967296))
   local field = 'p' .. ARGV[i]
   local present = redis.call('HGET', KEYS[1], field)
   redis.call('HSET', KEYS[1], field, (present and present .. ' ' or '') .. ARGV[1])
@@ -234,24 +246,38 @@ return 'ok'`,
 );
 
 /**
- * Takes an announced transaction back once it has ended: its change is stamped, or it was rolled back.
- * KEYS 1 state; ARGV 1 transaction, 2 ... offsets; reply 'ok'
+ * The announced transactions of a partition.
+ * KEYS 1 state; reply offset of a bucket, its transactions with spaces between, and so on
+ */
+export const announcedScript = script(
+  'announced',
+  `local found = {}
+local all = redis.call('HGETALL', KEYS[1])
+for i = 1, #all, 2 do
+  if string.sub(all[i], 1, 1) == 'p' then
+    found[#found + 1] = string.sub(all[i], 2)
+    found[#found + 1] = all[i + 1]
+  end
+end
+return found`,
+);
+
+/**
+ * Takes announced transactions back that have ended: their changes are stamped, or they were rolled back.
+ * KEYS 1 state; ARGV pairs: offset of a bucket, transaction; reply 'ok'
  */
 export const withdrawScript = script(
   'withdraw',
-  `for i = 2, #ARGV do
+  `for i = 1, #ARGV, 2 do
   local field = 'p' .. ARGV[i]
-  local present = redis.call('HGET', KEYS[1], field)
-  if present then
-    local rest = {}
-    for each in string.gmatch(present, '%d+') do
-      if each ~= ARGV[1] then rest[#rest + 1] = each end
-    end
-    if #rest == 0 then
-      redis.call('HDEL', KEYS[1], field)
-    else
-      redis.call('HSET', KEYS[1], field, table.concat(rest, ' '))
-    end
+  local rest = {}
+  for each in string.gmatch(redis.call('HGET', KEYS[1], field) or '', '%d+') do
+    if each ~= ARGV[i + 1] then rest[#rest + 1] = each end
+  end
+  if #rest == 0 then
+    redis.call('HDEL', KEYS[1], field)
+  else
+    redis.call('HSET', KEYS[1], field, table.concat(rest, ' '))
   end
 end
 return 'ok'`,
@@ -284,6 +310,74 @@ return {'ok', q}`,
 );
 
 /**
+ * The feed's invalidation of a tag, before the step that says that its commit is applied. To be repeated while
+ * some are left.
+ *
+ * KEYS 1 state, 2 tags' stamps, 3 the tag's set
+ * ARGV 1 epoch, 2 position that the feed believes applied, 3 offset of the tag, 4 position high, 5 low,
+ *      6 PUBLISH or SPUBLISH, 7 channel, 8 hash tag of the partition, with its braces
+ * Reply 'ok', entries left | 'mismatch', epoch, applied | 'none'
+ */
+export const applyTagScript = script(
+  'applyTag',
+  `${later}
+local s = redis.call('HMGET', KEYS[1], 'e', 'a')
+local record = redis.call('GETRANGE', KEYS[2], ARGV[3], ARGV[3] + 7)
+if not s[1] or #record < 8 then return {'none'} end
+if s[1] ~= ARGV[1] or s[2] ~= ARGV[2] then return {'mismatch', s[1], s[2]} end
+local hi, lo = tonumber(ARGV[4]), tonumber(ARGV[5])
+local ohi, olo = struct.unpack('>I4I4', record)
+if later(hi, lo, ohi, olo) then redis.call('SETRANGE', KEYS[2], ARGV[3], struct.pack('>I4I4', hi, lo)) end
+local members = redis.call('ZRANGE', KEYS[3], 0, 999)
+if #members == 0 then return {'ok', '0'} end
+redis.call('ZREMRANGEBYRANK', KEYS[3], 0, 999)
+local keys = {}
+for i = 1, #members do
+  keys[2 * i - 1] = ARGV[8] .. members[i]
+  keys[2 * i] = ARGV[8] .. '#l:' .. members[i]
+end
+redis.call('UNLINK', unpack(keys))
+local q = redis.call('HINCRBY', KEYS[1], 'q', 1)
+redis.call(ARGV[6], ARGV[7], 'I ' .. q .. ' ' .. cjson.encode(members))
+return {'ok', string.format('%.0f', redis.call('ZCARD', KEYS[3]))}`,
+);
+
+/**
+ * The feed makes a whole definition void up to a position, before the step that says that its commit is applied.
+ *
+ * KEYS 1 state, 2 beat
+ * ARGV 1 epoch, 2 position that the feed believes applied, 3 hash of the definition, 4 position (hex),
+ *      5 PUBLISH or SPUBLISH, 6 channel
+ * Reply 'ok' | 'mismatch', epoch, applied | 'none'
+ */
+export const voidScript = script(
+  'void',
+  `${later}
+local s = redis.call('HMGET', KEYS[1], 'e', 'a', 'v')
+if not s[1] then return {'none'} end
+if s[1] ~= ARGV[1] or s[2] ~= ARGV[2] then return {'mismatch', s[1], s[2]} end
+local v = ''
+local known = s[3] or ''
+local position = ARGV[4]
+local hi, lo = halves(position)
+for i = 1, #known, 24 do
+  if string.sub(known, i, i + 7) == ARGV[3] then
+    local ohi, olo = halves(string.sub(known, i + 8, i + 23))
+    if later(ohi, olo, hi, lo) then position = string.sub(known, i + 8, i + 23) end
+  else
+    v = v .. string.sub(known, i, i + 23)
+  end
+end
+v = v .. ARGV[3] .. position
+local q = redis.call('HINCRBY', KEYS[1], 'q', 1)
+redis.call('HSET', KEYS[1], 'v', v)
+local beat = redis.call('GET', KEYS[2])
+if beat then redis.call('SET', KEYS[2], string.sub(beat, 1, 40) .. v) end
+redis.call(ARGV[5], ARGV[6], 'V ' .. q .. ' ' .. v)
+return {'ok'}`,
+);
+
+/**
  * Publishes a watermark. Never lowers it.
  * KEYS 1 state; ARGV 1 epoch, 2 W, 3 PUBLISH or SPUBLISH, 4 channel; reply 'ok' | 'mismatch' | 'none'
  */
@@ -306,12 +400,12 @@ return 'ok'`,
  * KEYS 1 state, 2 beat, 3 stamps
  * ARGV 1 epoch, 2 position believed applied, 3 position applied now, 4 W, 5 h (ms, hex), 6 greatest age of h in
  *      ms (a guard against the clock of another machine), 7 PUBLISH or SPUBLISH, 8 channel
- * Reply 'ok', sequence number | 'mismatch', epoch, applied | 'none' | 'clock', the engine's time
+ * Reply 'ok', sequence number, fields of the state | 'mismatch', epoch, applied | 'none' | 'clock', engine's time
  */
 export const beatScript = script(
   'beat',
   `${later}
-local s = redis.call('HMGET', KEYS[1], 'e', 'a', 'w', 'q')
+local s = redis.call('HMGET', KEYS[1], 'e', 'a', 'w', 'q', 'v')
 if not s[1] or redis.call('STRLEN', KEYS[3]) < ${stampsLength} then return {'none'} end
 if s[1] ~= ARGV[1] or s[2] ~= ARGV[2] then return {'mismatch', s[1], s[2]} end
 local t = redis.call('TIME')
@@ -323,10 +417,10 @@ local whi, wlo = halves(s[3])
 local w = s[3]
 if later(hi, lo, whi, wlo) then w = ARGV[4] end
 redis.call('HSET', KEYS[1], 'a', ARGV[3], 'w', w)
-local beat = ARGV[1] .. ARGV[5] .. ARGV[3]
+local beat = ARGV[1] .. ARGV[5] .. ARGV[3] .. (s[5] or '')
 redis.call('SET', KEYS[2], beat)
 redis.call(ARGV[7], ARGV[8], 'B ' .. s[4] .. ' ' .. beat)
-return {'ok', s[4]}`,
+return {'ok', s[4], string.format('%.0f', redis.call('HLEN', KEYS[1]))}`,
 );
 
 /**
@@ -344,6 +438,7 @@ if (e or '') ~= ARGV[1] then return {'changed', e or ''} end
 redis.call('DEL', KEYS[2], KEYS[4])
 redis.call('SETRANGE', KEYS[2], ${stampsLength - 1}, '\\0')
 redis.call('SETRANGE', KEYS[4], ${tagStampsLength - 1}, '\\0')
+redis.call('HDEL', KEYS[1], 'v')
 redis.call('HSET', KEYS[1], 'e', ARGV[2], 'a', ARGV[3], 'w', ARGV[4], 'f', ARGV[5], 's', ARGV[6])
 local q = redis.call('HINCRBY', KEYS[1], 'q', 1)
 redis.call('SET', KEYS[3], ARGV[2] .. '000000000000' .. ARGV[3])

@@ -1,4 +1,9 @@
-/** From rows to the keys that depend on them. Pure. */
+/**
+ * From rows to what depends on them. Pure.
+ *
+ * What is invalidated is named by one text: a full key, `#t:` and a tag, or `#d:` and the prefix of a definition
+ * that is void as a whole. Names of definitions can't begin with `#`.
+ */
 import type { Watch, WatchedKeys, WatchedRow } from '../definition.ts';
 import { CacheConfigError } from '../errors.ts';
 import type { RowChange, SourceTable } from './source.ts';
@@ -12,6 +17,24 @@ export interface WatchingDefinition {
 interface TableWatch {
   readonly prefix: string;
   readonly watch: Watch;
+}
+
+const tagMark = '#t:';
+const definitionMark = '#d:';
+
+/** @returns undefined for what is no tag. */
+export function tagOf(target: string): string | undefined {
+  return target.startsWith(tagMark) ? target.slice(tagMark.length) : undefined;
+}
+
+/** @returns undefined for what is no definition. */
+export function definitionOf(target: string): string | undefined {
+  return target.startsWith(definitionMark) ? target.slice(definitionMark.length) : undefined;
+}
+
+/** Tags and definitions lie in every partition, keys in one. */
+export function isEverywhere(target: string): boolean {
+  return target.startsWith('#');
 }
 
 export class Dependencies {
@@ -46,18 +69,18 @@ export class Dependencies {
   }
 
   /**
-   * Adds the full keys that depend on the row, as it was and as it is. Anything but undefined is the reason why
-   * that can't be known (the row wasn't identified, or a watch threw on it): everything must be taken as changed.
+   * Adds what depends on the row, as it was and as it is. Anything but undefined is the reason why that can't be
+   * known (the row wasn't identified, or a watch threw on it): every row of the table must be taken as changed.
    */
-  collect(change: RowChange, keys: Set<string>): Error | undefined {
+  collect(change: RowChange, targets: Set<string>): Error | undefined {
     const watches = this.#byTable.get(change.table);
     if (watches === undefined) return undefined;
     if (!change.identified)
       return new Error(`A change of ${change.table} doesn't say which rows it concerns.`);
     try {
       for (const { prefix, watch } of watches) {
-        if (change.before !== undefined) addKeys(keys, prefix, watch.key(change.before));
-        if (change.after !== undefined) addKeys(keys, prefix, watch.key(change.after));
+        if (change.before !== undefined) addTargets(targets, prefix, watch, change.before);
+        if (change.after !== undefined) addTargets(targets, prefix, watch, change.after);
       }
       return undefined;
     } catch (error) {
@@ -68,12 +91,27 @@ export class Dependencies {
   watches(table: string): boolean {
     return this.#byTable.has(table);
   }
+
+  /**
+   * What must be void when any row of the table may have changed: the definitions that watch it; undefined when
+   * that is everything, for its rows decide tags, and any entry may have those.
+   */
+  definitionsOver(table: string): readonly string[] | undefined {
+    const watches = this.#byTable.get(table) ?? [];
+    if (watches.some(({ watch }) => watch.tags !== undefined)) return undefined;
+    return [...new Set(watches.map(({ prefix }) => definitionMark + prefix))];
+  }
 }
 
-function addKeys(keys: Set<string>, prefix: string, found: WatchedKeys): void {
+function addTargets(targets: Set<string>, prefix: string, watch: Watch, row: WatchedRow): void {
+  addKeys(targets, prefix, watch.key?.(row));
+  for (const tag of watch.tags?.(row) ?? []) targets.add(tagMark + tag);
+}
+
+function addKeys(targets: Set<string>, prefix: string, found: WatchedKeys): void {
   if (found === null || found === undefined) return;
-  if (typeof found === 'object') for (const key of found) keys.add(prefix + String(key));
-  else keys.add(prefix + String(found));
+  if (typeof found === 'object') for (const key of found) targets.add(prefix + String(key));
+  else targets.add(prefix + String(found));
 }
 
 /** Runs the key function once on a row that notes what is asked of it. */
@@ -89,9 +127,10 @@ function columnsRead(definition: string, watch: Watch): readonly string[] {
     },
   );
   try {
-    watch.key(probe);
+    watch.key?.(probe);
+    watch.tags?.(probe);
   } catch (cause) {
-    const where = `Definition ${definition}: \`key\` of its watch on ${watch.table}`;
+    const where = `Definition ${definition}: its watch on ${watch.table}`;
     throw new CacheConfigError(`${where} threw on a row of ones; it must take any text, and null.`, {
       cause,
     });

@@ -10,11 +10,25 @@
  */
 import { hex12 } from '../entry.ts';
 import type { FarTier } from '../far/far-tier.ts';
-import { bucketOffset, hashKey, leaseKey, valueKey } from '../far/partition.ts';
+import { bucketOffset, hashKey, leaseKey, tagOffset, tagSetKey, valueKey } from '../far/partition.ts';
 import type { PartitionState } from '../far/partition-state.ts';
-import { applyScript, beatScript, initScript, stateScript, watermarkScript } from '../far/scripts.ts';
+import {
+  announcedScript,
+  applyScript,
+  applyTagScript,
+  beatScript,
+  initScript,
+  type Script,
+  stateScript,
+  voidScript,
+  watermarkScript,
+  withdrawScript,
+} from '../far/scripts.ts';
+import { voidHashOf } from '../far/voids.ts';
 import { earlierOf, highOf, laterOf, lowOf, positionFromHex, positionToHex } from '../position.ts';
 import { tell } from '../telemetry.ts';
+import { definitionOf, isEverywhere, tagOf } from './dependencies.ts';
+import type { Horizon } from './source.ts';
 
 /** What a partition must know of the stream as a whole. */
 export interface FeedProgress {
@@ -29,12 +43,15 @@ export interface FeedProgress {
 }
 
 export interface Change {
-  readonly key: string;
+  /** A full key, a tag or a definition, see dependencies.ts. */
+  readonly target: string;
   readonly position: bigint;
   /** The database's wall clock; for telemetry only. */
   readonly committedAtMs: number;
 }
 
+/** Of a partition's state: e a w f q s. Others are t, v and announcements; to look is cheap. */
+const fieldsWithoutAnnouncements = 6;
 const maxKeysPerCall = 200;
 const maxQueued = 50_000;
 const maxRing = 20_000;
@@ -123,9 +140,9 @@ export class PartitionFeed {
     this.work();
   }
 
-  enqueue(keys: Iterable<string>, position: bigint, committedAtMs: number): void {
+  enqueue(targets: Iterable<string>, position: bigint, committedAtMs: number): void {
     if (this.#need === 'epoch') return;
-    for (const key of keys) this.#queue.push({ key, position, committedAtMs });
+    for (const target of targets) this.#queue.push({ target, position, committedAtMs });
     if (this.#queue.length > maxQueued) this.forget('queue');
     this.work();
   }
@@ -166,8 +183,18 @@ export class PartitionFeed {
     })();
   }
 
-  /** One heartbeat: everything committed before engine time `timeMs` is applied. False when it was refused. */
-  beat(timeMs: number, session: number, maxAgeMs: number): Promise<boolean> {
+  /**
+   * One heartbeat: everything committed before engine time `timeMs`, all that `horizon` shows, is applied. False
+   * when it was refused.
+   */
+  beat(
+    horizon: Horizon,
+    {
+      timeMs,
+      session,
+      maxAgeMs,
+    }: { readonly timeMs: number; readonly session: number; readonly maxAgeMs: number },
+  ): Promise<boolean> {
     return this.#inTurn(async () => {
       if (this.#need !== 'nothing' || this.#queue.length > 0) return false;
       // The time was read over another connection, perhaps from another machine's clock.
@@ -191,6 +218,9 @@ export class PartitionFeed {
         this.#engineApplied = applied;
         this.#published = watermark;
         this.#dirty = false;
+        if (Number(reply[2]) > fieldsWithoutAnnouncements) {
+          await this.#withdrawEnded((transaction) => horizon.isVisible(transaction));
+        }
         return true;
       }
       if (reply[0] !== 'clock') this.#diverged(reply);
@@ -304,11 +334,18 @@ export class PartitionFeed {
     const target = laterOf(this.#engineApplied, through);
     const { keys } = this.partition;
     const queue = this.#queue;
+    for (const change of batch) {
+      if (!isEverywhere(change.target)) continue;
+      const reply = await this.#applyEverywhere(change);
+      if (queue !== this.#queue) return;
+      if (reply[0] !== 'ok') return this.#diverged(reply);
+    }
+    const changes = batch.filter(({ target: each }) => !isEverywhere(each));
     const reply = (await this.#far.run(this.partition, applyScript, {
       keys: [
         keys.state,
         keys.stamps,
-        ...batch.flatMap(({ key }) => [valueKey(keys, key), leaseKey(keys, key)]),
+        ...changes.flatMap(({ target: key }) => [valueKey(keys, key), leaseKey(keys, key)]),
       ],
       args: [
         this.#epoch,
@@ -316,8 +353,8 @@ export class PartitionFeed {
         positionToHex(target),
         this.#far.publish,
         keys.channel,
-        JSON.stringify(batch.map(({ key }) => key)),
-        ...stampsOf(batch),
+        JSON.stringify(changes.map(({ target: key }) => key)),
+        ...stampsOf(changes),
       ],
     })) as readonly string[];
     // The stream began anew while this was under way: its state is not this batch's any more.
@@ -337,6 +374,48 @@ export class PartitionFeed {
       keys: batch.length,
       lagMs: Date.now() - batch[0]!.committedAtMs,
     }));
+  }
+
+  /** Invalidates a tag, or makes a definition void. A's advance comes after it, so doing it twice is harmless. */
+  async #applyEverywhere({ target, position }: Change): Promise<readonly string[]> {
+    const { keys } = this.partition;
+    const built = [this.#epoch, positionToHex(this.#engineApplied)];
+    const to = [this.#far.publish, keys.channel];
+    const run = async (script: Script, more: readonly string[], args: readonly string[]) =>
+      (await this.#far.run(this.partition, script, {
+        keys: [keys.state, ...more],
+        args,
+      })) as readonly string[];
+    const tag = tagOf(target);
+    if (tag === undefined) {
+      const hash = voidHashOf(definitionOf(target)!);
+      return run(voidScript, [keys.beat], [...built, hash, positionToHex(position), ...to]);
+    }
+    const stamp = [String(tagOffset(tag)), highOf(position), lowOf(position)];
+    for (;;) {
+      const reply = await run(
+        applyTagScript,
+        [keys.tagStamps, tagSetKey(keys, tag)],
+        [...built, ...stamp, ...to, keys.tag],
+      );
+      if (reply[0] !== 'ok' || Number(reply[1]) === 0) return reply;
+    }
+  }
+
+  /** What was announced by transactions that have ended: their changes are applied, or were rolled back. */
+  async #withdrawEnded(hasEnded: (transaction: bigint) => boolean): Promise<void> {
+    const { state } = this.partition.keys;
+    const found = (await this.#far.run(this.partition, announcedScript, {
+      keys: [state],
+      args: [],
+    })) as readonly string[];
+    const args: string[] = [];
+    for (let at = 0; at + 1 < found.length; at += 2) {
+      for (const transaction of found[at + 1]!.split(' ')) {
+        if (hasEnded(BigInt(transaction))) args.push(found[at]!, transaction);
+      }
+    }
+    if (args.length > 0) await this.#far.run(this.partition, withdrawScript, { keys: [state], args });
   }
 
   #remember(batch: readonly Change[]): void {
@@ -397,7 +476,7 @@ function stampsOf(batch: readonly Change[]): string[] {
   let of: bigint | undefined;
   let high = '';
   let low = '';
-  for (const { key, position } of batch) {
+  for (const { target: key, position } of batch) {
     if (position !== of) {
       of = position;
       high = highOf(position);

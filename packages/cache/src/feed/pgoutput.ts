@@ -37,6 +37,7 @@ export type PgoutputMessage =
     }
   | { readonly kind: 'delete'; readonly relation: number; readonly before: Tuple }
   | { readonly kind: 'truncate'; readonly relations: readonly number[] }
+  | { readonly kind: 'message'; readonly prefix: string; readonly content: string }
   | { readonly kind: 'other'; readonly tag: string };
 
 export type CopyMessage =
@@ -99,9 +100,22 @@ export function decodePgoutput(payload: Buffer): PgoutputMessage {
       const relations = Array.from({ length: count }, (_, i) => payload.readUInt32BE(6 + i * 4));
       return { kind: 'truncate', relations };
     }
+    case 'M':
+      return decodeMessage(payload, tag);
     default:
       return { kind: 'other', tag };
   }
+}
+
+/** Of an application, by pg_logical_emit_message. One outside of a transaction means nothing here. */
+function decodeMessage(payload: Buffer, tag: string): PgoutputMessage {
+  if (payload.readUInt8(1) !== 1) return { kind: 'other', tag };
+  const cursor = { at: 10 };
+  const prefix = decodeName(payload, cursor);
+  const length = payload.readUInt32BE(cursor.at);
+  const start = cursor.at + 4;
+  if (start + length > payload.length) throw new RangeError('A message longer than its frame.');
+  return { kind: 'message', prefix, content: payload.toString('utf8', start, start + length) };
 }
 
 function decodeRelation(payload: Buffer): Relation {

@@ -78,9 +78,12 @@ export class ReplicationStream {
     onStart: () => void,
   ): Promise<void> {
     const publication = quoteIdentifier(slot.publication).replaceAll("'", "''");
+    const [server] = await this.query('SHOW server_version_num');
+    // Applications' messages, which `touch` sends.
+    const messages = Number(server?.server_version_num) >= 140_000 ? ", messages 'true'" : '';
     const command =
       `START_REPLICATION SLOT ${quoteIdentifier(slot.slot)} LOGICAL 0/0 ` +
-      `(proto_version '1', publication_names '${publication}')`;
+      `(proto_version '1', publication_names '${publication}'${messages})`;
     await new Promise<void>((resolve, reject) => {
       this.#fail = reject;
       this.#connection.once('replicationStart', () => {
@@ -169,6 +172,9 @@ export class ReplicationStream {
         return;
       case 'truncate':
         sink.truncated(message.relations.map((id) => this.#relations.get(id)?.table ?? ''));
+        return;
+      case 'message':
+        sink.touched?.(message.prefix, message.content);
         return;
       case 'other':
     }

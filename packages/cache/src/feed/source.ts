@@ -37,6 +37,11 @@ export interface ChangeSink {
   begin(transaction: bigint): void;
   change(change: RowChange): void;
   truncated(tables: readonly string[]): void;
+  /**
+   * A message that an application wrote into this transaction, see touch-message.ts. `prefix` may be another
+   * cache's; `content` anything.
+   */
+  touched?(prefix: string, content: string): void;
   /** `position` is the end of the commit; `committedAtMs` the database's wall clock. */
   commit(position: bigint, committedAtMs: number): void;
   /** Every watched commit up to `position` has been handed over. */

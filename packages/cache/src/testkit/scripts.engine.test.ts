@@ -33,6 +33,7 @@ const position = fc.constantFrom(
   'fffffffffffffff0',
 );
 const owner = fc.constantFrom('o1', 'o2');
+const [voidHash, otherHash] = ['0000abcd', 'ffff0001'];
 const publish = ['PUBLISH', channel] as const;
 const halves = (hex: string) =>
   [hex.slice(0, 8), hex.slice(8)].map((half) => String(Number.parseInt(half, 16)));
@@ -60,7 +61,7 @@ const calls: Readonly<Record<string, fc.Arbitrary<Call>>> = {
       call(
         scripts.acquireScript,
         [value(key), lease(key), state, stamps, beat],
-        [offset(key), who, '500000', ignore, own],
+        [offset(key), who, '500000', ignore, own, voidHash],
       ),
     ),
   fill: fc
@@ -100,12 +101,12 @@ const calls: Readonly<Record<string, fc.Arbitrary<Call>>> = {
     ),
   ),
   invalidateTag: fc
-    .constantFrom(0, 1)
-    .map((tag) =>
+    .tuple(fc.constantFrom(0, 1), fc.option(position, { nil: '' }))
+    .map(([tag, n]) =>
       call(
         scripts.invalidateTagScript,
         [state, tagStamps, tagSets[tag]!],
-        [...publish, String(tag * stampBytes), '{t}'],
+        [...publish, String(tag * stampBytes), '{t}', n],
       ),
     ),
   stamp: fc
@@ -120,11 +121,32 @@ const calls: Readonly<Record<string, fc.Arbitrary<Call>>> = {
   announce: fc
     .tuple(oneOrTwo, number(7, 70))
     .map(([keys, x]) =>
-      call(scripts.announceScript, [state, ...pairs(keys)], [x, ...publish, json(keys), ...keys.map(offset)]),
+      call(
+        scripts.announceScript,
+        [state, stamps, ...pairs(keys)],
+        [x, ...publish, json(keys), ...keys.map(offset)],
+      ),
     ),
-  withdraw: fc
-    .tuple(oneOrTwo, number(7, 70))
-    .map(([keys, x]) => call(scripts.withdrawScript, [state], [x, ...keys.map(offset)])),
+  withdraw: fc.tuple(oneOrTwo, number(7, 70)).map(([keys, x]) =>
+    call(
+      scripts.withdrawScript,
+      [state],
+      keys.flatMap((key) => [offset(key), x]),
+    ),
+  ),
+  announced: fc.constant(call(scripts.announcedScript, [state], [])),
+  applyTag: fc
+    .tuple(epoch, position, fc.constantFrom(0, 1), position)
+    .map(([of, from, tag, at]) =>
+      call(
+        scripts.applyTagScript,
+        [state, tagStamps, tagSets[tag]!],
+        [of, from, String(tag * stampBytes), ...halves(at), ...publish, '{t}'],
+      ),
+    ),
+  void: fc
+    .tuple(epoch, position, fc.constantFrom(voidHash, otherHash), position)
+    .map(([of, from, hash, at]) => call(scripts.voidScript, [state, beat], [of, from, hash, at, ...publish])),
   apply: fc
     .tuple(epoch, position, position, oneOrTwo, position)
     .map(([of, from, to, keys, at]) =>
