@@ -1,3 +1,4 @@
+import { delimiter } from 'node:path';
 import { defaultDirectories } from '@larder/engine/store/directories';
 
 /** The only place where tests read the environment. */
@@ -6,3 +7,6 @@ export const directories: ReturnType<typeof defaultDirectories> = defaultDirecto
   process.getuid?.(),
 );
 export const searchPath: string = process.env.PATH ?? '';
+/** Other versions of Node to run the packed library on: their programs, separated as in PATH. */
+export const otherNodes: readonly string[] =
+  process.env.LARDER_TEST_NODES?.split(delimiter).filter((file) => file !== '') ?? [];
