@@ -53,3 +53,16 @@ export class AnnouncementError extends Error {
 export class CacheClosedError extends Error {
   override readonly name = 'CacheClosedError';
 }
+
+/**
+ * Sessions, analytics or a structure needed the shared tier, and it was down, or refused: `cause` says how. Nothing
+ * of what was stored is in the message.
+ */
+export class SharedTierError extends Error {
+  override readonly name = 'SharedTierError';
+}
+
+/** A session that can't be kept: not JSON, or beyond `maxBytes` or 1,000 keys. The message holds no values. */
+export class SessionValueError extends Error {
+  override readonly name = 'SessionValueError';
+}

@@ -27,6 +27,11 @@ export interface TelemetryMessages {
   epoch: { partition: number; reason: string };
   /** The feed's state changed. */
   feed: { state: string; cause?: Error };
+  /**
+   * Something out of the ordinary befell a session: two saves merged, a save came too late (destroyed, gone), or
+   * the shared tier was down (anonymous, dropped). Whose session it was isn't told.
+   */
+  session: { sessions: string; event: 'merged' | 'destroyed' | 'gone' | 'anonymous' | 'dropped' };
 }
 
 type Topic = keyof TelemetryMessages;
@@ -43,6 +48,7 @@ const topics: readonly Topic[] = [
   'invalidation',
   'epoch',
   'feed',
+  'session',
 ];
 
 const channels = Object.fromEntries(
