@@ -47,7 +47,7 @@ function rewritten(
   };
 }
 
-const fill = /local function verdict\(\)/;
+const fill = /local function verdict\(/;
 const apply = /for i = 7, #ARGV, 3 do/;
 const beat = /local beat = ARGV\[1\]/;
 const mismatch = "if s[1] ~= ARGV[1] or s[2] ~= ARGV[2] then return {'mismatch', s[1], s[2]} end";

@@ -32,8 +32,9 @@ local function release(lease, owner, publish, channel, notice)
 end`;
 
 /**
- * A token and the lease, once nothing usable was found. Needs `later`, and `s`: e, w, f, t and p<offset> of the state.
- * KEYS 2 lease, 4 stamps; ARGV 1 offset of the bucket, 2 owner, 3 length in ms, 5 watermark or ''.
+ * A token and the lease, once nothing usable was found. Needs `later`, and `s`: e, w, f, t, p<offset> and v of the
+ * state. KEYS 2 lease, 4 stamps; ARGV 1 offset of the bucket, 2 owner, 3 length in ms, 5 watermark or '', 6 hash of
+ * the definition, see voids.ts.
  */
 export const takeLease = `local record = redis.call('GETRANGE', KEYS[4], ARGV[1], ARGV[1] + 11)
 if #record < 12 then return {'none'} end
@@ -45,7 +46,15 @@ if ARGV[5] ~= '' then
   if later(ohi, olo, whi, wlo) then w, whi, wlo = ARGV[5], ohi, olo end
 end
 local fhi, flo = halves(s[3])
-if s[5] or later(fhi, flo, whi, wlo) or later(hi, lo, whi, wlo) then return {'invisible', w} end
+local refused = s[5] or later(fhi, flo, whi, wlo) or later(hi, lo, whi, wlo)
+local voids = s[6] or ''
+for i = 1, #voids, 24 do
+  if string.sub(voids, i, i + 7) == ARGV[6] then
+    local vhi, vlo = halves(string.sub(voids, i + 8, i + 23))
+    refused = refused or later(vhi, vlo, whi, wlo)
+  end
+end
+if refused then return {'invisible', w} end
 if redis.call('SET', KEYS[2], ARGV[2], 'NX', 'PX', ARGV[3]) then
   return {'lease', s[1], w, string.format('%.0f', generation), s[4] or '0'}
 end
