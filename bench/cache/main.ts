@@ -6,9 +6,9 @@ import type { BenchCase, CaseReport } from './bench-case.ts';
 import { changeFeed } from './change-feed.ts';
 import { farHit, nearHit } from './hits.ts';
 import { invalidationLatency } from './invalidation-latency.ts';
+import { sessions } from './sessions.ts';
 
-// Sessions come here, in a file of their own, beside connect-redis over express-session: not written yet.
-const cases: readonly BenchCase[] = [nearHit, farHit, invalidationLatency, changeFeed];
+const cases: readonly BenchCase[] = [nearHit, farHit, invalidationLatency, changeFeed, sessions];
 
 const optionTexts = {
   seconds: { value: 'N', text: 'of measuring per case, roughly (20)' },

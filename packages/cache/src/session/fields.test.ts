@@ -26,7 +26,7 @@ test('changes turn what was known into what is wanted, and name nothing else', (
   fc.assert(
     fc.property(fields, fields, fields, (known, wanted, stored) => {
       const { removed, written } = changesBetween(known, wanted);
-      const after = new Map(stored);
+      const after = new Map<string, string>(stored);
       for (const field of removed) after.delete(field);
       for (let at = 0; at < written.length; at += 2) after.set(written[at]!, written[at + 1]!);
       for (const field of ['a', 'b', 'c', 'd']) {
