@@ -16,7 +16,7 @@ import { Definition, type DefinitionHost, type DefinitionOptions } from './defin
 import type { Driver } from './driver/driver.ts';
 import { CacheConfigError } from './errors.ts';
 import { beginEpoch } from './far/epoch.ts';
-import { FarTier } from './far/far-tier.ts';
+import { FarTier, type ReplicaReads } from './far/far-tier.ts';
 import { hashKey } from './far/partition.ts';
 import type { PartitionState } from './far/partition-state.ts';
 import { ReadBatcher } from './far/read-batcher.ts';
@@ -73,6 +73,13 @@ export interface CacheOptions {
    * come after its change is visible to loaders: else the old row can be cached again, until `freshMs`.
    */
   readonly guarantee?: 'bounded' | 'eventual';
+  /**
+   * Read from replicas of the shared tier: on a cluster those that it names ('discover'), else the given ones; of
+   * `zone` first. The bound holds as ever, for a replica's beat tells how far behind it is, and one that is too far
+   * behind is passed over for the primary. Its cost: what replicas give isn't kept in this process, and within the
+   * bound a read may see a value that another process's read has already seen replaced.
+   */
+  readonly reads?: ReplicaReads;
   /** The primary database that loaders read. For `ownWrites`, and see `guarantee`. */
   readonly database?: Database;
   readonly loads?: {
@@ -138,6 +145,7 @@ export class Cache {
       boundMs,
       timeoutMs: farTimeoutMs,
       clock: this.#clock,
+      reads: options.reads,
       listener: {
         invalidated: (keys) => this.#forget(keys),
         voided: (hashes) => {
@@ -389,6 +397,14 @@ function checkOptions(options: CacheOptions): CheckedOptions {
   const partitions = options.partitions ?? (far.clustered ? 16 : 1);
   if (!Number.isSafeInteger(partitions) || partitions < 1 || partitions > 1_024) {
     refuse('`partitions` must be a whole number from 1 to 1024.');
+  }
+  const { reads } = options;
+  if (reads !== undefined && (reads.replicas === 'discover') !== far.clustered) {
+    refuse(
+      far.clustered
+        ? "On a cluster `reads.replicas` is 'discover': the cluster knows them."
+        : '`reads.replicas` must list the replicas: only a cluster can be asked for them.',
+    );
   }
   if (near !== false) atLeast('near.maxBytes', near.maxBytes, 1_024);
   return {

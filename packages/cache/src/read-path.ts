@@ -199,6 +199,7 @@ export class ReadPath<V> {
     const { verdict } = proof;
     if (verdict !== 'fresh' && (proven || verdict !== 'stale')) return undefined;
     if (flight.least !== undefined && proof.applied < flight.least) return undefined;
+    if (proof.replica) flight.nearSession = -1;
     const hit = this.#accept(flight, text, proof);
     if (hit !== undefined) stats.farHits += 1;
     // It is of this epoch and yet of no use: the next look must not find it again.

@@ -12,7 +12,7 @@ import { FarNode } from './far-node.ts';
 import { hashKey, partitionIndex, partitionsOf } from './partition.ts';
 import { type PartitionListener, PartitionState } from './partition-state.ts';
 import { clockScript, type Script } from './scripts.ts';
-import { nodeName, ownerOf, parseClusterSlots, type SlotRange } from './topology.ts';
+import { nodeName, parseClusterSlots, rangeOf, type SlotRange } from './topology.ts';
 
 export interface FarTierOptions {
   readonly cache: string;
@@ -22,23 +22,40 @@ export interface FarTierOptions {
   readonly timeoutMs: number;
   readonly clock: Clock;
   readonly listener: PartitionListener;
+  readonly reads: ReplicaReads | undefined;
   /** Runs on a fresh connection, before the partition is used. */
   readonly beforeUse: (partition: PartitionState) => Promise<void>;
 }
 
+/** Where reads may go instead of the primary. */
+export interface ReplicaReads {
+  /** 'discover': those that the cluster names. */
+  readonly replicas: 'discover' | readonly ZonedAddress[];
+  /** Read in this zone as long as there is a replica of it that answers. */
+  readonly zone?: string;
+}
+
+export interface ZonedAddress extends NodeAddress {
+  readonly zone?: string;
+}
+
+const noNodes: readonly FarNode[] = [];
 const clockSampleMs = 1_000;
 const topologyThrottleMs = 20;
 
 export class FarTier {
   readonly partitions: readonly PartitionState[];
   readonly sharded: boolean;
-  readonly readsReplicas: boolean = false;
+  readonly readsReplicas: boolean;
   /** The command that publishes on this kind of engine. */
   readonly publish: 'PUBLISH' | 'SPUBLISH';
   readonly #options: FarTierOptions;
   readonly #byChannel = new Map<string, PartitionState>();
   readonly #nodes = new Map<string, FarNode>();
   readonly #owners: (FarNode | undefined)[];
+  /** Replicas to read from, by partition. */
+  #readers: readonly (readonly FarNode[])[] = [];
+  #nextReader = 0;
   readonly #sampler: NodeJS.Timeout;
   #nextSession = 1;
   #refreshing = false;
@@ -50,6 +67,7 @@ export class FarTier {
     this.#options = options;
     const { driver, cache, boundMs, listener } = options;
     this.sharded = driver.clustered;
+    this.readsReplicas = options.reads !== undefined;
     this.publish = driver.clustered ? 'SPUBLISH' : 'PUBLISH';
     this.partitions = partitionsOf(cache, options.partitions).map(
       (keys) => new PartitionState({ cache, keys, boundMs, listener }),
@@ -57,7 +75,11 @@ export class FarTier {
     this.#owners = this.partitions.map(() => undefined);
     for (const partition of this.partitions) this.#byChannel.set(partition.keys.channel, partition);
     for (const address of driver.nodes) this.#node(address);
-    if (!driver.clustered) this.#assign(() => driver.nodes[0]);
+    if (!driver.clustered) {
+      this.#assign(() => driver.nodes[0]);
+      const named = options.reads?.replicas;
+      if (named !== undefined && named !== 'discover') this.#readFrom(() => named);
+    }
     this.#sampler = setInterval(() => {
       for (const partition of this.partitions) if (partition.session !== 0) void this.sampleClock(partition);
     }, clockSampleMs);
@@ -79,9 +101,23 @@ export class FarTier {
     return node.send(['MGET', ...keys]) as Promise<(string | null)[]>;
   }
 
-  /** The same, from a replica where the tier was told to read there. What a replica gives may be behind. */
-  readAnywhere(partition: PartitionState, keys: readonly string[]): Promise<readonly (string | null)[]> {
-    return this.read(partition, keys);
+  /**
+   * The same, from a replica where there is one to read from. What a replica gives may be behind: its beat says how
+   * far, but not whether this process has heard of more since.
+   */
+  readAnywhere(
+    partition: PartitionState,
+    keys: readonly string[],
+  ): { readonly reply: Promise<readonly (string | null)[]>; readonly replica: boolean } {
+    const readers = this.#readers[partition.keys.index] ?? noNodes;
+    for (let tried = 0; tried < readers.length; tried += 1) {
+      this.#nextReader = (this.#nextReader + 1) % readers.length;
+      const node = readers[this.#nextReader]!;
+      if (!node.up) continue;
+      const reply = node.send(['MGET', ...keys]).catch(() => this.read(partition, keys));
+      return { reply: reply as Promise<(string | null)[]>, replica: true };
+    }
+    return { reply: this.read(partition, keys), replica: false };
   }
 
   /** One command on the keys of one partition. */
@@ -148,6 +184,8 @@ export class FarTier {
       events: {
         up: (me) => {
           tell(cache, 'far', () => ({ node: name, state: 'up' }));
+          // Else a cluster's replica sends reads to its primary. It changes nothing on a primary.
+          if (this.sharded && this.readsReplicas) me.send(['READONLY']).catch(() => {});
           for (const partition of this.#heldBy(me)) void this.#open(me, partition);
           if (this.sharded) this.#refresh();
         },
@@ -235,6 +273,16 @@ export class FarTier {
     this.#changed();
   }
 
+  /** Those of the wished zone, or all if there are none of it. */
+  #readFrom(replicas: (partition: PartitionState) => readonly ZonedAddress[]): void {
+    const zone = this.#options.reads?.zone;
+    this.#readers = this.partitions.map((partition) => {
+      const all = replicas(partition);
+      const near = zone === undefined ? [] : all.filter((address) => address.zone === zone);
+      return (near.length > 0 ? near : all).map((address) => this.#node(address));
+    });
+  }
+
   /** Asks any reachable node for the slots, now, or soon when it was asked just before. */
   #refresh(): void {
     if (this.#refreshing || this.#closed) return;
@@ -242,7 +290,10 @@ export class FarTier {
     void this.#askForSlots().then((ranges) => {
       if (this.#closed) return;
       if (ranges !== undefined) {
-        this.#assign((partition) => ownerOf(ranges, partition.keys.slot));
+        this.#assign((partition) => rangeOf(ranges, partition.keys.slot)?.primary);
+        if (this.readsReplicas) {
+          this.#readFrom((partition) => rangeOf(ranges, partition.keys.slot)?.replicas ?? []);
+        }
         this.#dropUnknown(ranges);
       }
       const settled = ranges !== undefined && this.partitions.every((partition) => partition.session !== 0);
@@ -259,7 +310,7 @@ export class FarTier {
 
   /** Nodes that left the cluster; seeds stay, somebody may come back there. */
   #dropUnknown(ranges: readonly SlotRange[]): void {
-    const known = new Set(ranges.map(({ primary }) => nodeName(primary)));
+    const known = new Set(ranges.flatMap(({ primary, replicas }) => [primary, ...replicas].map(nodeName)));
     for (const seed of this.#options.driver.nodes) known.add(nodeName(seed));
     for (const [name, node] of this.#nodes) {
       if (known.has(name)) continue;

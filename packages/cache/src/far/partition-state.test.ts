@@ -12,7 +12,11 @@ function setUp() {
     cache: 'test',
     keys: partitionsOf('test', 1)[0]!,
     boundMs: 250,
-    listener: { invalidated: (keys) => heard.push(...keys), flushed: () => heard.push('flush') },
+    listener: {
+      invalidated: (keys) => heard.push(...keys),
+      flushed: () => heard.push('flush'),
+      voided: () => {},
+    },
   });
   // The engine's clock runs 10,000 ms ahead.
   state.clock.observe(0, 10_000, 0);

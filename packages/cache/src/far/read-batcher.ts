@@ -18,6 +18,11 @@ export interface Proof {
   readonly applied: string;
   /** Definitions that are void, see voids.ts. */
   readonly voids: string;
+  /**
+   * A replica's reply. It may lack an invalidation of which this process has heard already, so it isn't kept near:
+   * nothing would remove it there.
+   */
+  readonly replica: boolean;
   /** The engine's time, never too late. */
   readonly engineNowMs: number;
 }
@@ -67,13 +72,14 @@ export class ReadBatcher {
     return { text, proof: this.judge(partition, beat) };
   }
 
-  judge(partition: PartitionState, beat: string | null): Proof {
+  judge(partition: PartitionState, beat: string | null, replica = false): Proof {
     const nowMs = this.#clock.nowMs();
     return {
       verdict: partition.judge(beat, nowMs),
       epoch: beat === null ? '' : beat.slice(0, 12),
       applied: beat === null ? '' : beat.slice(24, 40),
       voids: beat === null ? '' : beat.slice(40),
+      replica,
       engineNowMs: partition.clock.engineNowMs(nowMs),
     };
   }
@@ -84,9 +90,10 @@ export class ReadBatcher {
     this.#open.delete(partition);
     const { keys, answers } = batch;
     keys.push(partition.keys.beat);
-    this.#far.readAnywhere(partition, keys).then(
+    const { reply: replies, replica } = this.#far.readAnywhere(partition, keys);
+    replies.then(
       (reply) => {
-        const proof = this.judge(partition, reply[answers.length] ?? null);
+        const proof = this.judge(partition, reply[answers.length] ?? null, replica);
         for (let at = 0; at < answers.length; at += 1) answers[at]!(reply[at] ?? null, proof);
       },
       () => {

@@ -5,6 +5,7 @@ export interface SlotRange {
   readonly first: number;
   readonly last: number;
   readonly primary: NodeAddress;
+  readonly replicas: readonly NodeAddress[];
 }
 
 /**
@@ -15,17 +16,27 @@ export function parseClusterSlots(reply: unknown, askedHost: string): readonly S
   if (!Array.isArray(reply)) return undefined;
   const ranges: SlotRange[] = [];
   for (const row of reply as unknown[]) {
-    if (!Array.isArray(row) || !Array.isArray(row[2])) return undefined;
-    const [first, last, [host, port]] = row as [unknown, unknown, [unknown, unknown]];
-    if (typeof first !== 'number' || typeof last !== 'number' || typeof port !== 'number') return undefined;
-    const known = typeof host === 'string' && host !== '' && host !== '?';
-    ranges.push({ first, last, primary: { host: known ? host : askedHost, port } });
+    if (!Array.isArray(row)) return undefined;
+    const [first, last, ...nodes] = row as [unknown, unknown, ...unknown[]];
+    if (typeof first !== 'number' || typeof last !== 'number') return undefined;
+    const addresses = nodes.map((node) => addressOf(node, askedHost));
+    const [primary, ...replicas] = addresses;
+    if (primary === undefined || replicas.includes(undefined)) return undefined;
+    ranges.push({ first, last, primary, replicas: replicas as NodeAddress[] });
   }
   return ranges;
 }
 
-export function ownerOf(ranges: readonly SlotRange[], slot: number): NodeAddress | undefined {
-  return ranges.find((range) => range.first <= slot && slot <= range.last)?.primary;
+function addressOf(node: unknown, askedHost: string): NodeAddress | undefined {
+  if (!Array.isArray(node)) return undefined;
+  const [host, port] = node as unknown[];
+  if (typeof port !== 'number') return undefined;
+  const known = typeof host === 'string' && host !== '' && host !== '?';
+  return { host: known ? host : askedHost, port };
+}
+
+export function rangeOf(ranges: readonly SlotRange[], slot: number): SlotRange | undefined {
+  return ranges.find((range) => range.first <= slot && slot <= range.last);
 }
 
 export function nodeName(node: NodeAddress): string {
