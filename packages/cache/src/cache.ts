@@ -10,6 +10,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { AppInvalidation } from './app-invalidation.ts';
+import { Checker, type CheckerOptions, type CheckerReport } from './checker.ts';
 import { type Clock, monotonicClock } from './clock.ts';
 import { type Database, isTouchable } from './database.ts';
 import { Definition, type DefinitionHost, type DefinitionOptions } from './definition.ts';
@@ -94,6 +95,8 @@ export interface CacheOptions {
   readonly partitions?: number;
   /** A node of the shared tier that doesn't answer for this long counts as down. Default 200. */
   readonly farTimeoutMs?: number;
+  /** Checks a sample of this process's reads against the database, see checker.ts. Default none. */
+  readonly checker?: CheckerOptions;
   readonly clock?: Clock;
   /** 0 <= random() < 1. */
   readonly random?: () => number;
@@ -119,6 +122,7 @@ export class Cache {
   readonly ownWrites: OwnWrites;
   readonly #flights = new Flights();
   readonly #hotKeys = new HotKeys();
+  readonly #checker: Checker | undefined;
   readonly #invalidation: AppInvalidation;
   readonly #gate: LoadGate;
   readonly #clock: Clock;
@@ -172,6 +176,7 @@ export class Cache {
       touchable: bounded && database !== undefined && isTouchable(database) ? database : undefined,
       stateSource,
     });
+    this.#checker = options.checker && new Checker(name, options.checker, checkerTime(this.#clock));
     const process = randomBytes(9).toString('base64url');
     let counter = 0;
     this.#host = {
@@ -195,6 +200,10 @@ export class Cache {
       ownWrites: this.ownWrites,
       hotKeys: this.#hotKeys,
       sampler: new Sampler(readsPerSample, this.#random),
+      checker: this.#checker && {
+        sampler: new Sampler(options.checker!.everyReads, this.#random),
+        note: (sample) => this.#checker?.note(sample),
+      },
     };
     this.#every(owedRetryMs, () => this.#invalidation.payAll());
     this.#every(Math.max(10, boundMs / 5), () => this.#pulse());
@@ -281,6 +290,11 @@ export class Cache {
     return this.#invalidation.events(changes, options.beforeCommit === true);
   }
 
+  /** How consistent the sampled reads were; undefined without the `checker` option. */
+  consistency(): CheckerReport | undefined {
+    return this.#checker?.report();
+  }
+
   /** The keys that this process read most of late, the hottest first; from a sample of its reads. */
   hotKeys(count = 10): readonly HotKey[] {
     return this.#hotKeys.top(count);
@@ -324,6 +338,7 @@ export class Cache {
     if (this.#closed) return;
     this.#closed = true;
     this.#invalidation.close();
+    this.#checker?.close();
     for (const timer of this.#timers) clearInterval(timer);
     await Promise.all([...this.#invalidators].map((invalidator) => invalidator.stop()));
     this.#far.close();
@@ -358,6 +373,17 @@ export class Cache {
     timer.unref();
     this.#timers.push(timer);
   }
+}
+
+function checkerTime(clock: Clock) {
+  return {
+    nowMs: () => clock.nowMs(),
+    later: (ms: number, call: () => void) => {
+      const timer = setTimeout(call, ms);
+      timer.unref();
+      return () => clearTimeout(timer);
+    },
+  };
 }
 
 interface CheckedOptions {
@@ -406,6 +432,7 @@ function checkOptions(options: CacheOptions): CheckedOptions {
         : '`reads.replicas` must list the replicas: only a cluster can be asked for them.',
     );
   }
+  if (options.checker !== undefined) atLeast('checker.everyReads', options.checker.everyReads, 1);
   if (near !== false) atLeast('near.maxBytes', near.maxBytes, 1_024);
   return {
     name,

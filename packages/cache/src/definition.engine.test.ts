@@ -429,3 +429,19 @@ describe('events without a position', () => {
     expect(await it.peek(1)).toMatchObject({ price: 2 });
   });
 });
+
+test('the checker tells a cache that agrees with its database from one that does not', async () => {
+  const cache = open({ checker: { everyReads: 1, maxPerSecond: 1_000 } });
+  let price = 1;
+  const it = product(cache, async (id) => ({ id, price }));
+  await cache.ready();
+  await untilNear(it, 1);
+  await waitFor('a sample', async () => (cache.consistency()?.consistentWithin['1s'] ?? 0) > 0);
+  // Changed behind the cache's back: no feed, no invalidation.
+  price = 2;
+  await it.get(1);
+  await waitFor('a doubtful sample', async () => cache.consistency()?.waiting === 1);
+  await it.invalidate(1);
+  await waitFor('its second look', async () => cache.consistency()?.waiting === 0);
+  expect(cache.consistency()).toMatchObject({ inconsistent: 0, unknown: 0 });
+});

@@ -108,6 +108,14 @@ export interface Explanation {
   readonly why: string;
 }
 
+/** A read that was served from the cache, to be checked. */
+export interface HitSample {
+  readonly definition: string;
+  readonly key: string;
+  /** Of what is cached now with the database; 'unknown' when it changes meanwhile. Rejects with the load's error. */
+  compare(): Promise<'equal' | 'different' | 'unknown'>;
+}
+
 /** What a definition needs of its cache. */
 export interface DefinitionHost {
   readonly name: string;
@@ -128,6 +136,8 @@ export interface DefinitionHost {
   readonly ownWrites: OwnWrites;
   readonly hotKeys: HotKeys;
   readonly sampler: Sampler;
+  /** Given when reads are to be checked. */
+  readonly checker: { readonly sampler: Sampler; note(sample: HitSample): void } | undefined;
   readonly touch: (transaction: Transaction, fullKeys: readonly string[], strict: boolean) => Promise<void>;
   /** Resolves when the shared tier confirmed; rejects with InvalidationPendingError. */
   readonly invalidateFar: (partition: PartitionState, fullKeys: readonly string[]) => Promise<void>;
@@ -136,6 +146,7 @@ export interface DefinitionHost {
 const namePattern = /^[A-Za-z0-9_.-]{1,64}$/;
 /** A timer can't be set for longer. */
 const longestMs = 2 ** 31 - 1;
+const checkAttempts = 3;
 const maxTags = 32;
 const maxTagLength = 200;
 
@@ -221,6 +232,7 @@ export class Definition<A, V> {
    */
   get(argument: A): Promise<V | null> {
     const key = String(this.#keyOf(argument));
+    if (this.#host.checker?.sampler.hit()) this.#check(argument, key);
     const near = this.#nearEntry(key);
     if (near !== undefined) {
       near.promise ??= Promise.resolve(near.value);
@@ -369,6 +381,26 @@ export class Definition<A, V> {
   forgetAll(): void {
     for (const entry of [...this.#nearMap.values()]) this.#host.near?.remove(entry);
     this.#host.flights.makePrefixStale(this.prefix);
+  }
+
+  #check(argument: A, key: string): void {
+    this.#host.checker?.note({
+      definition: this.name,
+      key,
+      compare: async () => {
+        for (let attempt = 0; attempt < checkAttempts; attempt += 1) {
+          const before = await this.peek(argument);
+          // What isn't cached can't be wrong.
+          if (before === undefined) return 'equal';
+          const loaded = await this.#loader.load(argument, key, () => {});
+          const after = await this.peek(argument);
+          const text = JSON.stringify(before);
+          if (text === (loaded.payload ?? 'null')) return 'equal';
+          if (after !== undefined && JSON.stringify(after) === text) return 'different';
+        }
+        return 'unknown';
+      },
+    });
   }
 
   /** One that may be served right now. */

@@ -15,6 +15,8 @@ export interface TelemetryMessages {
   oversized: { definition: string; key: string; bytes: number };
   /** A value was served without proof, because its load failed or took too long. */
   lastKnown: { definition: string; key: string; cause: unknown };
+  /** A sampled value differed from the database for a minute. */
+  inconsistent: { definition: string; key: string };
   /** A near tier gave up what it held of a partition. */
   flush: { partition: number; reason: string };
   /** A near tier noticed that it missed messages. */
@@ -42,6 +44,7 @@ const topics: readonly Topic[] = [
   'invalidEntry',
   'oversized',
   'lastKnown',
+  'inconsistent',
   'flush',
   'gap',
   'far',

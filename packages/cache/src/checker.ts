@@ -1,0 +1,117 @@
+/**
+ * Tells in production how consistent the cache is, by sampling reads: the value that a read was given is compared
+ * with the database, and again after 1, 10 and 60 seconds until they agree. The measure is the share of samples
+ * that agreed within each. After Facebook's "Polaris" (Cache made consistent, 2022): look like a client, ask the
+ * database only when in doubt, and report what the time shows rather than what the protocol promises.
+ *
+ * A row may change between the two looks, which proves nothing: the cache is looked at before and after the
+ * database, and only a cached value that stood through both counts as different.
+ *
+ * Its cost is one load per sample, besides the cache's own loads, through the same limits.
+ */
+import type { HitSample } from './definition.ts';
+import { tell } from './telemetry.ts';
+
+export interface CheckerOptions {
+  /** One read in so many is looked at, at random. At least 1. */
+  readonly everyReads: number;
+  /** Samples at most; more are passed over. Default 10. */
+  readonly maxPerSecond?: number;
+}
+
+export interface CheckerReport {
+  /** Samples whose outcome is known. */
+  readonly samples: number;
+  /** Of those, the cache agreed with the database at the latest so long after the read. */
+  readonly consistentWithin: { readonly '1s': number; readonly '10s': number; readonly '60s': number };
+  /** They did not agree even after 60 s. Anything but 0 deserves a look at telemetry's `inconsistent`. */
+  readonly inconsistent: number;
+  /** Samples that gave no answer: the load failed, or the value changed all the time. */
+  readonly unknown: number;
+  /** Samples that wait for their next look. */
+  readonly waiting: number;
+}
+
+/** Time, as a test gives it. */
+export interface CheckerTime {
+  readonly nowMs: () => number;
+  /** Calls once; returns its undoing. */
+  readonly later: (ms: number, call: () => void) => () => void;
+}
+
+const looks = [
+  { name: '1s', atMs: 1_000 },
+  { name: '10s', atMs: 10_000 },
+  { name: '60s', atMs: 60_000 },
+] as const;
+const maxWaiting = 1_000;
+
+export class Checker {
+  readonly #cache: string;
+  readonly #maxPerSecond: number;
+  readonly #time: CheckerTime;
+  readonly #counts = { '1s': 0, '10s': 0, '60s': 0 };
+  #inconsistent = 0;
+  #unknown = 0;
+  readonly #waiting = new Set<() => void>();
+  #secondBeganAtMs = Number.NEGATIVE_INFINITY;
+  #inSecond = 0;
+
+  constructor(cache: string, { maxPerSecond = 10 }: CheckerOptions, time: CheckerTime) {
+    this.#cache = cache;
+    this.#maxPerSecond = maxPerSecond;
+    this.#time = time;
+  }
+
+  report(): CheckerReport {
+    const within = this.#counts;
+    const ten = within['1s'] + within['10s'];
+    const sixty = ten + within['60s'];
+    return {
+      samples: sixty + this.#inconsistent,
+      consistentWithin: { '1s': within['1s'], '10s': ten, '60s': sixty },
+      inconsistent: this.#inconsistent,
+      unknown: this.#unknown,
+      waiting: this.#waiting.size,
+    };
+  }
+
+  /** A read that was served from the cache. Returns at once. */
+  note(sample: HitSample): void {
+    const now = this.#time.nowMs();
+    if (now - this.#secondBeganAtMs >= 1_000) {
+      this.#secondBeganAtMs = now;
+      this.#inSecond = 0;
+    }
+    if (this.#inSecond >= this.#maxPerSecond || this.#waiting.size >= maxWaiting) return;
+    this.#inSecond += 1;
+    void this.#look(sample, now, 0);
+  }
+
+  close(): void {
+    for (const undo of this.#waiting) undo();
+    this.#waiting.clear();
+  }
+
+  /** @param next which of the looks comes after this one. */
+  async #look(sample: HitSample, readAtMs: number, next: number): Promise<void> {
+    const outcome = await sample.compare().catch(() => 'unknown' as const);
+    // The first look, right after the read, and the one a second later both tell "within a second".
+    const look = looks[Math.max(0, next - 1)]!;
+    if (outcome === 'equal') this.#counts[look.name] += 1;
+    else if (outcome === 'unknown') this.#unknown += 1;
+    else if (next < looks.length) this.#lookAgain(sample, readAtMs, next);
+    else {
+      this.#inconsistent += 1;
+      tell(this.#cache, 'inconsistent', () => ({ definition: sample.definition, key: sample.key }));
+    }
+  }
+
+  #lookAgain(sample: HitSample, readAtMs: number, next: number): void {
+    const undo = this.#time.later(Math.max(0, readAtMs + looks[next]!.atMs - this.#time.nowMs()), () => {
+      this.#waiting.delete(undo);
+      void this.#look(sample, readAtMs, next + 1);
+    });
+    this.#waiting.add(undo);
+  }
+}
