@@ -160,12 +160,10 @@ export class BatchLoader<A, V> {
   #canonical(key: string, value: V | null | undefined, startedAtMs: number): Loaded<V> {
     if (value === null || value === undefined) return { value: null, payload: null, startedAtMs };
     const { definition, schema } = this.#o;
-    const payload = JSON.stringify(value) as string | undefined;
-    if (payload === undefined) {
-      throw new CacheValueError(
-        `The loader of ${definition} gave something for ${key} that JSON can't hold.`,
-      );
-    }
+    const payload = jsonOf(value, (cause) => {
+      const message = `The loader of ${definition} gave something for ${key} that JSON can't hold.`;
+      return new CacheValueError(message, { cause });
+    });
     const checked = checkValue(schema, JSON.parse(payload));
     if (!checked.ok) {
       throw new CacheValueError(
@@ -174,4 +172,15 @@ export class BatchLoader<A, V> {
     }
     return { value: checked.value, payload, startedAtMs };
   }
+}
+
+function jsonOf(value: unknown, refusal: (cause: unknown) => Error): string {
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(value) as string | undefined;
+  } catch (cause) {
+    throw refusal(cause);
+  }
+  if (text === undefined) throw refusal(undefined);
+  return text;
 }
