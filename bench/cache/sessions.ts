@@ -11,7 +11,7 @@ import { ratiosWithinRounds, shuffled, spreadOf } from '../statistics.ts';
 import { figure, spreadText, table } from '../table.ts';
 import { startWorker, type WorkerProcess } from '../worker-process.ts';
 import type { BenchCase, CaseOptions, CaseReport } from './bench-case.ts';
-import { openConnections } from './sessions-load.ts';
+import { type OpenLoad, openConnections } from './sessions-load.ts';
 import {
   type SessionsReady,
   type SessionsStart,
@@ -59,10 +59,25 @@ async function measure({ seconds, random }: CaseOptions): Promise<Measured[]> {
       .filter((path) => path === '/read' || variant !== 'no session')
       .map((path): Measured => ({ variant, path, microsPerRequest: [], requestsPerSecond: [] })),
   );
+  const loads = new Map<string, OpenLoad>();
+  const connectionsTo = async (
+    variant: SessionVariant,
+    path: Measured['path'],
+    { port, cookies }: SessionsReady,
+  ): Promise<OpenLoad> => {
+    const name = `${variant} ${path}`;
+    const load = loads.get(name) ?? (await openConnections({ port, count: connections, path, cookies }));
+    loads.set(name, load);
+    return load;
+  };
   try {
     for (const variant of sessionVariants) {
       const start: SessionsStart = { variant, engine: { host: engine.host, port: engine.port } };
-      const worker = await startWorker({ file: 'cache/sessions-worker.js', start });
+      const worker = await startWorker({
+        file: 'cache/sessions-worker.js',
+        start,
+        execArgv: ['--expose-gc'],
+      });
       workers.set(variant, { worker, ready: await worker.call<SessionsReady>('prepare') });
     }
     const forMs = Math.max(50, (seconds * 1_000) / ((rounds + 2) * measured.length));
@@ -70,16 +85,10 @@ async function measure({ seconds, random }: CaseOptions): Promise<Measured[]> {
     for (let round = -2; round < rounds; round += 1) {
       for (const { variant, path, microsPerRequest, requestsPerSecond } of shuffled(measured, random)) {
         const { worker, ready } = workers.get(variant)!;
-        const load = await openConnections({
-          port: ready.port,
-          count: connections,
-          path,
-          cookies: ready.cookies,
-        });
+        const load = await connectionsTo(variant, path, ready);
         await worker.call('begin');
         const { requests, elapsedMs } = await load.run(forMs);
         const cpuMicros = await worker.call<number>('end');
-        load.close();
         if (round < 0) continue;
         microsPerRequest.push(cpuMicros / requests);
         requestsPerSecond.push((1_000 * requests) / elapsedMs);
@@ -88,6 +97,7 @@ async function measure({ seconds, random }: CaseOptions): Promise<Measured[]> {
     }
     return measured;
   } finally {
+    for (const load of loads.values()) load.close();
     await Promise.all([...workers.values()].map(({ worker }) => worker.kill()));
     await engine.stop();
   }

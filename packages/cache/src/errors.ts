@@ -62,7 +62,7 @@ export class SharedTierError extends Error {
   override readonly name = 'SharedTierError';
 }
 
-/** A session that can't be kept: not JSON, or beyond `maxBytes` or 1,000 keys. The message holds no values. */
+/** A session that can't be kept: not JSON, or beyond `maxBytes`. The message holds no values. */
 export class SessionValueError extends Error {
   override readonly name = 'SessionValueError';
 }

@@ -45,7 +45,8 @@ export class Keyspace {
 
   spot(id: string): Spot {
     const name = this.#prefix + id;
-    const partition = this.#host.far.partitionOfKey(name);
+    const { partitions } = this.#host.far;
+    const partition = partitions.length === 1 ? partitions[0]! : this.#host.far.partitionOfKey(name);
     return { partition, key: partition.keys.tag + name };
   }
 

@@ -16,11 +16,12 @@ export function cookieToStore(cookie: unknown): unknown {
   return rest;
 }
 
+/** Adds to the object that it is given. */
 export function cookieFromStore(stored: unknown): StoredCookie {
   const cookie = plainCookie(stored);
   if (cookie === undefined) return { originalMaxAge: null };
   if (typeof cookie.originalMaxAge !== 'number') return cookie;
-  return { ...cookie, expires: new Date(Date.now() + cookie.originalMaxAge) };
+  return Object.assign(cookie, { expires: new Date(Date.now() + cookie.originalMaxAge) });
 }
 
 /** What is left of the cookie's lifetime, ms; undefined when it has none of its own. */

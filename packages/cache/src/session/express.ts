@@ -6,6 +6,10 @@ import { type SessionData as Data, SessionHandle, type Sessions } from './sessio
 type Done = (error?: unknown) => void;
 type Express = Parameters<session.Store['createSession']>[0];
 
+/** On the data that `get` gave, then on the session that was made of it; JSON and keys don't see it. */
+const handleOf = Symbol('larder session handle');
+type Marked = { [handleOf]?: SessionHandle };
+
 /**
  * `app.use(expressSession({ store: new ExpressSessionStore(sessions), resave: false, saveUninitialized: false, … }))`
  *
@@ -18,8 +22,6 @@ type Express = Parameters<session.Store['createSession']>[0];
  */
 export class ExpressSessionStore extends session.Store {
   readonly #sessions: Sessions;
-  /** By the data that `get` gave, then by the session that was made of it. */
-  readonly #handles = new WeakMap<object, SessionHandle>();
 
   constructor(sessions: Sessions) {
     super();
@@ -34,16 +36,16 @@ export class ExpressSessionStore extends session.Store {
       }
       const { data, handle } = loaded;
       data.cookie = cookieFromStore(data.cookie);
-      this.#handles.set(data, handle);
+      (data as Marked)[handleOf] = handle;
       callback(null, data as unknown as SessionData);
     }, callback);
   }
 
   /** The package copies what `get` gave into a session of its own; what it knew goes along. */
   override createSession(request: Express, data: SessionData): ReturnType<session.Store['createSession']> {
-    const handle = this.#handles.get(data);
     const made = super.createSession(request, data);
-    if (handle !== undefined) this.#handles.set(made, handle);
+    const handle = (data as Marked)[handleOf];
+    if (handle !== undefined) (made as Marked)[handleOf] = handle;
     return made;
   }
 
@@ -53,10 +55,10 @@ export class ExpressSessionStore extends session.Store {
       this.destroy(id, callback);
       return;
     }
-    let handle = this.#handles.get(data);
+    let handle = (data as Marked)[handleOf];
     if (handle === undefined && (data as { readonly id?: unknown }).id === id) {
       handle = new SessionHandle();
-      this.#handles.set(data, handle);
+      (data as Marked)[handleOf] = handle;
     }
     const plain: Data = { ...data, cookie: cookieToStore(data.cookie) };
     this.#sessions.save(id, plain, { handle, ttlMs }).then(() => callback(null), callback);

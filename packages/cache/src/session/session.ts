@@ -13,23 +13,21 @@
  * destructions before it, those of the replication's lag: a session may be as it was a moment earlier, and one that
  * was destroyed in that moment may be alive again. An engine that dies without a replica or a file loses all.
  */
-import { hash } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import type { Cache } from '../cache.ts';
 import { CacheConfigError, SharedTierError } from '../errors.ts';
 import { Keyspace, type Spot } from '../far/keyspace.ts';
 import { tell } from '../telemetry.ts';
+import { destroyScript, pageScript, saveScript, touchScript } from './scripts.ts';
 import {
-  type Changes,
-  changesBetween,
-  decodeFields,
-  encodeFields,
-  type FlatFields,
-  fieldsOf,
+  checkSize,
+  mergeData,
+  parseData,
   type SessionBase,
   type SessionData,
-  tooLarge,
-} from './fields.ts';
-import { destroyScript, pageScript, saveScript, touchScript } from './scripts.ts';
+  splitStored,
+  stringifyData,
+} from './stored-session.ts';
 import { TouchLog } from './touch-log.ts';
 
 export type { SessionData };
@@ -71,30 +69,13 @@ export interface LoadedSession {
   readonly handle: SessionHandle;
 }
 
-/** What a request knew of its session when it last loaded or saved it. Opaque. */
+/** What a request knew of its session when it last loaded or saved it. Opaque; a new one is of a new session. */
 export class SessionHandle {
-  #flat: FlatFields;
-  #base: SessionBase | undefined;
-  readonly #version: string | undefined;
-
-  /** Without arguments: of a session that is new; its first save replaces what is there. */
-  constructor(flat: FlatFields = [], version?: string) {
-    this.#flat = flat;
-    this.#version = version;
-  }
-
-  /** Only a save needs it, and most requests save nothing. @internal */
-  get base(): SessionBase | undefined {
-    if (this.#base === undefined && this.#version !== undefined) {
-      this.#base = { version: this.#version, fields: fieldsOf(this.#flat) };
-    }
-    return this.#base;
-  }
-
   /** @internal */
-  set base(base: SessionBase) {
-    this.#base = base;
-    this.#flat = [];
+  base: SessionBase | undefined;
+
+  constructor(base?: SessionBase) {
+    this.base = base;
   }
 }
 
@@ -115,8 +96,10 @@ export interface SaveOptions {
 const namePattern = /^[A-Za-z0-9_.-]{1,64}$/;
 const maxIdLength = 512;
 const pageSize = 200;
-/** Never equal to a stored one: what others wrote isn't in this request's sizes. */
-const mergedVersion = '0';
+/** Each save that comes between costs another round trip, and had to come between in that time. */
+const maxAttempts = 64;
+/** Spots that are remembered: hashing an id costs more than finding it. */
+const maxSpots = 4_096;
 
 /** Throws CacheConfigError. Sessions end with the cache's connections, by `cache.close()`. */
 export function createSessions(cache: Cache, options: SessionsOptions = {}): Sessions {
@@ -134,6 +117,10 @@ export class Sessions {
   readonly #maxBytes: number;
   readonly #anonymous: boolean;
   readonly #touches: TouchLog;
+  readonly #spots = new Map<string, Spot>();
+  readonly #saving = new Map<string, Promise<unknown>>();
+  readonly #process = randomBytes(9).toString('base64url').slice(0, 6);
+  #saves = 0;
 
   /** Throws CacheConfigError. */
   constructor(cache: Cache, options: SessionsOptions) {
@@ -156,9 +143,9 @@ export class Sessions {
    */
   async load(id: string): Promise<LoadedSession | undefined> {
     const { partition, key } = this.#spot(id);
-    let flat: FlatFields;
+    let text: string | null;
     try {
-      flat = (await this.#keys.send(partition, ['HGETALL', key])) as FlatFields;
+      text = (await this.#keys.send(partition, ['GET', key])) as string | null;
     } catch (error) {
       if (this.#anonymous && error instanceof SharedTierError) {
         this.#tell('anonymous');
@@ -166,49 +153,46 @@ export class Sessions {
       }
       throw error;
     }
-    const found = decodeFields(flat);
-    return found && { data: found.data, handle: new SessionHandle(flat, found.version) };
+    const found = splitStored(text);
+    if (found === undefined) return undefined;
+    const { token, json } = found;
+    return { data: parseData(json), handle: new SessionHandle({ token, stored: json, known: json }) };
   }
 
   /**
-   * Writes what changed. One round trip; with nothing to write at most one, see `touch`. Afterwards the handle knows
-   * what was saved. Rejects with SessionValueError, and with SharedTierError when the shared tier is down.
+   * Writes what changed. One round trip, and one more for each other save that came between; with nothing to write
+   * at most one, see `touch`. Afterwards the handle knows what was saved. Rejects with SessionValueError, and with
+   * SharedTierError when the shared tier is down.
    */
   async save(
     id: string,
     data: Readonly<SessionData>,
     { handle, ttlMs = this.ttlMs }: SaveOptions = {},
   ): Promise<SaveOutcome> {
-    const base = handle?.base;
-    const wanted = encodeFields(data, this.#maxBytes);
-    const changes = changesBetween(base?.fields, wanted);
-    if (base !== undefined && changes.written.length === 0 && changes.removed.length === 0) {
+    const wanted = stringifyData(data, this.#maxBytes);
+    if (handle?.base?.known === wanted) {
       await this.touch(id, ttlMs);
       return 'unchanged';
     }
     const spot = this.#spot(id);
-    let reply: readonly [string, string?, number?];
+    // Saves of one process don't get in each other's way.
+    for (let other = this.#saving.get(spot.key); other !== undefined; other = this.#saving.get(spot.key)) {
+      await other.catch(() => {});
+    }
+    const writing = this.#write(spot, handle ?? new SessionHandle(), { wanted, ttlMs });
+    this.#saving.set(spot.key, writing);
+    let outcome: Awaited<typeof writing> | 'dropped';
     try {
-      reply = await this.#write(spot, base, { changes, ttlMs });
+      outcome = await writing;
     } catch (error) {
       if (!this.#anonymous || !(error instanceof SharedTierError)) throw error;
-      this.#tell('dropped');
-      return 'dropped';
+      outcome = 'dropped';
+    } finally {
+      this.#saving.delete(spot.key);
     }
-    const [answer, version = '', merged] = reply;
-    if (answer === 'size') throw tooLarge(this.#maxBytes);
-    if (answer !== 'ok') {
-      const refused = answer === 'gone' ? 'gone' : 'destroyed';
-      this.#tell(refused);
-      return refused;
-    }
-    this.#touches.note(spot.key, ttlMs);
-    if (handle !== undefined) {
-      handle.base = { version: merged === 1 ? mergedVersion : version, fields: wanted };
-    }
-    if (merged !== 1) return 'saved';
-    this.#tell('merged');
-    return 'merged';
+    if (outcome === 'saved' || outcome === 'merged') this.#touches.note(spot.key, ttlMs);
+    if (outcome !== 'saved') this.#tell(outcome);
+    return outcome;
   }
 
   /**
@@ -246,26 +230,25 @@ export class Sessions {
    * of the engine that may be one, in steps of some 200, and reads each session.
    */
   async *all(): AsyncGenerator<SessionData> {
-    for await (const { partition, key } of this.#spots()) {
-      const flat = (await this.#keys.send(partition, ['HGETALL', key])) as FlatFields;
-      const found = decodeFields(flat);
-      if (found !== undefined) yield found.data;
+    for await (const { partition, key } of this.#stored()) {
+      const found = splitStored((await this.#keys.send(partition, ['GET', key])) as string | null);
+      if (found !== undefined) yield parseData(found.json);
     }
   }
 
   /** At the cost of `all` without the reading. */
   async count(): Promise<number> {
     let count = 0;
-    for await (const _ of this.#spots()) count += 1;
+    for await (const _ of this.#stored()) count += 1;
     return count;
   }
 
   /** Destroys every session that exists while it runs. At the cost of `all`. */
   async clear(): Promise<void> {
-    for await (const spot of this.#spots()) await this.#destroyKey(spot);
+    for await (const spot of this.#stored()) await this.#destroyKey(spot);
   }
 
-  async *#spots(): AsyncGenerator<Spot> {
+  async *#stored(): AsyncGenerator<Spot> {
     for (const partition of this.#keys.partitions) {
       const pattern = this.#keys.pattern(partition);
       const seen = new Set<string>();
@@ -291,17 +274,38 @@ export class Sessions {
 
   async #write(
     { partition, key }: Spot,
-    base: SessionBase | undefined,
-    { changes, ttlMs }: { readonly changes: Changes; readonly ttlMs: number },
-  ): Promise<readonly [string, string?, number?]> {
-    const { removed, written } = changes;
-    const expiry = base === undefined || this.rolling ? this.#lifetime(ttlMs) : '0';
-    const args = [base?.version ?? '', expiry, String(this.#maxBytes), String(removed.length)];
-    const reply = await this.#keys.run(partition, saveScript, {
-      keys: [key],
-      args: [...args, ...removed, ...written],
-    });
-    return reply as readonly [string, string?, number?];
+    handle: SessionHandle,
+    { wanted, ttlMs }: { readonly wanted: string; readonly ttlMs: number },
+  ): Promise<'saved' | 'merged' | 'destroyed' | 'gone'> {
+    const expiry = handle.base === undefined || this.rolling ? this.#lifetime(ttlMs) : '0';
+    let { base } = handle;
+    let merged = false;
+    for (let attempt = 0; attempt < maxAttempts; attempt += 1) {
+      const alone = base === undefined || base.stored === base.known;
+      const json = alone ? wanted : mergeData(base!.known, wanted, base!.stored);
+      if (!alone) checkSize(json, this.#maxBytes);
+      const token = this.#nextToken();
+      const args = [base?.token ?? '', token + json, expiry];
+      const [answer, text = ''] = (await this.#keys.run(partition, saveScript, { keys: [key], args })) as [
+        string,
+        string?,
+      ];
+      if (answer === 'ok') {
+        handle.base = { token, stored: json, known: wanted };
+        return merged ? 'merged' : 'saved';
+      }
+      if (answer !== 'changed') return answer === 'gone' ? 'gone' : 'destroyed';
+      const found = splitStored(text)!;
+      base = { token: found.token, stored: found.json, known: base!.known };
+      merged = true;
+    }
+    throw new SharedTierError(`A session was saved by others ${maxAttempts} times while one save tried.`);
+  }
+
+  /** Twelve characters: nobody else's, and not used before within four thousand million saves. */
+  #nextToken(): string {
+    this.#saves = (this.#saves + 1) % 36 ** 6;
+    return this.#process + this.#saves.toString(36).padStart(6, '0');
   }
 
   #lifetime(ttlMs: number): string {
@@ -316,7 +320,13 @@ export class Sessions {
     if (typeof id !== 'string' || id.length === 0 || id.length > maxIdLength) {
       throw new CacheConfigError(`The id of a session is a text of 1 to ${maxIdLength} characters.`);
     }
-    return this.#keys.spot(hash('sha256', id, 'base64url'));
+    let spot = this.#spots.get(id);
+    if (spot === undefined) {
+      if (this.#spots.size >= maxSpots) this.#spots.clear();
+      spot = this.#keys.spot(hash('sha256', id, 'base64url'));
+      this.#spots.set(id, spot);
+    }
+    return spot;
   }
 
   #tell(event: 'merged' | 'destroyed' | 'gone' | 'anonymous' | 'dropped'): void {
