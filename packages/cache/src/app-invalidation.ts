@@ -4,29 +4,20 @@
  * A key's invalidation that the shared tier did not confirm is owed: it is repeated until it is, and meanwhile
  * this process doesn't read there what it knows to be old. A tag's is repeated by its caller.
  */
+
+import { leasesLack, refusalOf } from './capabilities.ts';
 import type { Database, TouchableDatabase, Transaction } from './database.ts';
 import { AnnouncementError, CacheClosedError, CacheConfigError, InvalidationPendingError } from './errors.ts';
-import { beginEpoch } from './far/epoch.ts';
-import type { FarTier } from './far/far-tier.ts';
-import { bucketOffset, hashKey, leaseKey, tagOffset, tagSetKey, valueKey } from './far/partition.ts';
 import type { PartitionState } from './far/partition-state.ts';
-import {
-  announceScript,
-  invalidateScript,
-  invalidateTagScript,
-  type Script,
-  stampScript,
-  stateScript,
-} from './far/scripts.ts';
 import { Dependencies, isEverywhere, tagOf, type WatchingDefinition } from './feed/dependencies.ts';
 import type { RowChange } from './feed/source.ts';
-import { positionToHex } from './position.ts';
+import type { SharedTier } from './shared-tier.ts';
 import { tell } from './telemetry.ts';
 import { encodeTouch, touchPrefix } from './touch-message.ts';
 
 export interface AppInvalidationOptions {
   readonly cache: string;
-  readonly far: FarTier;
+  readonly tier: SharedTier;
   /** Stops serving these keys in this process. */
   readonly forget: (fullKeys: readonly string[]) => void;
   readonly definitions: () => readonly WatchingDefinition[];
@@ -34,8 +25,6 @@ export interface AppInvalidationOptions {
   readonly stampWith: Database | undefined;
   /** Given where a feed can bring an application's messages. */
   readonly touchable: TouchableDatabase | undefined;
-  /** Names the kind of positions that a state begun here has. */
-  readonly stateSource: string;
 }
 
 /** More in one step would hold up other clients of the engine. */
@@ -55,7 +44,7 @@ export class AppInvalidation {
     this.#refuseClosed();
     try {
       if (partition.session === 0) throw new Error('The shared tier is down.');
-      await this.#run(partition, invalidateScript, { keys: fullKeys, first: [] });
+      await this.#o.tier.invalidate(partition, fullKeys);
     } catch (cause) {
       for (const fullKey of fullKeys) partition.owed.add(fullKey);
       throw pending(cause);
@@ -65,27 +54,18 @@ export class AppInvalidation {
   /** @param stamp for an event. Rejects with InvalidationPendingError when a partition did not confirm. */
   async tag(tag: string, stamp?: bigint): Promise<void> {
     this.#refuseClosed();
-    const { far, forget } = this.#o;
+    const { tier, forget } = this.#o;
+    const { scripts } = tier;
+    if (scripts === undefined) throw new CacheConfigError(leasesLack.tags);
     const remove = async (partition: PartitionState): Promise<void> => {
-      const { keys } = partition;
-      const call = {
-        keys: [keys.state, keys.tagStamps, tagSetKey(keys, tag)],
-        args: [
-          far.publish,
-          keys.channel,
-          String(tagOffset(tag)),
-          keys.tag,
-          stamp === undefined ? '' : positionToHex(stamp),
-        ],
-      };
-      for (let left = 1; left > 0; ) {
-        const reply = (await far.run(partition, invalidateTagScript, call)) as readonly string[];
-        left = Number(reply[0]);
+      for (let more = true; more; ) {
+        const { left, removed } = await scripts.invalidateTag(partition, tag, stamp);
+        more = left > 0;
         // Its message may still be on its way when this resolves.
-        forget(reply.slice(1));
+        forget(removed);
       }
     };
-    const outcomes = await Promise.allSettled(far.partitions.map(remove));
+    const outcomes = await Promise.allSettled(tier.partitions.map(remove));
     const failed = outcomes.find((outcome) => outcome.status === 'rejected');
     if (failed === undefined) return;
     const message = `The shared tier did not confirm everywhere that tag ${tag} is invalid; call again.`;
@@ -95,12 +75,16 @@ export class AppInvalidation {
   /** Rejects when the shared tier, or the database, did not confirm: deliver the events again. */
   async events(changes: readonly RowChange[], beforeCommit: boolean): Promise<void> {
     this.#refuseClosed();
-    const { cache, far, stampWith, forget } = this.#o;
-    if (beforeCommit && stampWith === undefined) {
-      throw new CacheConfigError(
-        'Events that may come before their commit need `database` and `guarantee: "eventual"` in createCache.',
-      );
-    }
+    const { cache, tier, stampWith, forget } = this.#o;
+    const refusal = refusalOf({
+      engine: tier.scripts === undefined ? 'leases' : 'stamps',
+      guarantee: stampWith === undefined ? 'bounded' : 'eventual',
+      source: undefined,
+      eventsBeforeCommit: beforeCommit,
+      transactions: stampWith !== undefined,
+      loaders: 'primary',
+    });
+    if (refusal !== undefined) throw new CacheConfigError(refusal);
     const { groups, tags, doubt } = this.#keysOf(changes);
     if (groups.size === 0 && tags.length === 0 && doubt === undefined) return;
     // After the events were received, so that whoever caused them has a smaller number.
@@ -108,16 +92,16 @@ export class AppInvalidation {
     const steps: Promise<unknown>[] = tags.map((tag) => this.tag(tag, stamp));
     if (doubt !== undefined) {
       tell(cache, 'feed', () => ({ state: 'events', cause: doubt }));
-      for (const partition of far.partitions) steps.push(this.#void(partition, stamp ?? 0n));
+      for (const partition of tier.partitions) steps.push(tier.voidAll(partition, stamp ?? 0n));
     }
     for (const [partition, fullKeys] of groups) {
       forget(fullKeys);
       for (let at = 0; at < fullKeys.length; at += maxKeysPerStep) {
         const keys = fullKeys.slice(at, at + maxKeysPerStep);
         steps.push(
-          stamp === undefined
-            ? this.#run(partition, invalidateScript, { keys, first: [] })
-            : this.#run(partition, stampScript, { keys, first: [positionToHex(stamp)] }),
+          stamp === undefined || tier.scripts === undefined
+            ? tier.invalidate(partition, keys)
+            : tier.scripts.stamp(partition, keys, stamp),
         );
       }
     }
@@ -142,25 +126,14 @@ export class AppInvalidation {
     return { groups: this.#byPartition(all.filter((target) => !isEverywhere(target))), tags, doubt };
   }
 
-  /** Begins an epoch; nothing is filled in it by a load that may have begun before `floor`. */
-  async #void(partition: PartitionState, floor: bigint): Promise<void> {
-    const { far, stateSource } = this.#o;
-    const { keys } = partition;
-    const state = { keys: [keys.state, keys.stamps], args: [] };
-    const [found = ''] = (await far.run(partition, stateScript, state)) as readonly string[];
-    // Without a state there is nothing to void.
-    if (found === '') return;
-    await beginEpoch(far, partition, { found, floor, source: stateSource });
-    partition.flush('events');
-  }
-
   /**
    * Has the transaction's commit invalidate the keys, by the feed.
    * @param strict announces them as well, now. Rejects with AnnouncementError when that can't be.
    */
   async touch(transaction: Transaction, fullKeys: readonly string[], strict: boolean): Promise<void> {
     this.#refuseClosed();
-    const { cache, touchable } = this.#o;
+    const { cache, touchable, tier } = this.#o;
+    if (strict && tier.scripts === undefined) throw new CacheConfigError(leasesLack.strict);
     if (touchable === undefined) {
       throw new CacheConfigError(
         '`touch` needs a `database` that can carry messages, as postgresDatabase can, and `guarantee: "bounded"`.',
@@ -171,11 +144,11 @@ export class AppInvalidation {
   }
 
   async #announce(transaction: bigint, fullKeys: readonly string[]): Promise<void> {
+    const { scripts } = this.#o.tier;
     this.#o.forget(fullKeys);
     try {
       for (const [partition, keys] of this.#byPartition(fullKeys)) {
-        const first = [transaction.toString()];
-        if ((await this.#run(partition, announceScript, { keys, first })) === 'ok') continue;
+        if ((await scripts?.announce(partition, keys, transaction)) === 'ok') continue;
         throw new Error('The partition has no state: is an invalidator running?');
       }
     } catch (cause) {
@@ -187,7 +160,7 @@ export class AppInvalidation {
   #byPartition(fullKeys: Iterable<string>): Map<PartitionState, string[]> {
     const groups = new Map<PartitionState, string[]>();
     for (const key of fullKeys) {
-      const partition = this.#o.far.partitionOfKey(key);
+      const partition = this.#o.tier.partitionOfKey(key);
       const group = groups.get(partition) ?? [];
       groups.set(partition, group);
       group.push(key);
@@ -199,42 +172,19 @@ export class AppInvalidation {
   async pay(partition: PartitionState): Promise<void> {
     while (partition.owed.size > 0) {
       const keys = [...partition.owed].slice(0, maxKeysPerStep);
-      await this.#run(partition, invalidateScript, { keys, first: [] });
+      await this.#o.tier.invalidate(partition, keys);
       for (const fullKey of keys) partition.owed.delete(fullKey);
     }
   }
 
   payAll(): void {
-    for (const partition of this.#o.far.partitions) {
+    for (const partition of this.#o.tier.partitions) {
       if (partition.owed.size > 0 && partition.session !== 0) this.pay(partition).catch(() => {});
     }
   }
 
   close(): void {
     this.#closed = true;
-  }
-
-  async #run(
-    partition: PartitionState,
-    script: Script,
-    call: { readonly keys: readonly string[]; readonly first: readonly string[] },
-  ): Promise<unknown> {
-    const { far } = this.#o;
-    const { keys } = partition;
-    return far.run(partition, script, {
-      keys: [
-        keys.state,
-        keys.stamps,
-        ...call.keys.flatMap((key) => [valueKey(keys, key), leaseKey(keys, key)]),
-      ],
-      args: [
-        ...call.first,
-        far.publish,
-        keys.channel,
-        JSON.stringify(call.keys),
-        ...call.keys.map((key) => String(bucketOffset(hashKey(key)))),
-      ],
-    });
   }
 
   #refuseClosed(): void {

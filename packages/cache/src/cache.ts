@@ -10,18 +10,18 @@
  */
 import { randomBytes } from 'node:crypto';
 import { AppInvalidation } from './app-invalidation.ts';
+import { leasesLack, refusalOf } from './capabilities.ts';
+import { checkOptions } from './check-options.ts';
 import { Checker, type CheckerOptions, type CheckerReport } from './checker.ts';
 import { type Clock, monotonicClock } from './clock.ts';
 import { type Database, isTouchable } from './database.ts';
-import { Definition, type DefinitionHost, type DefinitionOptions } from './definition.ts';
+import { Definition, type DefinitionHost, type DefinitionOptions, type TierHost } from './definition.ts';
 import type { Driver } from './driver/driver.ts';
 import { CacheConfigError } from './errors.ts';
-import { beginEpoch } from './far/epoch.ts';
-import { FarTier, type ReplicaReads } from './far/far-tier.ts';
+import type { ReplicaReads } from './far/far-tier.ts';
 import { hashKey } from './far/partition.ts';
 import type { PartitionState } from './far/partition-state.ts';
-import { ReadBatcher } from './far/read-batcher.ts';
-import { pulseScript } from './far/scripts.ts';
+import { ScriptedTier } from './far/scripted-tier.ts';
 import type { ChangeSource, RowChange } from './feed/source.ts';
 import { Flights } from './flight.ts';
 import { Invalidator, type InvalidatorOptions } from './invalidator.ts';
@@ -30,6 +30,7 @@ import { type HotKey, HotKeys, Sampler } from './near/hot-keys.ts';
 import { NearTier } from './near/near-tier.ts';
 import { OwnWrites } from './own-writes.ts';
 import { positionToHex } from './position.ts';
+import { isLeasing, type LeasingDriver, type SharedTier } from './shared-tier.ts';
 import { addDefinitionStats, type CacheStats, type DefinitionStats, emptyDefinitionStats } from './stats.ts';
 
 // What users name in their own types, and errors to tell apart.
@@ -57,7 +58,8 @@ export type { TelemetryMessages } from './telemetry.ts';
 export interface CacheOptions {
   /** Namespace in the shared tier: letters, digits, `_`, `.` and `-`. */
   readonly name: string;
-  readonly far: Driver;
+  /** Of the engine that the processes share: Valkey, Redis, or with fewer features memcached. */
+  readonly far: Driver | LeasingDriver;
   /** Memory for values in this process, or false for none. Default 64 MiB. */
   readonly near?: { readonly maxBytes: number } | false;
   /** No value is served that was replaced longer ago than this. Default 250, at least 50. */
@@ -107,7 +109,6 @@ export function createCache(options: CacheOptions): Cache {
   return new Cache(options);
 }
 
-const namePattern = /^[A-Za-z0-9_.-]{1,64}$/;
 const readyTimeoutMs = 1_000;
 const owedRetryMs = 100;
 const readsPerSample = 64;
@@ -116,7 +117,7 @@ const maxTagLength = 200;
 export class Cache {
   readonly name: string;
   readonly boundMs: number;
-  readonly #far: FarTier;
+  readonly #tier: SharedTier;
   readonly #near: NearTier | undefined;
   /** For sessions that must read what they wrote. */
   readonly ownWrites: OwnWrites;
@@ -129,7 +130,8 @@ export class Cache {
   readonly #random: () => number;
   readonly #definitions = new Map<string, Definition<never, unknown>>();
   readonly #byPrefix = new Map<string, Definition<never, unknown>>();
-  readonly #host: DefinitionHost;
+  readonly #host: TierHost;
+  readonly #internals: DefinitionHost | undefined;
   readonly #timers: NodeJS.Timeout[] = [];
   readonly #invalidators = new Set<Invalidator>();
   #closed = false;
@@ -142,47 +144,48 @@ export class Cache {
     this.#random = options.random ?? Math.random;
     this.#near = near === false ? undefined : new NearTier(near.maxBytes);
     this.#gate = new LoadGate(loads, this.#clock);
-    this.#far = new FarTier({
-      cache: name,
-      driver: options.far,
-      partitions,
-      boundMs,
-      timeoutMs: farTimeoutMs,
-      clock: this.#clock,
-      reads: options.reads,
-      listener: {
-        invalidated: (keys) => this.#forget(keys),
-        voided: (hashes) => {
-          for (const definition of this.#definitions.values()) {
-            if (hashes.includes(definition.voidHash)) definition.forgetAll();
-          }
-        },
-        flushed: (partition) => this.#flights.makePartitionStale(partition),
-      },
-      beforeUse: (partition) => this.#invalidation.pay(partition),
-    });
     const { database, guarantee = 'bounded' } = options;
     const bounded = guarantee === 'bounded';
     // Positions of a feed and numbers of transactions can't be compared: one kind per cache.
     const tokens = bounded ? undefined : database;
+    const tierOptions = {
+      cache: name,
+      boundMs,
+      timeoutMs: farTimeoutMs,
+      clock: this.#clock,
+      listener: {
+        invalidated: (keys: readonly string[]) => this.#forget(keys),
+        voided: (hashes: readonly string[]) => {
+          for (const definition of this.#definitions.values()) {
+            if (hashes.includes(definition.voidHash)) definition.forgetAll();
+          }
+        },
+        flushed: (partition: PartitionState) => this.#flights.makePartitionStale(partition),
+      },
+      beforeUse: (partition: PartitionState) => this.#invalidation.pay(partition),
+    };
     const stateSource = tokens === undefined ? 'application' : `transactions of ${tokens.name}`;
+    this.#tier = isLeasing(options.far)
+      ? options.far.openTier(tierOptions)
+      : new ScriptedTier(
+          { ...tierOptions, driver: options.far, partitions, reads: options.reads },
+          stateSource,
+        );
     this.ownWrites = new OwnWrites(database && (() => database.position()));
     this.#invalidation = new AppInvalidation({
       cache: name,
-      far: this.#far,
+      tier: this.#tier,
       forget: (keys) => this.#forget(keys),
       definitions: () => [...this.#definitions.values()],
       stampWith: tokens,
       touchable: bounded && database !== undefined && isTouchable(database) ? database : undefined,
-      stateSource,
     });
     this.#checker = options.checker && new Checker(name, options.checker, checkerTime(this.#clock));
     const process = randomBytes(9).toString('base64url');
     let counter = 0;
     this.#host = {
       name,
-      far: this.#far,
-      reads: new ReadBatcher(this.#far, this.#clock),
+      tier: this.#tier,
       near: this.#near,
       flights: this.#flights,
       gate: this.#gate,
@@ -191,8 +194,7 @@ export class Cache {
       boundMs,
       loadTimeoutMs: loads.timeoutMs,
       nextOwner: () => `${process}.${(counter++).toString(36)}`,
-      ensureState: (partition) =>
-        beginEpoch(this.#far, partition, { found: '', floor: 0n, source: stateSource }),
+      ensureState: (partition) => this.#tier.ensureState(partition),
       invalidateFar: (partition, fullKeys) => this.#invalidation.keys(partition, fullKeys),
       touch: (transaction, fullKeys, strict) => this.#invalidation.touch(transaction, fullKeys, strict),
       bounded,
@@ -205,19 +207,26 @@ export class Cache {
         note: (sample) => this.#checker?.note(sample),
       },
     };
+    const { scripts } = this.#tier;
+    this.#internals = scripts && { ...this.#host, far: scripts.far };
     this.#every(owedRetryMs, () => this.#invalidation.payAll());
     this.#every(Math.max(10, boundMs / 5), () => this.#pulse());
   }
 
   /** For what else lives in the shared tier: sessions, analytics, structures. @internal */
   get internals(): DefinitionHost {
-    return this.#host;
+    if (this.#internals === undefined) throw new CacheConfigError(leasesLack.structures);
+    return this.#internals;
   }
 
   /** Throws CacheConfigError, also when the name is taken. */
   define<A, V>(options: DefinitionOptions<A, V>): Definition<A, V> {
     if (this.#definitions.has(options.name)) {
       throw new CacheConfigError(`A definition named ${options.name} exists already in cache ${this.name}.`);
+    }
+    if (this.#tier.scripts === undefined) {
+      const tagged = options.tags !== undefined || options.watches?.some(({ tags }) => tags !== undefined);
+      if (tagged) throw new CacheConfigError(leasesLack.tags);
     }
     const definition = new Definition<A, V>(this.#host, options);
     const kept = definition as unknown as Definition<never, unknown>;
@@ -233,24 +242,35 @@ export class Cache {
   async ready(): Promise<void> {
     const until = this.#clock.nowMs() + readyTimeoutMs;
     const watched = [...this.#definitions.values()].some((definition) => definition.proven);
-    const isReady = (partition: PartitionState): boolean =>
-      partition.session !== 0 &&
-      (this.#near === undefined || partition.subscribed) &&
-      (!watched || this.#clock.nowMs() <= partition.coherentUntilMs);
-    while (!this.#closed && this.#clock.nowMs() < until && !this.#far.partitions.every(isReady)) {
+    const needs = { near: this.#near !== undefined, proof: watched };
+    const isReady = (): boolean => {
+      const { partitions } = this.#tier;
+      return partitions.length > 0 && partitions.every((partition) => this.#tier.isReady(partition, needs));
+    };
+    while (!this.#closed && this.#clock.nowMs() < until && !isReady()) {
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
   }
 
   /**
    * What carries the database's changes to this cache; nothing happens before its `start`. Run it in one
-   * process (a second one stands by), which imports the same definitions.
+   * process (a second one stands by), which imports the same definitions. Throws CacheConfigError when the engine
+   * can't keep the promise with this source.
    */
   invalidator(source: ChangeSource, options: InvalidatorOptions = {}): Invalidator {
+    const refusal = refusalOf({
+      engine: this.#tier.scripts === undefined ? 'leases' : 'stamps',
+      guarantee: this.#host.bounded ? 'bounded' : 'eventual',
+      source: source.capabilities ?? { position: true, visibility: true },
+      eventsBeforeCommit: false,
+      transactions: this.#host.watermark !== undefined,
+      loaders: 'primary',
+    });
+    if (refusal !== undefined) throw new CacheConfigError(refusal);
     const invalidator = new Invalidator(
       {
         cache: this.name,
-        far: this.#far,
+        tier: this.#tier,
         clock: this.#clock,
         boundMs: this.boundMs,
         source,
@@ -308,9 +328,8 @@ export class Cache {
       definitions[name] = structuredClone(stats);
       addDefinitionStats(sum, stats);
     }
-    const { partitions } = this.#far;
-    const now = this.#clock.nowMs();
-    const ages = partitions.map((partition) => partition.beatAgeMs(now));
+    const { partitions } = this.#tier;
+    const ages = partitions.map((partition) => this.#tier.feedAgeMs(partition));
     const up = partitions.filter((partition) => partition.session !== 0).length;
     const total = (of: (partition: PartitionState) => number): number =>
       partitions.reduce((count, partition) => count + of(partition), 0);
@@ -341,7 +360,7 @@ export class Cache {
     this.#checker?.close();
     for (const timer of this.#timers) clearInterval(timer);
     await Promise.all([...this.#invalidators].map((invalidator) => invalidator.stop()));
-    this.#far.close();
+    this.#tier.close();
   }
 
   #forget(fullKeys: readonly string[]): void {
@@ -358,14 +377,7 @@ export class Cache {
   #pulse(): void {
     if (this.#near === undefined) return;
     if ([...this.#definitions.values()].every((definition) => definition.proven)) return;
-    const now = this.#clock.nowMs();
-    for (const partition of this.#far.partitions) {
-      if (partition.session === 0 || !partition.subscribed) continue;
-      if (partition.pulsedUntilMs - now > this.boundMs / 2) continue;
-      const keys = [partition.keys.state];
-      const args = [this.#far.publish, partition.keys.channel];
-      this.#far.run(partition, pulseScript, { keys, args }).catch(() => {});
-    }
+    for (const partition of this.#tier.partitions) this.#tier.pulse(partition);
   }
 
   #every(intervalMs: number, step: () => void): void {
@@ -383,67 +395,5 @@ function checkerTime(clock: Clock) {
       timer.unref();
       return () => clearTimeout(timer);
     },
-  };
-}
-
-interface CheckedOptions {
-  readonly name: string;
-  readonly boundMs: number;
-  readonly near: { readonly maxBytes: number } | false;
-  readonly loads: { readonly maxConcurrent: number; readonly timeoutMs: number; readonly maxQueued: number };
-  readonly partitions: number;
-  readonly farTimeoutMs: number;
-}
-
-function checkOptions(options: CacheOptions): CheckedOptions {
-  const refuse = (message: string): never => {
-    throw new CacheConfigError(message);
-  };
-  const atLeast = (name: string, value: number, least: number): number =>
-    Number.isFinite(value) && value >= least
-      ? value
-      : refuse(`\`${name}\` must be a number of at least ${least}, not ${String(value)}.`);
-  const {
-    name,
-    far,
-    boundMs = 250,
-    near = { maxBytes: 64 * 2 ** 20 },
-    loads = {},
-    farTimeoutMs = 200,
-  } = options;
-  if (typeof name !== 'string' || !namePattern.test(name)) {
-    refuse('`name` takes 1 to 64 letters, digits, "_", "." and "-".');
-  }
-  if (typeof far?.openLink !== 'function') {
-    refuse(
-      '`far` must be a driver: nodeRedis(...) of @larder/cache/node-redis or ioredis(...) of @larder/cache/ioredis.',
-    );
-  }
-  if (far.nodes.length === 0) refuse('`far` names no node to connect to.');
-  const partitions = options.partitions ?? (far.clustered ? 16 : 1);
-  if (!Number.isSafeInteger(partitions) || partitions < 1 || partitions > 1_024) {
-    refuse('`partitions` must be a whole number from 1 to 1024.');
-  }
-  const { reads } = options;
-  if (reads !== undefined && (reads.replicas === 'discover') !== far.clustered) {
-    refuse(
-      far.clustered
-        ? "On a cluster `reads.replicas` is 'discover': the cluster knows them."
-        : '`reads.replicas` must list the replicas: only a cluster can be asked for them.',
-    );
-  }
-  if (options.checker !== undefined) atLeast('checker.everyReads', options.checker.everyReads, 1);
-  if (near !== false) atLeast('near.maxBytes', near.maxBytes, 1_024);
-  return {
-    name,
-    boundMs: atLeast('boundMs', boundMs, 50),
-    near,
-    loads: {
-      maxConcurrent: atLeast('loads.maxConcurrent', loads.maxConcurrent ?? 16, 1),
-      timeoutMs: atLeast('loads.timeoutMs', loads.timeoutMs ?? 2_000, 10),
-      maxQueued: atLeast('loads.maxQueued', loads.maxQueued ?? 10_000, 0),
-    },
-    partitions,
-    farTimeoutMs: atLeast('farTimeoutMs', farTimeoutMs, 10),
   };
 }

@@ -5,9 +5,8 @@ import type { Transaction } from './database.ts';
 import { decodeEntry } from './entry.ts';
 import { CacheConfigError, CacheValueError, InvalidationPendingError } from './errors.ts';
 import type { FarTier } from './far/far-tier.ts';
-import { hashKey, valueKey } from './far/partition.ts';
+import { hashKey } from './far/partition.ts';
 import type { PartitionState } from './far/partition-state.ts';
-import type { ReadBatcher } from './far/read-batcher.ts';
 import { voidedThrough, voidHashOf } from './far/voids.ts';
 import { Flight, type Flights } from './flight.ts';
 import type { LifetimeOptions } from './lifetime.ts';
@@ -16,6 +15,7 @@ import type { HotKeys, Sampler } from './near/hot-keys.ts';
 import type { NearEntry, NearTier } from './near/near-tier.ts';
 import type { OwnWrites } from './own-writes.ts';
 import { ReadPath } from './read-path.ts';
+import type { SharedTier } from './shared-tier.ts';
 import type { StandardSchemaV1 } from './standard-schema.ts';
 import { type DefinitionStats, emptyDefinitionStats } from './stats.ts';
 
@@ -117,10 +117,13 @@ export interface HitSample {
 }
 
 /** What a definition needs of its cache. */
-export interface DefinitionHost {
-  readonly name: string;
+export interface DefinitionHost extends TierHost {
   readonly far: FarTier;
-  readonly reads: ReadBatcher;
+}
+
+export interface TierHost {
+  readonly name: string;
+  readonly tier: SharedTier;
   readonly near: NearTier | undefined;
   readonly flights: Flights;
   readonly gate: LoadGate;
@@ -160,7 +163,7 @@ export class Definition<A, V> {
   /** Only the feed's proof makes a value usable. */
   readonly proven: boolean;
   readonly stats: DefinitionStats = emptyDefinitionStats();
-  readonly #host: DefinitionHost;
+  readonly #host: TierHost;
   readonly #keyOf: (argument: A) => string | number;
   readonly #nearMap = new Map<string, NearEntry>();
   readonly #clock: Clock;
@@ -170,7 +173,7 @@ export class Definition<A, V> {
   readonly #loader: BatchLoader<A, V>;
 
   /** Throws CacheConfigError. */
-  constructor(host: DefinitionHost, options: DefinitionOptions<A, V>) {
+  constructor(host: TierHost, options: DefinitionOptions<A, V>) {
     const settings = checkOptions(options, host.loadTimeoutMs);
     const { schema } = options;
     this.#host = host;
@@ -299,7 +302,7 @@ export class Definition<A, V> {
    */
   invalidate(argument: A): Promise<void> {
     const fullKey = this.prefix + String(this.#keyOf(argument));
-    return this.#host.invalidateFar(this.#host.far.partitionOf(hashKey(fullKey)), [fullKey]);
+    return this.#host.invalidateFar(this.#host.tier.partitionOf(hashKey(fullKey)), [fullKey]);
   }
 
   /**
@@ -326,35 +329,35 @@ export class Definition<A, V> {
 
   /** Where this key stands and why. Reads the shared tier, loads nothing. */
   async explain(argument: A): Promise<Explanation> {
-    const { far, clock } = this.#host;
+    const { tier, clock } = this.#host;
     const key = String(this.#keyOf(argument));
     const fullKey = this.prefix + key;
-    const partition = far.partitionOf(hashKey(fullKey));
+    const partition = tier.partitionOf(hashKey(fullKey));
     const near = this.#nearMap.get(key);
     const servedNear = near !== undefined && this.#servable(near, clock.nowMs());
     const about = { key: fullKey, partition: partition.keys.index };
     const none = { ageMs: null, position: null, epoch: null };
     const feedAge = (): number | null => {
-      const age = partition.beatAgeMs(clock.nowMs());
+      const age = tier.feedAgeMs(partition);
       return Number.isNaN(age) ? null : age;
     };
     const elsewhere = servedNear ? 'near' : 'database';
-    let reply: readonly (string | null)[];
+    let found: Awaited<ReturnType<SharedTier['reads']['readPrimary']>>;
     try {
-      reply = await far.read(partition, [valueKey(partition.keys, fullKey), partition.keys.beat]);
+      found = await tier.reads.readPrimary(partition, fullKey);
     } catch {
       return { ...about, ...none, tier: elsewhere, feedAgeMs: null, why: 'The shared tier is down.' };
     }
-    const [text = null, beat = null] = reply;
-    const verdict = partition.judge(beat, clock.nowMs());
+    const { text, proof } = found;
+    const { verdict } = proof;
     const feedAgeMs = feedAge();
-    const entry = text === null || beat === null ? undefined : decodeEntry(text, beat.slice(0, 12));
+    const entry = text === null || proof.epoch === '' ? undefined : decodeEntry(text, proof.epoch);
     if (entry === undefined) {
       const why =
         text === null ? 'The shared tier has no entry.' : 'The entry is of another epoch or format.';
       return { ...about, ...none, tier: elsewhere, feedAgeMs, why };
     }
-    const isVoid = entry.position < voidedThrough((beat ?? '').slice(40), this.voidHash);
+    const isVoid = entry.position < voidedThrough(proof.voids, this.voidHash);
     const usable = !isVoid && (verdict === 'fresh' || (!this.proven && verdict === 'stale'));
     return {
       ...about,
@@ -430,7 +433,7 @@ export class Definition<A, V> {
 
   #flight(argument: A, place: { key: string; fullKey: string; hash: number }): Flight<V> {
     const { key, fullKey, hash } = place;
-    const partition = this.#host.far.partitionOf(hash);
+    const partition = this.#host.tier.partitionOf(hash);
     return new Flight<V>({ argument, key, fullKey, hash, partition, least: this.#least() });
   }
 

@@ -23,11 +23,11 @@
  * covers them; they reach the cache up to three times wal_writer_delay later.
  */
 import type { Clock } from './clock.ts';
-import type { FarTier } from './far/far-tier.ts';
 import { Dependencies, definitionOf, isEverywhere, type WatchingDefinition } from './feed/dependencies.ts';
-import { type FeedProgress, PartitionFeed } from './feed/partition-feed.ts';
+import type { FeedProgress } from './feed/partition-feed.ts';
 import type { ChangeSink, ChangeSource, Horizon, Resumption, RowChange, SourceState } from './feed/source.ts';
 import { earlierOf, laterOf, positionToHex } from './position.ts';
+import type { SharedTier, TierFeed } from './shared-tier.ts';
 import { tell } from './telemetry.ts';
 import { decodeTouch, touchPrefix } from './touch-message.ts';
 
@@ -67,7 +67,7 @@ export interface InvalidatorStatus {
 
 interface InvalidatorHost {
   readonly cache: string;
-  readonly far: FarTier;
+  readonly tier: SharedTier;
   readonly clock: Clock;
   readonly boundMs: number;
   readonly source: ChangeSource;
@@ -87,7 +87,8 @@ const mostVisibilityPollMs = 20;
 export class Invalidator {
   readonly #host: InvalidatorHost;
   readonly #dependencies: Dependencies;
-  readonly #feeds: readonly PartitionFeed[];
+  /** One for all partitions, or one for each in their order. */
+  readonly #feeds: readonly TierFeed[];
   readonly #heartbeatMs: number;
   readonly #maxKeys: number;
   #state: SourceState = 'stopped';
@@ -127,9 +128,7 @@ export class Invalidator {
       history: () => this.#history,
       applied: () => this.#onApplied(),
     };
-    this.#feeds = host.far.partitions.map(
-      (partition) => new PartitionFeed({ cache: host.cache, far: host.far, partition, progress }),
-    );
+    this.#feeds = host.tier.feeds(progress);
   }
 
   /**
@@ -145,7 +144,7 @@ export class Invalidator {
   }
 
   status(): InvalidatorStatus {
-    const total = (of: (feed: PartitionFeed) => number): number =>
+    const total = (of: (feed: TierFeed) => number): number =>
       this.#feeds.reduce((sum, feed) => sum + of(feed), 0);
     const oldestBeat = Math.min(...this.#feeds.map((feed) => feed.lastBeatAtMs));
     const applied = this.#applied();
@@ -312,20 +311,20 @@ export class Invalidator {
   }
 
   #enqueue(position: bigint, committedAtMs: number): void {
-    const { far } = this.#host;
+    const { tier } = this.#host;
     if (this.#feeds.length === 1) {
       this.#feeds[0]!.enqueue(this.#targets, position, committedAtMs);
       return;
     }
-    const groups = new Map<PartitionFeed, string[]>();
-    const add = (feed: PartitionFeed, target: string): void => {
+    const groups = new Map<TierFeed, string[]>();
+    const add = (feed: TierFeed, target: string): void => {
       const group = groups.get(feed) ?? [];
       groups.set(feed, group);
       group.push(target);
     };
     for (const target of this.#targets) {
       if (isEverywhere(target)) for (const feed of this.#feeds) add(feed, target);
-      else add(this.#feeds[far.partitionOfKey(target).keys.index]!, target);
+      else add(this.#feeds[tier.partitionOfKey(target).keys.index]!, target);
     }
     for (const [feed, targets] of groups) feed.enqueue(targets, position, committedAtMs);
   }
@@ -397,23 +396,18 @@ export class Invalidator {
   }
 
   async #beatOnce(): Promise<void> {
-    const { far, source, boundMs } = this.#host;
+    const { source, boundMs } = this.#host;
     const stream = this.#stream;
-    const sessions = this.#feeds.map(({ partition }) => partition.session);
-    const times = await Promise.all(this.#feeds.map(({ partition }) => far.sampleClock(partition)));
+    const begun = await Promise.all(this.#feeds.map((feed) => feed.beginBeat(boundMs)));
     const horizon = await source.horizon();
     if (stream !== this.#stream) return;
     this.#see(horizon);
     await Promise.all(
       this.#feeds.map(async (feed, index) => {
-        const time = times[index];
-        if (time === undefined) return;
+        const finish = begun[index];
+        if (finish === undefined) return;
         if (!(await this.#untilApplied(feed, horizon.position))) return;
-        if (
-          stream !== this.#stream ||
-          !(await feed.beat(horizon, { timeMs: time, session: sessions[index]!, maxAgeMs: boundMs }))
-        )
-          return;
+        if (stream !== this.#stream || !(await finish(horizon))) return;
         feed.lastBeatAtMs = this.#host.clock.nowMs();
         this.#heartbeats += 1;
       }),
@@ -421,7 +415,7 @@ export class Invalidator {
   }
 
   /** Waits for the partition to have everything up to `position`; gives up after the bound. */
-  async #untilApplied(feed: PartitionFeed, position: bigint): Promise<boolean> {
+  async #untilApplied(feed: TierFeed, position: bigint): Promise<boolean> {
     const { clock, source, boundMs } = this.#host;
     const until = clock.nowMs() + boundMs;
     while (feed.applied < position) {

@@ -17,15 +17,15 @@
 import type { Clock } from './clock.ts';
 import { decodeBody, encodeEntry, positionOf } from './entry.ts';
 import { LoadFailedElsewhereError } from './errors.ts';
-import type { FarTier } from './far/far-tier.ts';
-import { type Acquired, FillProtocol, type NewEntry, type Token } from './far/fill-protocol.ts';
+import type { Acquired, FillAnswer, NewEntry, Token } from './far/fill-protocol.ts';
 import type { PartitionState } from './far/partition-state.ts';
-import type { Proof, ReadBatcher } from './far/read-batcher.ts';
+import type { Proof } from './far/read-batcher.ts';
 import { voidedThrough } from './far/voids.ts';
 import type { Listening } from './far/wakeups.ts';
 import { Flight, type Flights } from './flight.ts';
 import { type LifetimeOptions, lifetimeOf, shouldRefreshEarly } from './lifetime.ts';
 import { freezeJson, type NearEntry, type NearTier } from './near/near-tier.ts';
+import type { FillSteps, SharedTier } from './shared-tier.ts';
 import { type Checked, checkValue, type StandardSchemaV1 } from './standard-schema.ts';
 import type { DefinitionStats } from './stats.ts';
 import { tell } from './telemetry.ts';
@@ -41,8 +41,7 @@ export interface ReadPathOptions<V> {
   readonly cache: string;
   readonly definition: string;
   readonly voidHash: string;
-  readonly far: FarTier;
-  readonly reads: ReadBatcher;
+  readonly tier: SharedTier;
   readonly flights: Flights;
   readonly near: NearTier | undefined;
   readonly nearMap: Map<string, NearEntry>;
@@ -86,12 +85,12 @@ interface Progress {
 
 export class ReadPath<V> {
   readonly #o: ReadPathOptions<V>;
-  readonly #protocol: FillProtocol;
+  readonly #protocol: FillSteps;
   readonly #refreshing = new Set<string>();
 
   constructor(options: ReadPathOptions<V>) {
     this.#o = options;
-    this.#protocol = new FillProtocol(options.far, options.nextOwner, options.voidHash);
+    this.#protocol = options.tier.fills(options.nextOwner, options.voidHash);
   }
 
   /** Ends the flight. */
@@ -107,7 +106,7 @@ export class ReadPath<V> {
     // No invalidation finds this flight, so it must not fill the near tier.
     flight.stale = true;
     try {
-      const { text, proof } = await this.#o.reads.readPrimary(partition, fullKey);
+      const { text, proof } = await this.#o.tier.reads.readPrimary(partition, fullKey);
       return this.#hit(flight, text, proof)?.value;
     } catch {
       return undefined;
@@ -125,7 +124,7 @@ export class ReadPath<V> {
   /** Written with callbacks: a hit costs one promise. */
   #read(flight: Flight<V>): Promise<V | null> {
     const { partition } = flight;
-    const { flights, reads } = this.#o;
+    const { flights, tier } = this.#o;
     return new Promise((resolve, reject) => {
       const goOn = (going: Promise<V | null>): void => {
         going.then(
@@ -144,7 +143,7 @@ export class ReadPath<V> {
         return;
       }
       flight.nearSession = partition.nearSessionNow();
-      reads.read(partition, flight.fullKey, (text, proof) => {
+      tier.reads.read(partition, flight.fullKey, (text, proof) => {
         if (proof === undefined) {
           goOn(this.#direct(flight, true));
           return;
@@ -179,7 +178,7 @@ export class ReadPath<V> {
           if (outcome.done) return outcome.value;
           if (!partition.usable) return await this.#direct(flight, true);
           flight.nearSession = partition.nearSessionNow();
-          ({ text, proof } = await this.#o.reads.readPrimary(partition, fullKey));
+          ({ text, proof } = await this.#o.tier.reads.readPrimary(partition, fullKey));
         } catch (error) {
           if (error instanceof LoaderFailure || error instanceof LoadFailedElsewhereError) throw error;
           return await this.#direct(flight, true);
@@ -217,7 +216,7 @@ export class ReadPath<V> {
     }
     // The other connection may have brought a newer beat while this read was under way: look once more. And so
     // when the reply is a replica's, which may be behind.
-    const doubtful = verdict === 'regressed' || (verdict !== 'fresh' && this.#o.far.readsReplicas);
+    const doubtful = verdict === 'regressed' || (verdict !== 'fresh' && this.#o.tier.readsReplicas);
     if (doubtful && progress.regressions++ < 1) return again;
     if (verdict !== 'fresh' && (proven || verdict !== 'stale')) {
       return { done: true, value: await this.#direct(flight, true) };
@@ -241,7 +240,7 @@ export class ReadPath<V> {
       case 'value': {
         // Somebody filled it meanwhile; it is judged like any other reply.
         stats.misses -= 1;
-        const hit = this.#hit(flight, acquired.text, this.#o.reads.judge(partition, acquired.beat));
+        const hit = this.#hit(flight, acquired.text, this.#o.tier.reads.judge(partition, acquired.beat));
         return hit === undefined ? again : { done: true, value: hit.value };
       }
       case 'invisible': {
@@ -305,7 +304,7 @@ export class ReadPath<V> {
       return { done: true, value: loaded.value };
     }
     flight.nearSession = flight.partition.nearSessionNow();
-    let reason: Awaited<ReturnType<FillProtocol['fill']>>;
+    let reason: FillAnswer;
     try {
       reason = await this.#protocol.fill(flight, token, entry);
     } catch {

@@ -1,5 +1,6 @@
 /** `larder doctor`: is what a cache stands on as the cache needs it? Changes nothing; no secret is printed. */
 import { readFile } from 'node:fs/promises';
+import type { Driver } from '@larder/cache';
 import type { PostgresConnection } from '@larder/cache/postgres';
 import { type CacheModule, loadCacheModule } from '../cache-module.ts';
 import type { Config, PostgresVariables } from '../config.ts';
@@ -48,7 +49,14 @@ async function examineModule({ cache, postgres, far }: CacheModule, file: string
   const findings: Finding[] = [];
   if (postgres !== undefined)
     findings.push(...(await examinePostgres({ ...postgres, tables: await watchedTables(cache) })));
-  if (far !== undefined) findings.push(...(await examineEngines(far)));
+  if (far !== undefined && 'nodes' in far) findings.push(...(await examineEngines(far)));
+  else if (far !== undefined) {
+    findings.push({
+      check: 'engine',
+      level: 'ok',
+      message: `${far.name} has no settings that a cache needs.`,
+    });
+  }
   return findings;
 }
 
@@ -73,7 +81,7 @@ async function watchedTables(cache: CacheModule['cache']): Promise<readonly Watc
   return tables;
 }
 
-async function examineEngines(far: NonNullable<CacheModule['far']>): Promise<Finding[]> {
+async function examineEngines(far: Driver): Promise<Finding[]> {
   const findings: Finding[] = [];
   for (const node of far.nodes) {
     const name = `${node.host}:${node.port}`;

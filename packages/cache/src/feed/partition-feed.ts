@@ -26,6 +26,7 @@ import {
 } from '../far/scripts.ts';
 import { voidHashOf } from '../far/voids.ts';
 import { earlierOf, highOf, laterOf, lowOf, positionFromHex, positionToHex } from '../position.ts';
+import type { TierFeed } from '../shared-tier.ts';
 import { tell } from '../telemetry.ts';
 import { definitionOf, isEverywhere, tagOf } from './dependencies.ts';
 import type { Horizon } from './source.ts';
@@ -64,7 +65,7 @@ const failuresUntilForgotten = 20;
 /** beginning: an epoch is on its way to the engine; what is queued meanwhile belongs to it. */
 type Need = 'nothing' | 'open' | 'epoch' | 'beginning';
 
-export class PartitionFeed {
+export class PartitionFeed implements TierFeed {
   readonly partition: PartitionState;
   epochs = 0;
   repairs = 0;
@@ -181,6 +182,13 @@ export class PartitionFeed {
       }
       this.#working = false;
     })();
+  }
+
+  /** See TierFeed. The engine's clock is read first: it is what the heartbeat says. */
+  async beginBeat(maxAgeMs: number): Promise<((horizon: Horizon) => Promise<boolean>) | undefined> {
+    const { session } = this.partition;
+    const timeMs = await this.#far.sampleClock(this.partition);
+    return timeMs === undefined ? undefined : (horizon) => this.beat(horizon, { timeMs, session, maxAgeMs });
   }
 
   /**

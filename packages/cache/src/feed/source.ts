@@ -3,6 +3,7 @@
  * way to ask what new readers of the database see. The invalidator needs both: an event may arrive before its
  * row is visible (see invalidator.ts).
  */
+import type { SourceCapabilities } from '../capabilities.ts';
 import type { WatchedRow } from '../definition.ts';
 
 /**
@@ -77,6 +78,8 @@ export interface SourceTable {
 
 export interface ChangeSource {
   readonly name: string;
+  /** Default: all. */
+  readonly capabilities?: SourceCapabilities;
   /**
    * Starts, and keeps reconnecting until `stop`. Resolves when it streams or stands by for another consumer;
    * rejects with FeedConfigError when the database is set up wrongly.
