@@ -131,7 +131,7 @@ const readers: readonly [string, (queries: QueryCache) => Rows][] = [
 async function isCached(read: Rows): Promise<boolean> {
   const before = statements.length;
   await read();
-  return !statements.slice(before).some((statement) => /select[^]*from "?product/i.test(statement));
+  return !statements.slice(before).some((statement) => /select .*from "?product/is.test(statement));
 }
 
 describe.each(readers)('%s', (_, readerOf) => {
@@ -230,8 +230,9 @@ test('Kysely: tables of joins, subqueries and common table expressions; raw SQL 
 test('Drizzle: tags, ages, queries that are not cached', async () => {
   const db = openDrizzle(here);
   const reader =
-    (config: Parameters<ReturnType<typeof db.select>['from']>[0] extends never ? never : object) => () =>
-      db.select().from(product).$withCache(config) as unknown as ReturnType<Rows>;
+    (config: { tag: string; autoInvalidate?: boolean; config?: { px: number } }): Rows =>
+    () =>
+      db.select().from(product).$withCache(config);
   const tagged = reader({ tag: 'cheap' });
   await waitFor('a tagged result', () => isCached(tagged));
   await db.$cache.invalidate({ tags: 'cheap' });
