@@ -90,3 +90,23 @@ local function verdict(firstTag)
   end
   return 'ok'
 end`;
+
+/**
+ * Removes up to a thousand entries of a tag, with their leases, and tells near tiers.
+ * Gives the full keys removed, and how many are left.
+ */
+export const removeTagged = `
+local function removeTagged(state, set, hashTag, publish, channel)
+  local members = redis.call('ZRANGE', set, 0, 999)
+  if #members == 0 then return members, '0' end
+  redis.call('ZREMRANGEBYRANK', set, 0, 999)
+  local keys = {}
+  for i = 1, #members do
+    keys[2 * i - 1] = hashTag .. members[i]
+    keys[2 * i] = hashTag .. '#l:' .. members[i]
+  end
+  redis.call('UNLINK', unpack(keys))
+  local q = redis.call('HINCRBY', state, 'q', 1)
+  redis.call(publish, channel, 'I ' .. q .. ' ' .. cjson.encode(members))
+  return members, string.format('%.0f', redis.call('ZCARD', set))
+end`;

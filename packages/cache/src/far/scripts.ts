@@ -36,7 +36,7 @@
  * will have changed a key of the bucket. While there is one, nothing is filled there.
  */
 import { bucketCount, stampBytes, tagBucketCount } from './partition.ts';
-import { later, release, type Script, script, takeLease, verdict } from './script.ts';
+import { later, release, removeTagged, type Script, script, takeLease, verdict } from './script.ts';
 
 export type { Script };
 
@@ -165,7 +165,7 @@ return q`,
  */
 export const invalidateTagScript = script(
   'invalidateTag',
-  `${later}
+  `${later}${removeTagged}
 if redis.call('HEXISTS', KEYS[1], 'e') == 1 then
   local t = redis.call('HINCRBY', KEYS[1], 't', 1)
   redis.call('SETRANGE', KEYS[2], ARGV[3] + 8, struct.pack('>I4', t))
@@ -175,18 +175,8 @@ if redis.call('HEXISTS', KEYS[1], 'e') == 1 then
     if later(hi, lo, ohi, olo) then redis.call('SETRANGE', KEYS[2], ARGV[3], struct.pack('>I4I4', hi, lo)) end
   end
 end
-local members = redis.call('ZRANGE', KEYS[3], 0, 999)
-if #members == 0 then return {'0'} end
-redis.call('ZREMRANGEBYRANK', KEYS[3], 0, 999)
-local keys = {}
-for i = 1, #members do
-  keys[2 * i - 1] = ARGV[4] .. members[i]
-  keys[2 * i] = ARGV[4] .. '#l:' .. members[i]
-end
-redis.call('UNLINK', unpack(keys))
-local q = redis.call('HINCRBY', KEYS[1], 'q', 1)
-redis.call(ARGV[1], ARGV[2], 'I ' .. q .. ' ' .. cjson.encode(members))
-return {string.format('%.0f', redis.call('ZCARD', KEYS[3])), unpack(members)}`,
+local members, left = removeTagged(KEYS[1], KEYS[3], ARGV[4], ARGV[1], ARGV[2])
+return {left, unpack(members)}`,
 );
 
 /**
@@ -320,7 +310,7 @@ return {'ok', q}`,
  */
 export const applyTagScript = script(
   'applyTag',
-  `${later}
+  `${later}${removeTagged}
 local s = redis.call('HMGET', KEYS[1], 'e', 'a')
 local record = redis.call('GETRANGE', KEYS[2], ARGV[3], ARGV[3] + 7)
 if not s[1] or #record < 8 then return {'none'} end
@@ -328,18 +318,8 @@ if s[1] ~= ARGV[1] or s[2] ~= ARGV[2] then return {'mismatch', s[1], s[2]} end
 local hi, lo = tonumber(ARGV[4]), tonumber(ARGV[5])
 local ohi, olo = struct.unpack('>I4I4', record)
 if later(hi, lo, ohi, olo) then redis.call('SETRANGE', KEYS[2], ARGV[3], struct.pack('>I4I4', hi, lo)) end
-local members = redis.call('ZRANGE', KEYS[3], 0, 999)
-if #members == 0 then return {'ok', '0'} end
-redis.call('ZREMRANGEBYRANK', KEYS[3], 0, 999)
-local keys = {}
-for i = 1, #members do
-  keys[2 * i - 1] = ARGV[8] .. members[i]
-  keys[2 * i] = ARGV[8] .. '#l:' .. members[i]
-end
-redis.call('UNLINK', unpack(keys))
-local q = redis.call('HINCRBY', KEYS[1], 'q', 1)
-redis.call(ARGV[6], ARGV[7], 'I ' .. q .. ' ' .. cjson.encode(members))
-return {'ok', string.format('%.0f', redis.call('ZCARD', KEYS[3]))}`,
+local _, left = removeTagged(KEYS[1], KEYS[3], ARGV[8], ARGV[6], ARGV[7])
+return {'ok', left}`,
 );
 
 /**

@@ -11,7 +11,8 @@ import { hashKey } from '../far/partition.ts';
 import type { PartitionState } from '../far/partition-state.ts';
 import { FrequencySketch } from './frequency-sketch.ts';
 
-export interface NewNearEntry {
+/** A class, because every hit reads it: spread together, its objects were of many shapes and ten times as slow. */
+export class NearEntry {
   readonly map: Map<string, NearEntry>;
   readonly key: string;
   readonly partition: PartitionState;
@@ -21,18 +22,6 @@ export interface NewNearEntry {
   /** Coherent under this session of the partition's messages; -1 for never. */
   readonly nearSession: number;
   /** The value was read from the database so recently that it needs no other proof until then (local clock). */
-  readonly selfProvenUntilMs: number;
-  readonly expiresAtMs: number;
-}
-
-/** A class, because every hit reads it: spread together, its objects were of many shapes and ten times as slow. */
-export class NearEntry implements NewNearEntry {
-  readonly map: Map<string, NearEntry>;
-  readonly key: string;
-  readonly partition: PartitionState;
-  readonly value: unknown;
-  readonly payload: string | null;
-  readonly nearSession: number;
   readonly selfProvenUntilMs: number;
   /** Whole, so that it stands in the object itself: reading a fraction is one more miss of the CPU's cache. */
   readonly expiresAtMs: number;
@@ -55,6 +44,8 @@ export class NearEntry implements NewNearEntry {
     this.bytes = bytes;
   }
 }
+
+export type NewNearEntry = Omit<NearEntry, 'bytes' | 'promise' | 'touched' | 'older' | 'newer'>;
 
 /** What an entry costs beside its value: the object, its key, its place in the map. */
 const overheadBytes = 256;
