@@ -6,7 +6,7 @@ import { PartitionState } from './partition-state.ts';
 
 const epoch = hex12(5_000);
 
-function setUp() {
+function setUp(voided: (hashes: readonly string[]) => void = () => {}) {
   const heard: string[] = [];
   const state = new PartitionState({
     cache: 'test',
@@ -15,7 +15,7 @@ function setUp() {
     listener: {
       invalidated: (keys) => heard.push(...keys),
       flushed: () => heard.push('flush'),
-      voided: () => {},
+      voided,
     },
   });
   // The engine's clock runs 10,000 ms ahead.
@@ -113,4 +113,26 @@ test('what is read before the first number of a subscription is not kept near: a
   state.subscriptionDown();
   state.subscriptionUp();
   expect(state.nearSessionNow()).toBe(-1);
+});
+
+test('definitions that become void are told once, by their own message or by a heartbeat', () => {
+  const voided: (readonly string[])[] = [];
+  const { state } = setUp((hashes) => voided.push(hashes));
+  const [one, two] = ['0000000a', '0000000b'];
+  const position = (n: number): string => n.toString(16).padStart(16, '0');
+  state.receive(`V 3 ${one}${position(5)}`, 0);
+  state.receive(`B 3 ${beat(10_000)}${one}${position(5)}`, 0);
+  state.receive(`B 3 ${beat(10_001)}${one}${position(5)}${two}${position(6)}`, 1);
+  state.receive(`V 4 ${one}${position(9)}${two}${position(6)}`, 1);
+  expect(voided).toEqual([[one], [two], [one]]);
+  expect(state.judge(`${beat(10_001)}${one}${position(9)}${two}${position(6)}`, 2)).toBe('fresh');
+});
+
+test('a heartbeat that stood there at the connection stays distrusted, whatever is appended to it', () => {
+  const { state } = setUp();
+  state.disconnected();
+  state.clock.observe(0, 10_000, 0);
+  state.connected(2, beat(10_000));
+  expect(state.judge(`${beat(10_000)}0000000a${'0'.repeat(16)}`, 1)).toBe('stale');
+  expect(state.judge(`${beat(10_001)}0000000a${'0'.repeat(16)}`, 1)).toBe('fresh');
 });

@@ -92,7 +92,7 @@ export class PartitionState {
 
   /** A command connection is up; `beat` is what stood there when it came up. */
   connected(session: number, beat: string): void {
-    this.#distrusted = beat;
+    this.#distrusted = beat === '' ? undefined : beat.slice(0, beatLength);
     this.#beat = '';
     this.#beatTimeMs = 0;
     this.session = session;
@@ -109,7 +109,8 @@ export class PartitionState {
   judge(beat: string | null, nowMs: number): Verdict {
     if (beat === null || beat.length < beatLength) return 'missing';
     if (!this.#adopt(beat)) return 'regressed';
-    if (beat === this.#distrusted) return 'stale';
+    // What follows the heartbeat may have changed without a new one.
+    if (this.#distrusted !== undefined && beat.startsWith(this.#distrusted)) return 'stale';
     const age = this.clock.ageMs(this.#beatTimeMs, nowMs);
     return age >= 0 && age <= this.#boundMs ? 'fresh' : 'stale';
   }
