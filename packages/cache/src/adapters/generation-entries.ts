@@ -11,8 +11,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import type { Cache } from '../cache.ts';
 import type { Definition, Watch } from '../definition.ts';
-import { InvalidationPendingError } from '../errors.ts';
-import { fromPlain, toPlain, UnkeepableValueError } from './plain-value.ts';
+import { fromPlain, toPlain } from './plain-value.ts';
 
 interface Stored {
   readonly generations: Readonly<Record<string, string>>;
@@ -98,23 +97,16 @@ export class GenerationEntries {
   }
 
   /**
-   * Keeps a value that was made after `ticket`. False when something that it depends on was invalidated meanwhile,
+   * Keeps a value that was made after `ticket`. Never rejects. False when something that it depends on was invalidated meanwhile,
    * when it can't be kept, or when the shared tier is down.
    */
   async keep(key: string, value: unknown, dependencies: readonly string[], ticket: Ticket): Promise<boolean> {
     const late = [...new Set(dependencies)].filter((name) => !Object.hasOwn(ticket.generations, name));
-    const generations = { ...ticket.generations };
-    if (late.length > 0) {
-      if (!this.#lateDependencies || late.length > maxDependencies) return false;
-      const found = await this.#generations.many(late);
-      for (const [i, name] of late.entries()) generations[name] = String(found[i]);
-      // After the generations, and never out of a read that was under way before.
-      const now = await this.#generations.peek(revision);
-      if (typeof now !== 'string' || now !== ticket.revision) return false;
-    }
-    const id = hash(key);
+    if (late.length > 0 && (!this.#lateDependencies || late.length > maxDependencies)) return false;
     try {
+      const generations = { ...ticket.generations, ...(await this.#lateGenerations(late, ticket)) };
       const stored = { generations, value: toPlain(value) };
+      const id = hash(key);
       this.#handed.set(id, stored);
       try {
         await this.#entries.invalidate(id);
@@ -123,9 +115,9 @@ export class GenerationEntries {
         if (this.#handed.get(id) === stored) this.#handed.delete(id);
       }
       return true;
-    } catch (error) {
-      if (error instanceof UnkeepableValueError || error instanceof InvalidationPendingError) return false;
-      throw error;
+    } catch {
+      // Whoever made the value has it, and isn't to be bothered with what became of the copy.
+      return false;
     }
   }
 
@@ -140,10 +132,21 @@ export class GenerationEntries {
     return this.#entries.invalidate(hash(key));
   }
 
+  /** Throws when something was invalidated since the ticket. */
+  async #lateGenerations(names: readonly string[], ticket: Ticket): Promise<Record<string, string>> {
+    if (names.length === 0) return {};
+    const found = await this.#generations.many(names);
+    // After the generations, and never out of a read that was under way before.
+    const now = await this.#generations.peek(revision);
+    if (typeof now !== 'string' || now !== ticket.revision) throw new Error('Something was invalidated.');
+    return Object.fromEntries(names.map((name, i) => [name, String(found[i])]));
+  }
+
   async #ticket(dependencies: readonly string[]): Promise<Ticket> {
     const names = [...new Set(dependencies)];
     const asked = this.#lateDependencies ? [...names, revision] : names;
-    const found = await this.#generations.many(asked);
+    // A generation that can't be had is one that nothing else has: what is made with it is never served.
+    const found = await this.#generations.many(asked).catch(() => asked.map(() => randomUUID()));
     const generations = Object.fromEntries(names.map((name, i) => [name, String(found[i])]));
     return { generations, revision: this.#lateDependencies ? String(found.at(-1)) : undefined };
   }

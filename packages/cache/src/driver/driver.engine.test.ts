@@ -277,7 +277,7 @@ test('sharded channels of several slots on each node of a cluster', async () => 
     const driver = driverOf({ cluster: cluster.nodes });
     for (const [index, channels] of places) {
       const node = cluster.nodes[index]!;
-      const { events, up } = log();
+      const { events, seen, up } = log();
       const heard: string[] = [];
       const message = (channel: string, text: string): unknown => heard.push(`${channel} ${text}`);
       const subscriber = driver.openSubscriber(node, { channels, sharded: true }, { ...events, message });
@@ -285,7 +285,18 @@ test('sharded channels of several slots on each node of a cluster', async () => 
       for (const channel of channels) await command(node, ['SPUBLISH', channel, 'hello']);
       await waitFor('all channels', () => heard.length === channels.length);
       expect(heard).toEqual(channels.map((channel) => `${channel} hello`));
+      // A slot moves away: its channel would be silent from now on.
+      const slot = (await command(node, ['CLUSTER', 'KEYSLOT', channels[0]!])).slice(1).trim();
+      const target = cluster.nodes[(index + 1) % 3]!;
+      const move = async (owner: TestEngine): Promise<void> => {
+        const id = (await command(owner, ['CLUSTER', 'MYID'])).split('\r\n')[1]!;
+        for (const each of [owner, target, node])
+          await command(each, ['CLUSTER', 'SETSLOT', slot, 'NODE', id]);
+      };
+      await move(target);
+      await waitFor('the end of the subscription', () => seen.includes('down'));
       subscriber.close();
+      await move(node);
     }
   }
   await cluster.stop();
