@@ -53,6 +53,7 @@ function open(port: number): Promise<Socket> {
 
 function exchange(socket: Socket, request: Buffer): Promise<void> {
   return new Promise((resolve, reject) => {
+    if (socket.destroyed) throw new Error('The server ended a connection.');
     let answer = '';
     const done = (error?: Error): void => {
       socket.removeListener('data', onData);

@@ -38,7 +38,11 @@ type Handler = (request: Request, response: Response) => void;
 interface App {
   use(middleware: unknown): void;
   get(path: string, handler: Handler): void;
-  listen(port: number, host: string, listening: () => void): { address(): AddressInfo | string | null };
+  listen(
+    port: number,
+    host: string,
+    listening: () => void,
+  ): { keepAliveTimeout: number; address(): AddressInfo | string | null };
 }
 
 const sessionCount = 256;
@@ -102,6 +106,8 @@ serve<SessionsStart>(async (start) => {
       if (address === null || typeof address === 'string') throw new Error('No port.');
       resolve(address.port);
     });
+    // Connections wait for their next slice.
+    server.keepAliveTimeout = 3_600_000;
   });
   let before = process.cpuUsage();
   return {

@@ -34,6 +34,8 @@ export interface TelemetryMessages {
    * the shared tier was down (anonymous, dropped). Whose session it was isn't told.
    */
   session: { sessions: string; event: 'merged' | 'destroyed' | 'gone' | 'anonymous' | 'dropped' };
+  /** A rate limiter refused, or answered without knowing because the shared tier was down. */
+  rateLimit: { limiter: string; allowed: boolean; guessed: boolean };
 }
 
 type Topic = keyof TelemetryMessages;
@@ -52,6 +54,7 @@ const topics: readonly Topic[] = [
   'epoch',
   'feed',
   'session',
+  'rateLimit',
 ];
 
 const channels = Object.fromEntries(

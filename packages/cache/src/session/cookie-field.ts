@@ -12,9 +12,12 @@ export interface StoredCookie {
 export function cookieToStore(cookie: unknown): unknown {
   const plain = plainCookie(cookie);
   if (typeof plain?.originalMaxAge !== 'number') return plain;
-  const { expires: _, originalExpires: __, maxAge: ___, ...rest } = plain;
-  return rest;
+  const stored: Record<string, unknown> = {};
+  for (const field of Object.keys(plain)) if (!moving.has(field)) stored[field] = plain[field];
+  return stored;
 }
+
+const moving = new Set(['expires', 'originalExpires', 'maxAge']);
 
 /** Adds to the object that it is given. */
 export function cookieFromStore(stored: unknown): StoredCookie {
@@ -26,9 +29,10 @@ export function cookieFromStore(stored: unknown): StoredCookie {
 
 /** What is left of the cookie's lifetime, ms; undefined when it has none of its own. */
 export function cookieLifetimeMs(cookie: unknown): number | undefined {
-  const { expires } = plainCookie(cookie) ?? {};
+  if (typeof cookie !== 'object' || cookie === null) return undefined;
+  const { expires } = cookie as StoredCookie;
   if (expires === undefined || expires === null) return undefined;
-  const untilMs = new Date(expires).getTime();
+  const untilMs = expires instanceof Date ? expires.getTime() : Date.parse(expires);
   return Number.isNaN(untilMs) ? undefined : untilMs - Date.now();
 }
 

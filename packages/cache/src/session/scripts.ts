@@ -11,23 +11,23 @@ import { script } from '../far/script.ts';
 /**
  * KEYS 1 session; ARGV 1 token seen, '' for none: what stands there is replaced; 2 token and JSON; 3 time to live in
  * ms, 0 to keep the present one
- * Reply 'ok' | 'destroyed' | 'gone' (it had been there, and has expired or was lost) | 'changed', what stands there
+ * Reply 'ok' | 'destroyed' | 'gone' (it had been there, and has expired or was lost) | a list of what stands there, when that is another's
  */
 export const saveScript = script(
   'sessionSave',
   `local token = redis.call('GETRANGE', KEYS[1], 0, 11)
-if token == 'x' then return {'destroyed'} end
-if token == string.sub(ARGV[2], 1, 12) then return {'ok'} end
+if token == 'x' then return 'destroyed' end
+if token == string.sub(ARGV[2], 1, 12) then return 'ok' end
 if ARGV[1] ~= '' then
-  if token == '' then return {'gone'} end
-  if token ~= ARGV[1] then return {'changed', redis.call('GET', KEYS[1])} end
+  if token == '' then return 'gone' end
+  if token ~= ARGV[1] then return {redis.call('GET', KEYS[1])} end
 end
 if ARGV[3] == '0' then
   redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL')
 else
   redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 end
-return {'ok'}`,
+return 'ok'`,
 );
 
 /** KEYS 1 session; ARGV 1 time to live in ms; reply 1, or 0 when there is no such session */

@@ -286,16 +286,13 @@ export class Sessions {
       if (!alone) checkSize(json, this.#maxBytes);
       const token = this.#nextToken();
       const args = [base?.token ?? '', token + json, expiry];
-      const [answer, text = ''] = (await this.#keys.run(partition, saveScript, { keys: [key], args })) as [
-        string,
-        string?,
-      ];
+      const answer = await this.#keys.run(partition, saveScript, { keys: [key], args });
       if (answer === 'ok') {
         handle.base = { token, stored: json, known: wanted };
         return merged ? 'merged' : 'saved';
       }
-      if (answer !== 'changed') return answer === 'gone' ? 'gone' : 'destroyed';
-      const found = splitStored(text)!;
+      if (!Array.isArray(answer)) return answer === 'gone' ? 'gone' : 'destroyed';
+      const found = splitStored(String(answer[0]))!;
       base = { token: found.token, stored: found.json, known: base!.known };
       merged = true;
     }

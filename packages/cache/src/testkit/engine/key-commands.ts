@@ -68,6 +68,14 @@ export const keyCommands: Commands = {
   PEXPIRE: writes(2, ({ keys }, [key, ms, o]) => expire(keys, key!, keys.nowMs + integer(ms), o)),
   EXPIREAT: writes(2, ({ keys }, [key, s, o]) => expire(keys, key!, integer(s) * 1_000, o)),
   PEXPIREAT: writes(2, ({ keys }, [key, ms, o]) => expire(keys, key!, integer(ms), o)),
+  RENAME: writes(2, ({ keys }, [from, to]) => {
+    const value = keys.get(name(from!));
+    const at = keys.expiresAtMs(name(from!));
+    if (value === undefined) throw new EngineError('ERR no such key');
+    keys.delete(name(from!));
+    keys.set(name(to!), value, at);
+    return ok;
+  }),
   PERSIST: writes(1, ({ keys }, [key]) => {
     const at = keys.expiresAtMs(name(key!));
     if (at === undefined || at === Number.POSITIVE_INFINITY) return 0;
