@@ -26,7 +26,7 @@ import type { ChangeSource, RowChange } from './feed/source.ts';
 import { Flights } from './flight.ts';
 import { Invalidator, type InvalidatorOptions } from './invalidator.ts';
 import { LoadGate } from './loads.ts';
-import { type HotKey, HotKeys, Sampler } from './near/hot-keys.ts';
+import { type HotKey, HotKeys, untilSample } from './near/hot-keys.ts';
 import { NearTier } from './near/near-tier.ts';
 import { OwnWrites } from './own-writes.ts';
 import { positionToHex } from './position.ts';
@@ -201,9 +201,9 @@ export class Cache {
       watermark: tokens && (async () => positionToHex(await tokens.oldestInProgress())),
       ownWrites: this.ownWrites,
       hotKeys: this.#hotKeys,
-      sampler: new Sampler(readsPerSample, this.#random),
+      readsUntilSample: () => untilSample(readsPerSample, this.#random()),
       checker: this.#checker && {
-        sampler: new Sampler(options.checker!.everyReads, this.#random),
+        readsUntilSample: () => untilSample(options.checker!.everyReads, this.#random()),
         note: (sample) => this.#checker?.note(sample),
       },
     };

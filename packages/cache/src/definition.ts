@@ -11,7 +11,7 @@ import { voidedThrough, voidHashOf } from './far/voids.ts';
 import { Flight, type Flights } from './flight.ts';
 import type { LifetimeOptions } from './lifetime.ts';
 import type { LoadGate } from './loads.ts';
-import type { HotKeys, Sampler } from './near/hot-keys.ts';
+import type { HotKeys } from './near/hot-keys.ts';
 import type { NearEntry, NearTier } from './near/near-tier.ts';
 import type { OwnWrites } from './own-writes.ts';
 import { ReadPath } from './read-path.ts';
@@ -138,9 +138,10 @@ export interface TierHost {
   readonly watermark: (() => Promise<string>) | undefined;
   readonly ownWrites: OwnWrites;
   readonly hotKeys: HotKeys;
-  readonly sampler: Sampler;
+  /** How many reads to let pass before the next sample; random, so never in step with a pattern of the reads. */
+  readonly readsUntilSample: () => number;
   /** Given when reads are to be checked. */
-  readonly checker: { readonly sampler: Sampler; note(sample: HitSample): void } | undefined;
+  readonly checker: { readonly readsUntilSample: () => number; note(sample: HitSample): void } | undefined;
   readonly touch: (transaction: Transaction, fullKeys: readonly string[], strict: boolean) => Promise<void>;
   /** Resolves when the shared tier confirmed; rejects with InvalidationPendingError. */
   readonly invalidateFar: (partition: PartitionState, fullKeys: readonly string[]) => Promise<void>;
@@ -168,7 +169,10 @@ export class Definition<A, V> {
   readonly #nearMap = new Map<string, NearEntry>();
   readonly #clock: Clock;
   readonly #ownWrites: OwnWrites;
-  readonly #sampler: Sampler;
+  /** Reads until the next one that counts for `hotKeys`. */
+  #untilSample = 1;
+  #untilCheck = 1;
+  readonly #checked: boolean;
   readonly #path: ReadPath<V>;
   readonly #loader: BatchLoader<A, V>;
 
@@ -179,7 +183,7 @@ export class Definition<A, V> {
     this.#host = host;
     this.#clock = host.clock;
     this.#ownWrites = host.ownWrites;
-    this.#sampler = host.sampler;
+    this.#checked = host.checker !== undefined;
     this.#keyOf = options.key;
     this.name = options.name;
     this.prefix = `${options.name}:${settings.version}:`;
@@ -235,7 +239,7 @@ export class Definition<A, V> {
    */
   get(argument: A): Promise<V | null> {
     const key = String(this.#keyOf(argument));
-    if (this.#host.checker?.sampler.hit()) this.#check(argument, key);
+    if (this.#checked) this.#countForCheck(argument, key);
     const near = this.#nearEntry(key);
     if (near !== undefined) {
       near.promise ??= Promise.resolve(near.value);
@@ -386,8 +390,11 @@ export class Definition<A, V> {
     this.#host.flights.makePrefixStale(this.prefix);
   }
 
-  #check(argument: A, key: string): void {
-    this.#host.checker?.note({
+  #countForCheck(argument: A, key: string): void {
+    this.#untilCheck -= 1;
+    if (this.#untilCheck > 0) return;
+    this.#untilCheck = this.#host.checker!.readsUntilSample();
+    this.#host.checker!.note({
       definition: this.name,
       key,
       compare: async () => {
@@ -408,12 +415,18 @@ export class Definition<A, V> {
 
   /** One that may be served right now. */
   #nearEntry(key: string): NearEntry | undefined {
-    if (this.#sampler.hit()) this.#host.hotKeys.note(this.prefix + key);
+    this.#untilSample -= 1;
+    if (this.#untilSample === 0) this.#sample(key);
     const entry = this.#nearMap.get(key);
     if (entry === undefined || !this.#servable(entry, this.#clock.nowMs())) return undefined;
     entry.touched = true;
     this.stats.nearHits += 1;
     return entry;
+  }
+
+  #sample(key: string): void {
+    this.#untilSample = this.#host.readsUntilSample();
+    this.#host.hotKeys.note(this.prefix + key);
   }
 
   #servable(entry: NearEntry, now: number): boolean {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { HotKeys, Sampler } from './hot-keys.ts';
+import { HotKeys, untilSample } from './hot-keys.ts';
 
 /** A small generator, so that a failure repeats. */
 function numbers(seed: number): () => number {
@@ -31,10 +31,11 @@ test('what was hot yesterday gives way', () => {
 });
 
 test('one read in so many is sampled, at no fixed distance', () => {
-  const sampler = new Sampler(16, numbers(3));
-  const at: number[] = [];
-  for (let i = 0; i < 16_000; i += 1) if (sampler.hit()) at.push(i);
-  expect(at.length).toBeGreaterThan(900);
-  expect(at.length).toBeLessThan(1_100);
-  expect(new Set(at.slice(1).map((each, i) => each - at[i]!)).size).toBeGreaterThan(10);
+  const random = numbers(3);
+  const distances = Array.from({ length: 1_000 }, () => untilSample(16, random()));
+  const mean = distances.reduce((sum, distance) => sum + distance, 0) / distances.length;
+  expect(mean).toBeGreaterThan(15);
+  expect(mean).toBeLessThan(17);
+  expect(new Set(distances).size).toBeGreaterThan(20);
+  expect(untilSample(1, 0.999)).toBe(1);
 });

@@ -61,21 +61,12 @@ export class HotKeys {
   }
 }
 
-/** Decides which reads are sampled: one in `every` on average, never in step with a pattern of the reads. */
-export class Sampler {
-  readonly #every: number;
-  readonly #random: () => number;
-  #left = 1;
-
-  constructor(every: number, random: () => number) {
-    this.#every = every;
-    this.#random = random;
-  }
-
-  hit(): boolean {
-    this.#left -= 1;
-    if (this.#left > 0) return false;
-    this.#left = 1 + Math.floor(this.#random() * (2 * this.#every - 1));
-    return true;
-  }
+/**
+ * How many reads until the next sample, so that one in `every` is taken on average, never in step with a pattern of
+ * the reads.
+ *
+ * @param random 0 to less than 1.
+ */
+export function untilSample(every: number, random: number): number {
+  return 1 + Math.floor(random * (2 * every - 1));
 }
