@@ -1,5 +1,7 @@
 /** Against the interfaces as Next documents them, played as Next plays them; Next itself isn't installed here. */
+import { pid } from 'node:process';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { randomOf } from '../testing/random.ts';
 import { MemoryEngine } from '../testkit/memory-engine.ts';
 import { type NextCache, type NextCacheEntry, nextCache } from './next.ts';
 
@@ -174,4 +176,48 @@ test('with the shared tier down pages are rendered, and revalidations are owed',
   expect(await handler.get('/shop')).toBeNull();
   await handler.set('/shop', page('unkept', 'products'));
   await expect(handler.revalidateTag('products')).rejects.toThrow(/repeated until/);
+});
+
+test('in random order, no page is given that was begun before a revalidation that had ended', async () => {
+  const seed = (Date.now() ^ (pid << 8)) >>> 0;
+  console.log(`seed ${seed}`);
+  const random = randomOf(seed);
+  const processes = await Promise.all([process(), process(), process()]);
+  const pause = async (): Promise<void> => {
+    for (let turns = Math.floor(random() * 60); turns > 0; turns -= 1) await new Promise(setImmediate);
+  };
+  const keys = ['/a', '/b'];
+  let data = 0;
+  let leastData = 0;
+  let hits = 0;
+  let renders = 0;
+  const visit = async (): Promise<void> => {
+    const request = new processes[Math.floor(random() * processes.length)]!.CacheHandler();
+    const key = keys[Math.floor(random() * keys.length)]!;
+    const least = leastData;
+    const found = (await request.get(key))?.value as { html: string } | undefined;
+    if (found !== undefined) {
+      hits += 1;
+      expect(Number(found.html)).toBeGreaterThanOrEqual(least);
+      return;
+    }
+    const html = String(data);
+    renders += 1;
+    await pause();
+    await request.set(key, page(html, 'products'));
+  };
+  const change = async (): Promise<void> => {
+    data += 1;
+    const changed = data;
+    await new processes[Math.floor(random() * processes.length)]!.CacheHandler().revalidateTag('products');
+    leastData = Math.max(leastData, changed);
+  };
+  const actor = async (): Promise<void> => {
+    for (let step = 0; step < 60; step += 1) {
+      await (random() < 0.1 ? change() : visit());
+      await pause();
+    }
+  };
+  await Promise.all(Array.from({ length: 8 }, actor));
+  expect(Math.min(hits, renders, data)).toBeGreaterThan(10);
 });
