@@ -419,7 +419,7 @@ export class Definition<A, V> {
     if (this.#untilSample === 0) this.#sample(key);
     const entry = this.#nearMap.get(key);
     if (entry === undefined || !this.#servable(entry, this.#clock.nowMs())) return undefined;
-    entry.touched = true;
+    if (!entry.touched) entry.touched = true;
     this.stats.nearHits += 1;
     return entry;
   }

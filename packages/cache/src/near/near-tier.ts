@@ -13,22 +13,23 @@ import { FrequencySketch } from './frequency-sketch.ts';
 
 /** A class, because every hit reads it: spread together, its objects were of many shapes and ten times as slow. */
 export class NearEntry {
-  readonly map: Map<string, NearEntry>;
-  readonly key: string;
+  // First what a hit reads: it should lie in one line of the CPU's cache.
   readonly partition: PartitionState;
-  readonly value: unknown;
-  /** The JSON text that the value was read from, so that the same text gives the same object; null for absent. */
-  readonly payload: string | null;
   /** Coherent under this session of the partition's messages; -1 for never. */
   readonly nearSession: number;
-  /** The value was read from the database so recently that it needs no other proof until then (local clock). */
-  readonly selfProvenUntilMs: number;
   /** Whole, so that it stands in the object itself: reading a fraction is one more miss of the CPU's cache. */
   readonly expiresAtMs: number;
-  readonly bytes: number;
+  touched = false;
+  readonly value: unknown;
   /** Of the value, for those who await it; made when first asked for. */
   promise: Promise<unknown> | undefined = undefined;
-  touched = false;
+  /** The value was read from the database so recently that it needs no other proof until then (local clock). */
+  readonly selfProvenUntilMs: number;
+  /** The JSON text that the value was read from, so that the same text gives the same object; null for absent. */
+  readonly payload: string | null;
+  readonly map: Map<string, NearEntry>;
+  readonly key: string;
+  readonly bytes: number;
   older: NearEntry | undefined = undefined;
   newer: NearEntry | undefined = undefined;
 
