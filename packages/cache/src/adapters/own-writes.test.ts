@@ -189,6 +189,28 @@ describe.each(frameworks)('%s', (_, framework) => {
   });
 });
 
+test.each([
+  ['an object', { 'set-cookie': ['one=1', 'two=2'], 'x-other': 'kept' }],
+  ['a list', ['set-cookie', 'one=1', 'set-cookie', 'two=2', 'x-other', 'kept']],
+])('headers that writeHead is given, as %s, stand beside the cookie', async (_, headers) => {
+  const cache = { name: 'shop', ownWrites: new OwnWrites(async () => 1n) };
+  const middleware = expressOwnWrites(cache, { secret });
+  const server = createServer((request, response) =>
+    middleware(request, response, async () => {
+      await cache.ownWrites.wrote();
+      response.writeHead(201, headers as string[]).end('done');
+    }),
+  );
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const app = listening(server);
+  apps.push(app);
+  const response = await fetch(app.address);
+  expect([response.status, await response.text()]).toEqual([201, 'done']);
+  expect(response.headers.get('x-other')).toBe('kept');
+  const names = response.headers.getSetCookie().map((cookie) => cookie.split('=')[0]);
+  expect(names).toEqual(['one', 'two', 'larder-own-writes']);
+});
+
 test('secrets can be changed while tickets are under way', async () => {
   const cache = { name: 'shop', ownWrites: new OwnWrites(async () => 0xabcn) };
   const other = 'another secret of the tests';
