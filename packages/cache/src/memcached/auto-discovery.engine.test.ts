@@ -1,15 +1,21 @@
 /** The nodes are real; only the configuration endpoint, which memcached itself doesn't have, is played here. */
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startEngine, type TestEngine } from '../../../../testing/engine.ts';
 import type { NodeAddress } from '../driver/driver.ts';
+import {
+  answerConfig,
+  answerOlder,
+  type ConfigurationEndpoint,
+  nodeList,
+  startConfigurationEndpoint,
+} from '../testing/configuration-endpoint.ts';
 import { waitFor } from '../testing/wait-for.ts';
 import { NotConfigurationEndpointError } from './errors.ts';
 import { MetaClient, type MetaClientSettings } from './meta-client.ts';
 
 let engines: TestEngine[];
 const clients: MetaClient[] = [];
-const endpoints: Endpoint[] = [];
+const endpoints: ConfigurationEndpoint[] = [];
 beforeAll(async () => {
   engines = await Promise.all([startEngine('memcached'), startEngine('memcached'), startEngine('memcached')]);
 });
@@ -19,56 +25,11 @@ afterAll(async () => {
   await Promise.all((engines ?? []).map((engine) => engine.stop()));
 });
 
-interface Endpoint {
-  readonly address: NodeAddress;
-  readonly server: Server;
-  /** What it answers to `command`; undefined: ERROR. */
-  answer: (command: string) => string | undefined;
-  asked: number;
-  readonly sockets: Set<Socket>;
-}
-
-async function startConfigurationEndpoint(): Promise<Endpoint> {
-  const sockets = new Set<Socket>();
-  const server = createServer((socket) => {
-    sockets.add(socket);
-    socket.on('error', () => {});
-    let rest = '';
-    socket.on('data', (chunk) => {
-      const lines = (rest + chunk.toString()).split('\r\n');
-      rest = lines.pop()!;
-      for (const line of lines) {
-        if (line === 'mn') socket.write('MN\r\n');
-        else {
-          endpoint.asked += 1;
-          socket.write(endpoint.answer(line) ?? 'ERROR\r\n');
-        }
-      }
-    });
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  const endpoint: Endpoint = {
-    address: { host: '127.0.0.1', port },
-    server,
-    answer: () => undefined,
-    asked: 0,
-    sockets,
-  };
+async function startEndpoint(): Promise<ConfigurationEndpoint> {
+  const endpoint = await startConfigurationEndpoint();
   endpoints.push(endpoint);
   return endpoint;
 }
-
-function list(version: number, nodes: readonly NodeAddress[]): string {
-  return `${version}\n${nodes.map(({ host, port }) => `${host}|${host}|${port}`).join(' ')}\n`;
-}
-
-const config = (text: string) => (line: string) =>
-  line === 'config get cluster' ? `CONFIG cluster 0 ${text.length}\r\n${text}\r\nEND\r\n` : undefined;
-const older = (text: string) => (line: string) =>
-  line === 'get AmazonElastiCache:cluster'
-    ? `VALUE AmazonElastiCache:cluster 0 ${text.length}\r\n${text}\r\nEND\r\n`
-    : undefined;
 
 function open(endpoint: NodeAddress, settings: Partial<MetaClientSettings> = {}): MetaClient {
   const client = new MetaClient({ configurationEndpoint: endpoint, discoveryMs: 100, ...settings });
@@ -77,11 +38,11 @@ function open(endpoint: NodeAddress, settings: Partial<MetaClientSettings> = {})
 }
 
 test.each([
-  ['config get cluster', config],
-  ['get AmazonElastiCache:cluster', older],
+  ['config get cluster', answerConfig],
+  ['get AmazonElastiCache:cluster', answerOlder],
 ])('finds the nodes by `%s`, and follows when they change', async (_command, answer) => {
-  const endpoint = await startConfigurationEndpoint();
-  endpoint.answer = answer(list(1, engines.slice(0, 2)));
+  const endpoint = await startEndpoint();
+  endpoint.answer = answer(nodeList(1, engines.slice(0, 2)));
   const announced: (readonly NodeAddress[])[] = [];
   const client = open(endpoint.address, { events: { nodesChanged: (nodes) => announced.push(nodes) } });
   await client.ready();
@@ -90,7 +51,7 @@ test.each([
   await Promise.all(keys.map((key) => client.set(key, key)));
   const before = new Map(keys.map((key) => [key, client.nodeOf(key)]));
 
-  endpoint.answer = answer(list(2, engines));
+  endpoint.answer = answer(nodeList(2, engines));
   await waitFor('three nodes', () => client.nodes.length === 3);
   await client.ready();
   const stayed = keys.filter((key) => client.nodeOf(key) === before.get(key));
@@ -103,34 +64,34 @@ test.each([
   endpoint.answer = () => 'CONFIG cluster 0 7\r\n1\nwhat?\r\nEND\r\n';
   const asked = endpoint.asked;
   await waitFor('another question', () => endpoint.asked > asked + 1);
-  endpoint.answer = answer(list(3, engines));
+  endpoint.answer = answer(nodeList(3, engines));
   const askedAgain = endpoint.asked;
   await waitFor('another question', () => endpoint.asked > askedAgain + 1);
   expect(client.nodes).toHaveLength(3);
   expect(announced.map(({ length }) => length)).toEqual([2, 3]);
 
-  endpoint.answer = answer(list(4, engines.slice(1, 2)));
+  endpoint.answer = answer(nodeList(4, engines.slice(1, 2)));
   await waitFor('one node', () => client.nodes.length === 1);
   expect((await client.set('key:0', 'moved')).outcome).toBe('stored');
 });
 
 test('a node that fails makes it look at once', async () => {
-  const endpoint = await startConfigurationEndpoint();
+  const endpoint = await startEndpoint();
   const leaving = await startEngine('memcached');
-  endpoint.answer = config(list(1, [engines[0]!, leaving]));
+  endpoint.answer = answerConfig(nodeList(1, [engines[0]!, leaving]));
   const client = open(endpoint.address, { discoveryMs: 2 ** 30 });
   await client.ready();
-  endpoint.answer = config(list(2, [engines[0]!]));
+  endpoint.answer = answerConfig(nodeList(2, [engines[0]!]));
   await leaving.stop();
   await waitFor('one node', () => client.nodes.length === 1);
 });
 
 test('an endpoint that comes back is asked again', async () => {
-  const endpoint = await startConfigurationEndpoint();
-  endpoint.answer = config(list(1, [engines[0]!]));
+  const endpoint = await startEndpoint();
+  endpoint.answer = answerConfig(nodeList(1, [engines[0]!]));
   const client = open(endpoint.address, { discoveryMs: 2 ** 30 });
   await client.ready();
-  endpoint.answer = config(list(2, [engines[1]!]));
+  endpoint.answer = answerConfig(nodeList(2, [engines[1]!]));
   for (const socket of endpoint.sockets) socket.destroy();
   await waitFor('the other node', () => client.nodes[0]!.host === engines[1]!.host);
 });

@@ -47,16 +47,20 @@ export class KetamaRing<Server extends RingServer = RingServer> {
 
   /** Undefined when there are no servers. */
   ownerOf(key: string | Uint8Array): Server | undefined {
-    return this.#owners[this.#indexOf(key)];
+    return this.ownerOfPlace(ketamaHash(key));
+  }
+
+  /** @param place on the circle, 32 bits. */
+  ownerOfPlace(place: number): Server | undefined {
+    return this.#owners[this.#indexOf(place)];
   }
 
   /** The point that the key belongs to: the first that isn't below it. */
   pointOf(key: string | Uint8Array): number | undefined {
-    return this.#points[this.#indexOf(key)];
+    return this.#points[this.#indexOf(ketamaHash(key))];
   }
 
-  #indexOf(key: string | Uint8Array): number {
-    const place = ketamaHash(key);
+  #indexOf(place: number): number {
     let low = 0;
     let high = this.#points.length;
     while (low < high) {

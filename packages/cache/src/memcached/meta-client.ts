@@ -2,6 +2,7 @@
  * memcached over its meta protocol, on one node or on many: a client in its own right, and what the shared tier
  * is built on. Keys are placed by ketama (ketama.ts). Nothing is sent twice, nothing waits for a later connection.
  */
+import { createHash } from 'node:crypto';
 import { type Clock, monotonicClock } from '../clock.ts';
 import type { NodeAddress } from '../driver/driver.ts';
 import { AutoDiscovery } from './auto-discovery.ts';
@@ -95,6 +96,8 @@ export class MetaClient {
   readonly #discovery: AutoDiscovery | undefined;
   #ring = new KetamaRing<RingMember>([]);
   #list: readonly NodeAddress[] = [];
+  #members: readonly MetaNode[] = [];
+  #digest = '';
   #changed: (() => void)[] = [];
   #closed = false;
 
@@ -256,6 +259,21 @@ export class MetaClient {
     throw new MetaUnavailableError('No memcached is known yet.', cause === undefined ? {} : { cause });
   }
 
+  /** For who hashes keys by himself: the node at a place of the circle. */
+  nodeAt(place: number): MetaNode | undefined {
+    return this.#ring.ownerOfPlace(place)?.node;
+  }
+
+  /** The nodes of the list, in its order of names. */
+  get members(): readonly MetaNode[] {
+    return this.#members;
+  }
+
+  /** Names the list of nodes and their weights: clients that place keys alike have the same. 12 hex digits. */
+  get digest(): string {
+    return this.#digest;
+  }
+
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -275,8 +293,11 @@ export class MetaClient {
       this.#nodes.delete(name);
       node.close();
     }
-    const list = servers.map(({ host, port }) => ({ host, port }));
-    this.#list = list.sort((a, b) => (nodeName(a) < nodeName(b) ? -1 : 1));
+    const sorted = [...members].sort((a, b) => (nodeName(a) < nodeName(b) ? -1 : 1));
+    this.#list = sorted.map(({ host, port }) => ({ host, port }));
+    this.#members = sorted.map(({ node }) => node);
+    const names = sorted.map((member) => `${nodeName(member)} ${member.weight ?? 1}`);
+    this.#digest = createHash('sha256').update(names.join('\n')).digest('hex').slice(0, 12);
     events?.nodesChanged?.(this.#list);
     this.#wake();
   }

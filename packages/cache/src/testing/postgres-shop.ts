@@ -2,7 +2,6 @@
 import pg from 'pg';
 import { type Cache, type CacheOptions, createCache } from '../cache.ts';
 import type { Definition } from '../definition.ts';
-import type { Driver } from '../driver/driver.ts';
 import { type PostgresConnection, postgresFeed } from '../feed/postgres.ts';
 import type { Invalidator } from '../invalidator.ts';
 import { waitFor } from './wait-for.ts';
@@ -36,7 +35,7 @@ export class PostgresShops {
   }
 
   /** One table, one namespace and one slot of that name. */
-  open(name: string, far: Driver, options: Partial<CacheOptions> = {}): PostgresShop {
+  open(name: string, far: CacheOptions['far'], options: Partial<CacheOptions> = {}): PostgresShop {
     const cache = createCache({ name, far, ...options });
     this.#caches.push(cache);
     let loads = 0;

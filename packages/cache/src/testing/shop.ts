@@ -1,7 +1,6 @@
 /** A cache over a database that is a map, for tests that need to hold a loader or a change at will. */
 import { type Cache, type CacheOptions, createCache } from '../cache.ts';
 import type { Definition } from '../definition.ts';
-import type { Driver } from '../driver/driver.ts';
 import { MemorySource } from '../testkit/memory-source.ts';
 import { waitFor } from './wait-for.ts';
 
@@ -21,7 +20,7 @@ export class Shop {
 
   open(
     name: string,
-    far: Driver,
+    far: CacheOptions['far'],
     options: Partial<CacheOptions> & { readonly watched?: boolean } = {},
   ): OpenShop {
     const { watched = true, ...rest } = options;
