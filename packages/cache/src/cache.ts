@@ -221,14 +221,20 @@ export class Cache {
 
   /** Throws CacheConfigError, also when the name is taken. */
   define<A, V>(options: DefinitionOptions<A, V>): Definition<A, V> {
-    if (this.#definitions.has(options.name)) {
-      throw new CacheConfigError(`A definition named ${options.name} exists already in cache ${this.name}.`);
-    }
     if (this.#tier.scripts === undefined) {
       const tagged = options.tags !== undefined || options.watches?.some(({ tags }) => tags !== undefined);
       if (tagged) throw new CacheConfigError(leasesLack.tags);
     }
-    const definition = new Definition<A, V>(this.#host, options);
+    return this.adopt(new Definition<A, V>(this.#host, options));
+  }
+
+  /** Takes in what was made over `internals`. Throws CacheConfigError when the name is taken. @internal */
+  adopt<A, V>(definition: Definition<A, V>): Definition<A, V> {
+    if (this.#definitions.has(definition.name)) {
+      throw new CacheConfigError(
+        `A definition named ${definition.name} exists already in cache ${this.name}.`,
+      );
+    }
     const kept = definition as unknown as Definition<never, unknown>;
     this.#definitions.set(definition.name, kept);
     this.#byPrefix.set(definition.prefix, kept);
