@@ -97,8 +97,8 @@ export class GenerationEntries {
   }
 
   /**
-   * Keeps a value that was made after `ticket`. Never rejects. False when something that it depends on was invalidated meanwhile,
-   * when it can't be kept, or when the shared tier is down.
+   * Keeps a value that was made after `ticket`. Never rejects. False when something that it depends on was
+   * invalidated meanwhile, when it can't be kept, or when the shared tier is down.
    */
   async keep(key: string, value: unknown, dependencies: readonly string[], ticket: Ticket): Promise<boolean> {
     const late = [...new Set(dependencies)].filter((name) => !Object.hasOwn(ticket.generations, name));
@@ -121,10 +121,18 @@ export class GenerationEntries {
     }
   }
 
-  /** Rejects with InvalidationPendingError when the shared tier did not confirm; it is then repeated until it does. */
+  /**
+   * Rejects with InvalidationPendingError when the shared tier did not confirm. It is then repeated until it does;
+   * but a value whose making is under way may survive it, if its dependencies are late: call again.
+   */
   async invalidate(dependencies: readonly string[]): Promise<void> {
-    if (this.#lateDependencies) await this.#generations.invalidate(revision);
-    await Promise.all(dependencies.map((name) => this.#generations.invalidate(name)));
+    const end = (names: readonly string[]): Promise<PromiseSettledResult<void>[]> =>
+      Promise.allSettled(names.map((name) => this.#generations.invalidate(name)));
+    const first = this.#lateDependencies ? await end([revision]) : [];
+    // Also when that failed, so that these are repeated, too.
+    const outcomes = [...first, ...(await end(dependencies))];
+    const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
   }
 
   /** Rejects with InvalidationPendingError, as above. */

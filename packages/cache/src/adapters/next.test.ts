@@ -2,6 +2,7 @@
 import { pid } from 'node:process';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { randomOf } from '../testing/random.ts';
+import { waitFor } from '../testing/wait-for.ts';
 import { MemoryEngine } from '../testkit/memory-engine.ts';
 import { type NextCache, type NextCacheEntry, nextCache } from './next.ts';
 
@@ -176,6 +177,18 @@ test('with the shared tier down pages are rendered, and revalidations are owed',
   expect(await handler.get('/shop')).toBeNull();
   await handler.set('/shop', page('unkept', 'products'));
   await expect(handler.revalidateTag('products')).rejects.toThrow(/repeated until/);
+});
+
+test('a revalidation that the shared tier did not confirm happens all the same, later', async () => {
+  const { CacheHandler } = await process();
+  const handler = new CacheHandler();
+  await handler.get('/shop');
+  await handler.set('/shop', page('old', 'products'));
+  expect(await handler.get('/shop')).not.toBeNull();
+  engine.pause();
+  await expect(handler.revalidateTag('products')).rejects.toThrow(/repeated until/);
+  engine.resume();
+  await waitFor('the end of the page', async () => (await handler.get('/shop')) === null);
 });
 
 test('in random order, no page is given that was begun before a revalidation that had ended', async () => {
