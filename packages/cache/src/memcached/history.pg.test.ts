@@ -61,6 +61,18 @@ test('no history shows a read beyond the bound', async () => {
       shops.pool.query(
         "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = 'history'",
       ),
+    // The feed says nothing for longer than the bound, while everything else goes on.
+    async () => {
+      const { rows } = await shops.pool.query(
+        "SELECT active_pid FROM pg_replication_slots WHERE slot_name = 'history'",
+      );
+      const pid: unknown = rows[0]?.active_pid;
+      if (typeof pid !== 'number') return;
+      process.kill(pid, 'SIGSTOP');
+      await pause(2 * boundMs);
+      await pause(2 * boundMs);
+      process.kill(pid, 'SIGCONT');
+    },
     async () => readers[0]!.product.invalidate(1 + Math.floor(random() * keys)),
   ];
   const options = { shops, table: 'history', keys, readers, faults, durationMs, boundMs, random };
