@@ -2,14 +2,16 @@
  * A process with the same definitions as the test that forks it, over the built library. Its loaders ask the
  * parent for the row, so that the parent counts and holds the loads of all processes.
  *
- * argv[2]: JSON { name, table, engine, postgres? }. With `postgres` it runs the invalidator.
+ * argv[2]: JSON { name, table, engine, kind?, postgres? }. With `postgres` it runs the invalidator.
  */
 import { createCache } from '@larder/cache';
+import { memcached } from '@larder/cache/memcached';
 import { nodeRedis } from '@larder/cache/node-redis';
 import { postgresFeed } from '@larder/cache/postgres';
 
-const { name, table, engine, postgres } = JSON.parse(process.argv[2]);
-const cache = createCache({ name, far: nodeRedis(engine) });
+const { name, table, engine, kind, postgres } = JSON.parse(process.argv[2]);
+const far = kind === 'memcached' ? memcached({ servers: [engine] }) : nodeRedis(engine);
+const cache = createCache({ name, far });
 const asked = new Map();
 let counter = 0;
 

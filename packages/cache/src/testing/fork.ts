@@ -24,6 +24,8 @@ export interface CacheProcess {
 export interface CacheProcessOptions {
   readonly name: string;
   readonly engine: { readonly host: string; readonly port: number };
+  /** Default a Valkey. */
+  readonly kind?: 'memcached';
   readonly table?: string;
   /** Given: it runs the invalidator. */
   readonly postgres?: PostgresConnection;
