@@ -204,7 +204,7 @@ export class Leaderboard {
   /**
    * Puts what the database says in place of one period of a board: rows of member and score, each member once. See
    * rebuild.ts for what happens to writes meanwhile. Rejects with RebuildRunningError, SharedTierError, and with what
-   * the rows threw. Costs two round trips per 500 rows. With ties 'first', rows of one score come in their order.
+   * the rows threw. Costs one round trip per 500 rows. With ties 'first', rows of one score come in their order.
    */
   async rebuild(
     board: string,

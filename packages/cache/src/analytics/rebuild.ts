@@ -136,8 +136,8 @@ export async function rebuild<R, W>(
   const holding = setInterval(() => hold().catch(() => {}), markMs / 4);
   try {
     for await (const some of inSteps(rows)) {
-      await fill(built, some);
-      await hold();
+      // Sent together, so that nothing is left without an end if this process dies in between.
+      await Promise.all([fill(built, some), hold()]);
     }
     let replayed = 0;
     for (let round = 0; round < maxRounds; round += 1) {
