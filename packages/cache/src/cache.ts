@@ -171,7 +171,9 @@ export class Cache {
           { ...tierOptions, driver: options.far, partitions, reads: options.reads },
           stateSource,
         );
-    this.ownWrites = new OwnWrites(database && (() => database.position()));
+    this.ownWrites = new OwnWrites(database && (() => database.position()), () =>
+      this.#tier.partitions.reduce((newest, { applied }) => (applied > newest ? applied : newest), ''),
+    );
     this.#invalidation = new AppInvalidation({
       cache: name,
       tier: this.#tier,

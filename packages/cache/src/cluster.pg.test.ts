@@ -3,6 +3,7 @@ import { command, startCluster, type TestCluster } from '../../../testing/engine
 import { startTestPostgres, type TestPostgres } from '../../../testing/postgres.ts';
 import type { Driver, DriverOptions } from './driver/driver.ts';
 import { ioredis } from './driver/ioredis.ts';
+import { iovalkey } from './driver/iovalkey.ts';
 import { nodeRedis } from './driver/node-redis.ts';
 import { PostgresShops, untilCachedAt } from './testing/postgres-shop.ts';
 import { waitFor } from './testing/wait-for.ts';
@@ -17,6 +18,7 @@ afterAll(() => Promise.all([cluster?.stop(), postgres?.remove()]));
 const drivers: readonly [string, (options: DriverOptions) => Driver][] = [
   ['nodeRedis', nodeRedis],
   ['ioredis', ioredis],
+  ['iovalkey', iovalkey],
 ];
 
 test.each(drivers)('end to end on a cluster of three (%s)', async (label, driverOf) => {

@@ -9,7 +9,7 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { CacheConfigError } from './errors.ts';
-import { positionToHex } from './position.ts';
+import { positionFromHex, positionToHex } from './position.ts';
 
 interface Session {
   /** 16 hex digits; '' before the first write. */
@@ -17,25 +17,40 @@ interface Session {
 }
 
 const tokenPattern = /^[0-9a-f]{16}$/;
+/** Bytes of log that a feed may lag; the shared tier is useless by then. */
+const furthestAhead = 1n << 34n;
 
 export class OwnWrites {
   readonly #sessions = new AsyncLocalStorage<Session>();
   readonly #position: (() => Promise<bigint>) | undefined;
+  readonly #newestSeen: () => string;
   #used = false;
 
-  /** @param position of the database's log, now; undefined when the cache can't ask. */
-  constructor(position: (() => Promise<bigint>) | undefined) {
+  /**
+   * @param position of the database's log, now; undefined when the cache can't ask.
+   * @param newestSeen the furthest position that the shared tier was seen at; '' for none.
+   */
+  constructor(position: (() => Promise<bigint>) | undefined, newestSeen: () => string) {
     this.#position = position;
+    this.#newestSeen = newestSeen;
   }
 
   /**
    * Runs `work` as one session: what it writes, and what `token` says was written before, its reads will see.
-   * @param token from an earlier `token()`; anything else that a client may send counts as none.
+   * @param token from an earlier `token()`; anything else that a client may send counts as none, and so does a
+   * position far beyond any that was seen. One that is merely made up sends its session past the cache for a while:
+   * sign it where that matters, as the adapters do.
    */
   run<T>(token: string | undefined, work: () => T): T {
     this.#used = true;
-    const position = token !== undefined && tokenPattern.test(token) ? token : '';
+    const position = token !== undefined && this.#isPlausible(token) ? token : '';
     return this.#sessions.run({ position }, work);
+  }
+
+  #isPlausible(token: string): boolean {
+    if (!tokenPattern.test(token)) return false;
+    const newest = this.#newestSeen();
+    return newest === '' || positionFromHex(token) <= positionFromHex(newest) + furthestAhead;
   }
 
   /**

@@ -193,7 +193,13 @@ test.each([
   ['an object', { 'set-cookie': ['one=1', 'two=2'], 'x-other': 'kept' }],
   ['a list', ['set-cookie', 'one=1', 'set-cookie', 'two=2', 'x-other', 'kept']],
 ])('headers that writeHead is given, as %s, stand beside the cookie', async (_, headers) => {
-  const cache = { name: 'shop', ownWrites: new OwnWrites(async () => 1n) };
+  const cache = {
+    name: 'shop',
+    ownWrites: new OwnWrites(
+      async () => 1n,
+      () => '',
+    ),
+  };
   const middleware = expressOwnWrites(cache, { secret });
   const server = createServer((request, response) =>
     middleware(request, response, async () => {
@@ -212,7 +218,13 @@ test.each([
 });
 
 test('secrets can be changed while tickets are under way', async () => {
-  const cache = { name: 'shop', ownWrites: new OwnWrites(async () => 0xabcn) };
+  const cache = {
+    name: 'shop',
+    ownWrites: new OwnWrites(
+      async () => 0xabcn,
+      () => '',
+    ),
+  };
   const other = 'another secret of the tests';
   const written = ownWritesRequests(cache, { secret, header: 'own' })(() => undefined);
   await written.run(() => cache.ownWrites.wrote());
