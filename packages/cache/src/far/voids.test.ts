@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { isVoids, newlyVoid, voidedThrough, voidHashOf } from './voids.ts';
+import { isVoids, mergedVoids, newlyVoid, voidedThrough, voidHashOf } from './voids.ts';
 
 const [product, list] = [voidHashOf('product:1:'), voidHashOf('list:1:')];
 const at = (n: number): string => n.toString(16).padStart(16, '0');
@@ -16,6 +16,12 @@ test('tells what is new', () => {
   expect(newlyVoid(product + at(7), product + at(7) + list + at(1))).toEqual([list]);
   expect(newlyVoid(product + at(7), product + at(9))).toEqual([product]);
   expect(newlyVoid(product + at(9), product + at(9))).toEqual([]);
+});
+
+test('two lists merge into what is most void', () => {
+  expect(mergedVoids(product + at(7), product + at(9) + list + at(1))).toBe(product + at(9) + list + at(1));
+  expect(mergedVoids(product + at(9), product + at(7))).toBe(product + at(9));
+  expect(mergedVoids('', '')).toBe('');
 });
 
 test('anything else is no list', () => {

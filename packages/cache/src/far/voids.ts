@@ -34,6 +34,19 @@ export function newlyVoid(before: string, after: string): readonly string[] {
   return hashes;
 }
 
+/** What either list says is void, as far as the one that says more. */
+export function mergedVoids(one: string, other: string): string {
+  const through = new Map<string, string>();
+  for (const voids of [one, other]) {
+    for (let at = 0; at < voids.length; at += recordLength) {
+      const hash = voids.slice(at, at + hashLength);
+      const position = voids.slice(at + hashLength, at + recordLength);
+      if (position > (through.get(hash) ?? '')) through.set(hash, position);
+    }
+  }
+  return [...through].flat().join('');
+}
+
 export function isVoids(text: string): boolean {
   return text.length % recordLength === 0 && /^[0-9a-f]*$/.test(text);
 }

@@ -11,6 +11,7 @@
  *   4. store counter n, only over the CAS number of step 1.
  * So whoever finds n knows: n-1 stood there before the question of n was asked, and everything acknowledged before
  * that question is removed. Versions form one line, however many invalidators write and whatever lands late.
+ * (A version may also replace one of the same counter, to say more of positions: of time it then says nothing new.)
  *
  * A reader can't know when that question was asked. But if it saw a counter of at most n-2 in a reply to a read that
  * it sent at its own time t, then n-1 was stored after t, and so the question of n was asked after t. Its age is at

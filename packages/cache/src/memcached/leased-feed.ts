@@ -12,7 +12,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { hashKey } from '../far/partition.ts';
-import { voidedThrough, voidHashOf } from '../far/voids.ts';
+import { mergedVoids, voidHashOf } from '../far/voids.ts';
 import { definitionOf, isEverywhere } from '../feed/dependencies.ts';
 import type { FeedProgress } from '../feed/partition-feed.ts';
 import type { Horizon, Resumption } from '../feed/source.ts';
@@ -166,11 +166,12 @@ export class LeasedFeed implements TierFeed {
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#offChange();
-    // A last beat says how far everything is: the next start then forgets nothing.
+    // How far everything is, so that the next start forgets nothing. The counter stays: nobody has asked the database.
     const ends = [...this.#places.values()].map(async (place) => {
       const { standing } = place;
       if (standing === undefined || !isBelieved(place) || place.queue.length > 0) return;
-      await this.#store(place, standing, appliedAt(place, this.#visibleThrough()));
+      const { counter } = standing.beat;
+      await this.#store(place, standing, { counter, applied: appliedAt(place, this.#visibleThrough()) });
     });
     await Promise.allSettled(ends);
     this.#progress.applied();
@@ -286,7 +287,7 @@ export class LeasedFeed implements TierFeed {
     }
     place.standing = standing;
     place.epoch = beat.epoch;
-    place.voids = beat.voids;
+    place.voids = mergedVoids(place.voids, beat.voids);
     place.need = 'nothing';
   }
 
@@ -327,7 +328,9 @@ export class LeasedFeed implements TierFeed {
     for (const { target, position } of batch) {
       const definition = definitionOf(target);
       // The next beat says it.
-      if (definition !== undefined) place.voids = withVoid(place.voids, definition, position);
+      if (definition !== undefined) {
+        place.voids = mergedVoids(place.voids, voidHashOf(definition) + positionToHex(position));
+      }
     }
     tell(this.#cache, 'invalidation', () => ({
       partition: node.partition.keys.index,
@@ -351,7 +354,7 @@ export class LeasedFeed implements TierFeed {
         return undefined;
       }
       // An application made it void, or another invalidator did: as good as if this one had.
-      if (beat.epoch !== place.epoch) place.voids = beat.voids;
+      place.voids = mergedVoids(place.voids, beat.voids);
       place.epoch = beat.epoch;
       place.standing = found;
       return found;
@@ -363,14 +366,18 @@ export class LeasedFeed implements TierFeed {
   async #endBeat(place: Place, standing: StandingBeat, horizon: bigint): Promise<boolean> {
     const applied = appliedAt(place, this.#visibleThrough());
     if (place.standing !== standing || !isBelieved(place) || applied < horizon) return false;
-    return this.#store(place, standing, applied);
+    return this.#store(place, standing, { counter: standing.beat.counter + 1, applied });
   }
 
-  async #store(place: Place, standing: StandingBeat, applied: bigint): Promise<boolean> {
+  async #store(
+    place: Place,
+    standing: StandingBeat,
+    { counter, applied }: { readonly counter: number; readonly applied: bigint },
+  ): Promise<boolean> {
     const { beat } = standing;
     const next = {
       ...beat,
-      counter: beat.counter + 1,
+      counter,
       applied: positionToHex(laterOf(applied, positionFromHex(beat.applied))),
       voids: place.voids,
     };
@@ -392,14 +399,6 @@ function isBelieved({ need, node }: Place): boolean {
 function appliedAt({ queue }: Place, visibleThrough: bigint): bigint {
   const [first] = queue;
   return first === undefined ? visibleThrough : earlierOf(visibleThrough, first.position - 1n);
-}
-
-function withVoid(voids: string, prefix: string, position: bigint): string {
-  const hash = voidHashOf(prefix);
-  const through = positionToHex(position);
-  const before = voidedThrough(voids, hash);
-  if (before === '') return voids + hash + through;
-  return before >= through ? voids : voids.replace(hash + before, hash + through);
 }
 
 function pause(ms: number): Promise<void> {

@@ -7,6 +7,7 @@ import { positionToHex } from '../position.ts';
 import { answerConfig, nodeList, startConfigurationEndpoint } from '../testing/configuration-endpoint.ts';
 import { type OpenShop, Shop, untilCached } from '../testing/shop.ts';
 import { gate, waitFor } from '../testing/wait-for.ts';
+import { parseBeat } from './beat.ts';
 import { memcached } from './memcached.ts';
 import { MetaClient } from './meta-client.ts';
 
@@ -301,6 +302,24 @@ test('a feed that starts again forgets nothing; one that lost its slot forgets e
   shop.source.loseSlot();
   await waitFor('new epochs', () => again.status().epochsBegun === 2);
   await untilCached(reader, 4);
+});
+
+test('an invalidator that stops says how far it is, and proves nothing by it', async () => {
+  const reader = await start({}, memcached({ servers: engines.slice(0, 1) }));
+  await untilCached(reader, 1);
+  shop.change(1, 2);
+  await waitFor('the new price', async () => (await price(reader, 1)) === 2);
+  await reader.invalidator.stop();
+  const own = new MetaClient({ servers: engines.slice(0, 1) });
+  await own.ready();
+  await waitFor('a last beat with the counter of the last heartbeat', async () => {
+    const text = (await own.get(`${reader.cache.name}#beat`))!.value!.toString();
+    const { counter, applied } = parseBeat(text)!;
+    return (
+      counter === reader.invalidator.status().heartbeats && applied === positionToHex(shop.source.position)
+    );
+  });
+  own.close();
 });
 
 test('who knows another list of nodes believes nothing; with a new list everything is loaded anew', async () => {
