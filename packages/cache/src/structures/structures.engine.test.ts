@@ -247,6 +247,48 @@ describe.each(engines)('on %s', (_, driver) => {
   });
 });
 
+test('without the proof of a feed no part is believed, however fresh it looks', async () => {
+  const cache = open(nodeRedis(valkey));
+  let price = 1;
+  const product = createStructures(cache).hash({
+    name: 'product',
+    key: (id: number) => id,
+    load: async () => ({ price }),
+    watches,
+  });
+  const invalidator = cache.invalidator(source);
+  await invalidator.start();
+  await cache.ready();
+  await waitFor('a hit', async () => (await product.fields(1, ['price'])) && product.stats.farHits > 0);
+  await invalidator.stop();
+  price = 2;
+  // Nobody tells of it. The last heartbeat is too old after boundMs.
+  await waitFor('the database', async () => (await product.fields(1, ['price']))!.price === 2, {
+    timeoutMs: 2_000,
+  });
+  const { farHits } = product.stats;
+  expect(await product.fields(1, ['price'])).toEqual({ price: 2 });
+  expect(product.stats.farHits).toBe(farHits);
+});
+
+test('a part past its freshness is served once more, and loaded anew behind the reader', async () => {
+  const cache = open(nodeRedis(valkey));
+  let loads = 0;
+  const product = createStructures(cache).hash({
+    name: 'product',
+    key: (id: number) => id,
+    load: async () => {
+      loads += 1;
+      return { loads };
+    },
+    freshMs: 20,
+    staleMs: 60_000,
+  });
+  await cache.ready();
+  await waitFor('the third load', async () => (await product.fields(1, ['loads']))!.loads >= 3);
+  expect(product.stats.staleHits).toBeGreaterThan(0);
+});
+
 test('what was written there by others is a miss, and is replaced', async () => {
   const cache = open(nodeRedis(valkey));
   const product = createStructures(cache).hash({
