@@ -353,6 +353,35 @@ test('who knows another list of nodes believes nothing; with a new list everythi
   endpoint.server.close();
 });
 
+test('without a feed too, a node that comes back to the list has forgotten', async () => {
+  const endpoint = await startConfigurationEndpoint();
+  const only = (index: number) => answerConfig(nodeList(index, engines.slice(index, index + 1)));
+  endpoint.answer = only(0);
+  shop = new Shop();
+  const far = memcached({ configurationEndpoint: endpoint.address, discoveryMs: 100 });
+  const one = shop.open('returning', far, { watched: false });
+  await one.cache.ready();
+  const cachedAt = (wished: number): Promise<unknown> =>
+    waitFor(`cached at ${wished}`, async () => {
+      const found = await price(one, 1);
+      return found === wished && (await one.product.explain(1)).tier === 'far';
+    });
+  shop.rows.set(1, { id: 1, price: 1 });
+  await cachedAt(1);
+  endpoint.answer = only(1);
+  shop.rows.set(1, { id: 1, price: 2 });
+  await cachedAt(2);
+  await one.product.invalidate(1);
+  endpoint.answer = only(0);
+  shop.rows.set(1, { id: 1, price: 3 });
+  await one.product.invalidate(1);
+  const { partition } = await one.product.explain(1);
+  await waitFor('the first node again', async () => (await one.product.explain(1)).partition !== partition);
+  expect(await price(one, 1)).toBe(3);
+  await cachedAt(3);
+  endpoint.server.close();
+});
+
 test('keys that memcached would not take, and values that it would not, are no trouble', async () => {
   shop = new Shop();
   const { cache } = shop.open('strange', memcached({ servers: engines }), { watched: false });

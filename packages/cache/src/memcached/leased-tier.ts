@@ -35,6 +35,8 @@ export class LeasedTier implements SharedTier {
   readonly #byNode = new Map<MetaNode, LeasedNode>();
   readonly #byPartition = new Map<PartitionState, LeasedNode>();
   readonly #onChange = new Set<() => void>();
+  /** Nodes that came with a later list. */
+  readonly #returned = new WeakSet<MetaNode>();
   readonly #poller: NodeJS.Timeout;
   /** While no node is known yet. */
   readonly #nowhere: PartitionState;
@@ -164,6 +166,12 @@ export class LeasedTier implements SharedTier {
     for (const partition of this.partitions) partition.disconnected();
   }
 
+  /** Where a feed keeps the beat, it does this. */
+  async #renew(leased: LeasedNode): Promise<void> {
+    const found = await leased.standingBeat();
+    if (found?.beat.history === application) await leased.storeBeat(this.#newBeat(), found);
+  }
+
   #newBeat(): Beat {
     const epoch = randomBytes(6).toString('hex');
     return { epoch, counter: 0, applied: zeroPosition, digest: this.digest, voids: '', history: application };
@@ -180,6 +188,8 @@ export class LeasedTier implements SharedTier {
     for (const node of client.members) {
       let leased = this.#byNode.get(node);
       if (leased === undefined) {
+        // It may have been in an earlier list, and missed what was invalidated meanwhile.
+        if (this.partitions.length > 0) this.#returned.add(node);
         const { cache, clock, boundMs } = this.#options;
         const partition = this.#partition();
         leased = new LeasedNode({ cache, node, partition, clock, boundMs, digest: () => client.digest });
@@ -198,6 +208,8 @@ export class LeasedTier implements SharedTier {
     const { partition, node } = leased;
     const { connection } = node;
     try {
+      if (this.#returned.has(node)) await this.#renew(leased);
+      this.#returned.delete(node);
       await this.#options.beforeUse(partition);
       if (this.#closed || node.connection !== connection || partition.session !== 0) return;
       const now = this.#options.clock.nowMs();
