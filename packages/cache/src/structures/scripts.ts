@@ -43,27 +43,26 @@ return answer`,
  * A part, its header and the beat, in one step: so all of one version, and with its proof.
  *
  * KEYS 1 value, 2 beat
- * ARGV 1 a command, 2 ... its arguments after the key
+ * ARGV 1 'hash', 'list' or 'zset', 2 a command of that type, 3 ... its arguments after the key
  * Reply beat or '', header or '', then what the command gives. A key of another type reads as none.
+ *
+ * Measured for two of forty fields, µs of CPU in this process and in the engine: this 2.8 and 6, MULTI with HMGET and
+ * GET 4.9 and 2, MGET of the whole as one text and parsing it 6.6 and 1.4. The sums are alike; one command is simpler.
  */
 export const readStructureScript = script(
   'readStructure',
   `local beat = redis.call('GET', KEYS[2]) or ''
-local kind = redis.call('TYPE', KEYS[1])
-kind = type(kind) == 'table' and kind.ok or kind
-local header = false
-if kind == 'hash' then
-  header = redis.call('HGET', KEYS[1], '#')
-elseif kind == 'list' then
-  header = redis.call('LINDEX', KEYS[1], 0)
-elseif kind == 'zset' then
-  local first = redis.call('ZREVRANGE', KEYS[1], 0, 0)[1]
-  header = string.byte(first) == 0 and string.sub(first, 2)
+local header
+if ARGV[1] == 'hash' then
+  header = redis.pcall('HGET', KEYS[1], '#')
+elseif ARGV[1] == 'list' then
+  header = redis.pcall('LINDEX', KEYS[1], 0)
+else
+  local first = redis.pcall('ZREVRANGE', KEYS[1], 0, 0)[1]
+  header = first and string.byte(first) == 0 and string.sub(first, 2)
 end
-if not header then return {beat, ''} end
-local part = redis.pcall(ARGV[1], KEYS[1], unpack(ARGV, 2))
-if type(part) == 'table' and part.err then return {beat, ''} end
-return {beat, header, part}`,
+if type(header) ~= 'string' then return {beat, ''} end
+return {beat, header, redis.call(ARGV[2], KEYS[1], unpack(ARGV, 3))}`,
 );
 
 export const structureScripts = [fillStructureScript, readStructureScript] as const;

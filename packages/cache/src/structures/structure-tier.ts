@@ -23,21 +23,24 @@ export interface Part {
 export async function readPart(
   far: FarTier,
   { partition, fullKey }: { readonly partition: PartitionState; readonly fullKey: string },
-  command: readonly string[],
+  { kind, command }: { readonly kind: Shape['kind']; readonly command: readonly string[] },
 ): Promise<Part> {
   const keys = [valueKey(partition.keys, fullKey), partition.keys.beat];
-  const [beat, header, reply] = (await far.run(partition, readStructureScript, { keys, args: command })) as [
-    string,
-    string,
-    unknown?,
-  ];
+  const [beat, header, reply] = (await far.run(partition, readStructureScript, {
+    keys,
+    args: [kind, ...command],
+  })) as [string, string, unknown?];
   return { beat: beat === '' ? null : beat, header, reply };
 }
 
 export function structureTier(far: FarTier, tier: SharedTier, shape: Shape): SharedTier {
   /** As the text of an ordinary entry. */
   const readWhole = async (partition: PartitionState, fullKey: string) => {
-    const { beat, header, reply } = await readPart(far, { partition, fullKey }, shape.whole);
+    const { beat, header, reply } = await readPart(
+      far,
+      { partition, fullKey },
+      { kind: shape.kind, command: shape.whole },
+    );
     // An absent thing is a header alone.
     const text = header === '' ? null : header[3] === 'n' ? header : header + shape.json(reply);
     return { beat, text };

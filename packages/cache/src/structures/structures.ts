@@ -39,6 +39,7 @@ export function createStructures(cache: Cache): Structures {
 class Structure<A, V> {
   readonly definition: Definition<A, V>;
   readonly #host: DefinitionHost;
+  readonly #kind: Shape['kind'];
 
   constructor(cache: Cache, shape: Shape, options: StructureOptions<A, V>) {
     const { name, load, loadMany } = options;
@@ -48,6 +49,7 @@ class Structure<A, V> {
     const canonical = (value: V | null | undefined): V | null | undefined =>
       value === null || value === undefined ? value : (shape.canonical(name, value) as V);
     this.#host = cache.internals;
+    this.#kind = shape.kind;
     const tier = structureTier(this.#host.far, this.#host.tier, shape);
     const made = new Definition<A, V>(
       { ...this.#host, tier, near: undefined, checker: undefined },
@@ -80,7 +82,7 @@ class Structure<A, V> {
     const least = proven ? ownWrites.least() : undefined;
     let read: Awaited<ReturnType<typeof readPart>>;
     try {
-      read = await readPart(far, { partition, fullKey }, command);
+      read = await readPart(far, { partition, fullKey }, { kind: this.#kind, command });
     } catch {
       return undefined;
     }
