@@ -109,11 +109,3 @@ local ahead = ARGV[1] == 'first' and redis.call('ZREVRANK', KEYS[1], name)
   or redis.call('ZCOUNT', KEYS[1], '(' .. score, '+inf')
 return {score, ahead, redis.call('ZCOUNT', KEYS[1], '-inf', '(' .. score), redis.call('ZCARD', KEYS[1])}`,
 );
-
-export const boardScripts = [
-  boardWriteScript,
-  boardRemoveScript,
-  boardPageScript,
-  boardAroundScript,
-  boardRankScript,
-] as const;

@@ -109,8 +109,6 @@ redis.call('DEL', unpack(KEYS, 2))
 return 'ok'`,
 );
 
-export const rebuildScripts = [beginScript, holdScript, swapScript, dropScript] as const;
-
 /**
  * Resolves when the new one is in place; until then readers see the old one. Rejects with RebuildRunningError, with
  * SharedTierError, and with what the rows threw: the old one stays then, with all that was written.

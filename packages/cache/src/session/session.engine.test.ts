@@ -7,7 +7,7 @@ import { type Cache, createCache } from '../cache.ts';
 import type { Driver } from '../driver/driver.ts';
 import { ioredis } from '../driver/ioredis.ts';
 import { nodeRedis } from '../driver/node-redis.ts';
-import { SessionValueError, SharedTierError } from '../errors.ts';
+import { CacheConfigError, SessionValueError, SharedTierError } from '../errors.ts';
 import { waitFor } from '../testing/wait-for.ts';
 import { MemoryEngine } from '../testkit/memory-engine.ts';
 import { createSessions, type LoadedSession, type Sessions, type SessionsOptions } from './session.ts';
@@ -115,20 +115,22 @@ describe.each(engines)('on %s', (_, driver) => {
     expect([...seen].sort()).toEqual(['destroyed', 'merged', 'saved', 'unchanged']);
   });
 
-  test('fifty requests at once lose nothing of each other', async () => {
-    const sessions = await open(driver());
+  test('fifty requests at once, in three processes, lose nothing of each other', async () => {
+    const processes = [await open(driver()), await open(driver()), await open(driver())];
     const id = freshId();
     const numbers = Array.from({ length: 50 }, (_, n) => n);
-    await sessions.save(id, Object.fromEntries(numbers.map((n) => [`old${n}`, n])));
-    const requests = await Promise.all(numbers.map(() => load(sessions, id)));
-    await Promise.all(
+    await processes[0]!.save(id, Object.fromEntries(numbers.map((n) => [`old${n}`, n])));
+    const requests = await Promise.all(numbers.map((n) => load(processes[n % 3]!, id)));
+    const outcomes = await Promise.all(
       requests.map(({ data, handle }, n) => {
         delete data[`old${n}`];
         data[`new${n}`] = n;
-        return sessions.save(id, data, { handle });
+        return processes[n % 3]!.save(id, data, { handle });
       }),
     );
-    expect((await load(sessions, id)).data).toEqual(Object.fromEntries(numbers.map((n) => [`new${n}`, n])));
+    expect(outcomes.filter((outcome) => outcome === 'saved')).toHaveLength(1);
+    const { data } = await load(processes[0]!, id);
+    expect(data).toEqual(Object.fromEntries(numbers.map((n) => [`new${n}`, n])));
   });
 
   // What merging the stored session with the saved one, without knowing what was loaded, gets wrong.
@@ -228,6 +230,22 @@ describe.each(engines)('on %s', (_, driver) => {
     expect([await sessions.count(), await other.count()]).toEqual([0, 1]);
     expect(await sessions.save(ids[5]!, { n: 5 })).toBe('destroyed');
   });
+});
+
+test('what is no id is no session, and cannot be saved', async () => {
+  const sessions = await open(memory.driver());
+  for (const id of ['', 'x'.repeat(513), 7 as never]) {
+    expect(await sessions.load(id)).toBeUndefined();
+    await expect(sessions.save(id, {})).rejects.toThrow(CacheConfigError);
+  }
+  for (const options of [
+    { name: 'a b' },
+    { ttlMs: 0 },
+    { expiry: 'x' as never },
+    { whenDown: 'x' as never },
+  ]) {
+    await expect(open(memory.driver(), options)).rejects.toThrow(CacheConfigError);
+  }
 });
 
 // --- time, on a real engine --------------------------------------------------------------------------------

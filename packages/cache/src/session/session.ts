@@ -138,10 +138,12 @@ export class Sessions {
   }
 
   /**
-   * The session, or undefined: never saved, expired, destroyed, lost. One round trip. Rejects with SharedTierError,
-   * unless `whenDown` is 'anonymous'.
+   * The session, or undefined: never saved, expired, destroyed, lost, or no id at all. One round trip. Rejects with
+   * SharedTierError, unless `whenDown` is 'anonymous'.
    */
   async load(id: string): Promise<LoadedSession | undefined> {
+    // Ids come from clients.
+    if (!isId(id)) return undefined;
     const { partition, key } = this.#spot(id);
     let text: string | null;
     try {
@@ -299,7 +301,7 @@ export class Sessions {
     throw new SharedTierError(`A session was saved by others ${maxAttempts} times while one save tried.`);
   }
 
-  /** Twelve characters: nobody else's, and not used before within four thousand million saves. */
+  /** Twelve characters: 36 random bits of this process, and a number that repeats after two thousand million saves. */
   #nextToken(): string {
     this.#saves = (this.#saves + 1) % 36 ** 6;
     return this.#process + this.#saves.toString(36).padStart(6, '0');
@@ -314,7 +316,7 @@ export class Sessions {
    * Ids are random, so a plain hash can't be turned back.
    */
   #spot(id: string): Spot {
-    if (typeof id !== 'string' || id.length === 0 || id.length > maxIdLength) {
+    if (!isId(id)) {
       throw new CacheConfigError(`The id of a session is a text of 1 to ${maxIdLength} characters.`);
     }
     let spot = this.#spots.get(id);
@@ -329,6 +331,10 @@ export class Sessions {
   #tell(event: 'merged' | 'destroyed' | 'gone' | 'anonymous' | 'dropped'): void {
     tell(this.#cache, 'session', () => ({ sessions: this.name, event }));
   }
+}
+
+function isId(id: unknown): boolean {
+  return typeof id === 'string' && id.length > 0 && id.length <= maxIdLength;
 }
 
 function checkOptions(options: SessionsOptions): {

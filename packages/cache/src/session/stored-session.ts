@@ -7,9 +7,7 @@ import { SessionValueError } from '../errors.ts';
 export type SessionData = Record<string, unknown>;
 
 /** Changes with every save. */
-export const tokenLength = 12;
-/** What stands in place of a session that was destroyed. */
-export const destroyedMark = 'x';
+const tokenLength = 12;
 
 /** What a request knows of its session. */
 export interface SessionBase {

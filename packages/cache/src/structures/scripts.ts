@@ -64,5 +64,3 @@ end
 if type(header) ~= 'string' then return {beat, ''} end
 return {beat, header, redis.call(ARGV[2], KEYS[1], unpack(ARGV, 3))}`,
 );
-
-export const structureScripts = [fillStructureScript, readStructureScript] as const;
