@@ -10,8 +10,9 @@ import {
   startConfigurationEndpoint,
 } from '../testing/configuration-endpoint.ts';
 import { waitFor } from '../testing/wait-for.ts';
+import type { MetaClientSettings } from './client-settings.ts';
 import { NotConfigurationEndpointError } from './errors.ts';
-import { MetaClient, type MetaClientSettings } from './meta-client.ts';
+import { MetaClient } from './meta-client.ts';
 
 let engines: TestEngine[];
 const clients: MetaClient[] = [];

@@ -13,11 +13,12 @@ import { zeroPosition } from '../position.ts';
 import type { FillSteps, SharedReads, SharedTier, TierFeed, TierOptions } from '../shared-tier.ts';
 import { tell } from '../telemetry.ts';
 import type { Beat } from './beat.ts';
+import type { MetaClientSettings } from './client-settings.ts';
 import { LeasedFeed } from './leased-feed.ts';
 import { LeasedFills } from './leased-fills.ts';
 import { LeasedNode } from './leased-node.ts';
 import { LeasedReads } from './leased-reads.ts';
-import { MetaClient, type MetaClientSettings } from './meta-client.ts';
+import { MetaClient } from './meta-client.ts';
 import type { MetaNode } from './meta-node.ts';
 
 const retryMs = 20;

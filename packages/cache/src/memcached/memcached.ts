@@ -11,12 +11,13 @@
  */
 import { CacheConfigError } from '../errors.ts';
 import type { LeasingDriver } from '../shared-tier.ts';
+import { checkSettings, type MetaClientSettings } from './client-settings.ts';
 import { MetaArgumentError } from './errors.ts';
 import { LeasedTier } from './leased-tier.ts';
-import { checkSettings, type MetaClientSettings } from './meta-client.ts';
 
+export type { MetaClientSettings } from './client-settings.ts';
 export * from './errors.ts';
-export { MetaClient, type MetaClientSettings } from './meta-client.ts';
+export { type CasToken, type Deleted, MetaClient, type MetaItem, type Stored } from './meta-client.ts';
 
 /** `createCache` gives the time limit (`farTimeoutMs`) and the clock. */
 export type MemcachedOptions = Omit<MetaClientSettings, 'events' | 'clock' | 'timeoutMs'>;
