@@ -6,8 +6,9 @@ import { type Cache, createCache } from '../cache.ts';
 import type { Driver } from '../driver/driver.ts';
 import { ioredis } from '../driver/ioredis.ts';
 import { nodeRedis } from '../driver/node-redis.ts';
-import { CacheConfigError } from '../errors.ts';
-import { gate } from '../testing/wait-for.ts';
+import { CacheConfigError, SharedTierError } from '../errors.ts';
+import { gate, waitFor } from '../testing/wait-for.ts';
+import { FakeClock } from '../testkit/fake-clock.ts';
 import { MemoryEngine } from '../testkit/memory-engine.ts';
 import { createAnalytics } from './analytics.ts';
 import type { Leaderboard, LeaderboardOptions } from './leaderboard.ts';
@@ -226,6 +227,31 @@ test('increments of many processes at once, during a rebuild and after it, are a
   await Promise.all(Array.from({ length: 100 }, (_, n) => boards[n % 3]!.increment('b', `m${n % 10}`, 1)));
   const total = (await boards[0]!.top('b', { count: 20 })).reduce((sum, { score }) => sum + score, 0);
   expect(total).toBe(500);
+});
+
+test('a rebuild whose process hung gives way after a minute, and can do no harm later', async () => {
+  const clock = new FakeClock();
+  const engine = new MemoryEngine({ clock });
+  const cache = createCache({ name: 'game', far: engine.driver(), near: false, clock });
+  caches.push(cache);
+  await waitFor('the shared tier', () => cache.stats().far === 'up');
+  const board = createAnalytics(cache).leaderboard({ name: 'b', ties: 'first' });
+  const [begun, goOn] = [gate(), gate()];
+  async function* hanging(): AsyncGenerator<readonly [string, number]> {
+    for (let n = 0; n < 600; n += 1) yield [`row ${n}`, n];
+    begun.open();
+    await goOn.opened;
+  }
+  const first = board.rebuild('x', hanging()).catch((error: unknown) => error);
+  await begun.opened;
+  await expect(board.rebuild('x', [['ada', 7]])).rejects.toThrow(RebuildRunningError);
+  clock.advance(61_000);
+  await board.rebuild('x', [['ada', 8]]);
+  await board.increment('x', 'ada', 1);
+  goOn.open();
+  expect(await first).toBeInstanceOf(SharedTierError);
+  expect(await board.top('x')).toEqual([{ member: 'ada', score: 9, rank: 1 }]);
+  expect(engine.keys.filter((key) => /#[njr]/.test(key.slice(key.indexOf('}') + 3)))).toEqual([]);
 });
 
 test('what cannot be a board is refused', async () => {
