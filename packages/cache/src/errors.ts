@@ -66,3 +66,8 @@ export class SharedTierError extends Error {
 export class SessionValueError extends Error {
   override readonly name = 'SessionValueError';
 }
+
+/** Another rebuild of the same structure is under way; its mark lapses a minute after its process died. */
+export class RebuildRunningError extends Error {
+  override readonly name = 'RebuildRunningError';
+}

@@ -12,6 +12,8 @@ import { RateLimiter, type RateLimiterOptions } from './rate-limiter.ts';
 import { TopItems, type TopItemsOptions } from './top-items.ts';
 import { Visitors, type VisitorsOptions } from './visitors.ts';
 
+export type { Counter, Leaderboard, RateLimiter, TopItems, Visitors };
+
 export interface Analytics {
   /** Members by score. All throw CacheConfigError. */
   leaderboard(options: LeaderboardOptions): Leaderboard;

@@ -6,13 +6,12 @@ import { type Cache, createCache } from '../cache.ts';
 import type { Driver } from '../driver/driver.ts';
 import { ioredis } from '../driver/ioredis.ts';
 import { nodeRedis } from '../driver/node-redis.ts';
-import { CacheConfigError, SharedTierError } from '../errors.ts';
+import { CacheConfigError, RebuildRunningError, SharedTierError } from '../errors.ts';
 import { gate, waitFor } from '../testing/wait-for.ts';
 import { FakeClock } from '../testkit/fake-clock.ts';
 import { MemoryEngine } from '../testkit/memory-engine.ts';
 import { createAnalytics } from './analytics.ts';
 import type { Leaderboard, LeaderboardOptions } from './leaderboard.ts';
-import { RebuildRunningError } from './rebuild.ts';
 
 let valkey: TestEngine;
 let redis: TestEngine;

@@ -15,14 +15,9 @@
  * what the rows contain as well is counted twice. Repeating a write of a maximum or of a visitor changes nothing.
  */
 import { randomBytes } from 'node:crypto';
-import { SharedTierError } from '../errors.ts';
+import { RebuildRunningError, SharedTierError } from '../errors.ts';
 import type { Keyspace, Spot } from '../far/keyspace.ts';
 import { script } from '../far/script.ts';
-
-/** Another rebuild of the same structure is under way; its mark lapses a minute after its process died. */
-export class RebuildRunningError extends Error {
-  override readonly name = 'RebuildRunningError';
-}
 
 export interface RebuildOptions {
   /** Which of these events, ids given with writes since the rebuild began, do the rows contain? */
