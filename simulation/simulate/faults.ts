@@ -2,14 +2,6 @@
 import { type Fault, readers } from './plan.ts';
 import type { Simulation } from './run.ts';
 
-/** How a process's network is at the moment. */
-export interface Network {
-  /** Factor on all delays. */
-  slow: number;
-  /** Commands fail, or their replies are lost. */
-  lossy: boolean;
-}
-
 export class Faults {
   readonly counts: Record<string, number> = {};
   readonly #simulation: Simulation;
@@ -83,7 +75,7 @@ export class Faults {
         this.#lasting(forMs, 'the engine is dead', () => engine.restart());
         return `the engine dies with everything in it, for ${forMs} ms`;
       case 'evict': {
-        const part = ['#stamps', '#state', '#beat'][detail % 3]!;
+        const part = ['#stamps', '#state', '#beat', '#tags'][detail % 4]!;
         engine.evict(part);
         if (part === '#state') history.forgotten();
         return `the engine evicts ${part}`;
@@ -92,6 +84,10 @@ export class Faults {
         engine.stopReplication();
         this.#lasting(forMs, 'the replica falls behind', () => this.#failOver());
         return `the replica falls behind; in ${forMs} ms it is promoted`;
+      case 'replica lag':
+        engine.stopReplication();
+        this.#lasting(forMs, 'the replica lags', () => engine.catchUp());
+        return `the replica receives nothing for ${forMs} ms`;
       case 'lost messages':
         engine.dropMessages(1 + (detail % 4));
         return `the next ${1 + (detail % 4)} messages are lost`;

@@ -1,16 +1,14 @@
 /**
  * What really happened, and what a read may therefore return.
  *
- * Bound: no read returns a row that was replaced, by a commit that had returned, longer than the bound before the
- * read began. G0: the engine accepts no entry that lacks a change whose invalidation it has applied.
+ * Bound: no read returns what can't have been true at any time since the bound before the read began; a commit
+ * counts from when it has returned. G0: the engine accepts no entry that lacks a change whose invalidation it has
+ * applied.
+ *
+ * A value is compared row by row. What it shows of a row is true of some versions of it; the newest of these is what
+ * the value is as recent as.
  */
-
-export interface RowVersion {
-  readonly version: number;
-  readonly position: bigint;
-  /** Both in the log and visible: the commit has returned. */
-  readonly endedAtMs: number;
-}
+import { dependenciesOf, groupCount, keyCount, type Table } from './plan.ts';
 
 export interface Item {
   readonly key: number;
@@ -18,29 +16,55 @@ export interface Item {
   readonly right: number;
 }
 
-type Row = 'left' | 'right';
-const rows: readonly Row[] = ['left', 'right'];
+/** The members of a group, as its rows say: a row may move from one to another. */
+export interface List {
+  readonly group: number;
+  /** Version by member. */
+  readonly members: Readonly<Record<string, number>>;
+}
+
+interface Version {
+  readonly version: number;
+  /** Of the member, as this version has it. */
+  readonly group: number | undefined;
+  /** Of the commit record. */
+  position?: bigint;
+  /** Both in the log and visible: the commit has returned. */
+  endedAtMs?: number;
+}
+
+/** What a value shows of one row: true of no version beyond `newest`. */
+interface Claim {
+  readonly row: string;
+  readonly newest: number;
+}
 
 export class History {
   readonly violations: string[] = [];
-  readonly #ended = new Map<string, RowVersion[]>();
-  /** Positions of all transactions that touched a key. */
-  readonly #written = new Map<string, { readonly version: number; readonly position: bigint }[]>();
-  /** Highest version of a row whose invalidation the engine has applied, as its present state has it. */
+  readonly #versions = new Map<string, Version[]>();
+  /** Highest version of a row that the engine has applied to a key, as its present state has it. */
   #applied = new Map<string, number>();
   readonly #jumps: { readonly atMs: number; readonly ms: number }[] = [];
+  readonly #loadedAtMs = new Map<string, number>();
   readonly #boundMs: number;
 
   constructor(boundMs: number) {
     this.#boundMs = boundMs;
   }
 
-  wrote(key: number, row: Row, version: number, position: bigint): void {
-    listOf(this.#written, key + row).push({ version, position });
+  /** A transaction makes this version; it may still be neither in the log nor visible. */
+  began(row: string, version: number, group: number | undefined): void {
+    const versions = this.#versions.get(row) ?? [];
+    this.#versions.set(row, versions);
+    versions.push({ version, group });
   }
 
-  ended(key: number, row: Row, version: RowVersion): void {
-    listOf(this.#ended, key + row).push(version);
+  wrote(row: string, version: number, position: bigint): void {
+    this.#version(row, version).position = position;
+  }
+
+  ended(row: string, version: number, endedAtMs: number): void {
+    this.#version(row, version).endedAtMs = endedAtMs;
   }
 
   /** The engine's clock was set forward: until processes look again, the bound is wider by so much. */
@@ -49,7 +73,7 @@ export class History {
   }
 
   checkRead(
-    value: Item,
+    value: Item | List,
     read: { readonly process: number; readonly beganAtMs: number; readonly nowMs: number },
   ): void {
     const { beganAtMs, nowMs, process } = read;
@@ -57,45 +81,61 @@ export class History {
       .filter(({ atMs }) => atMs <= nowMs && beganAtMs - atMs < 1_500)
       .reduce((sum, { ms }) => sum + ms, 0);
     const before = beganAtMs - this.#boundMs - widened;
-    for (const row of rows) {
-      const newest = (this.#ended.get(value.key + row) ?? [])
-        .filter(({ endedAtMs }) => endedAtMs < before)
-        .reduce((most, { version }) => Math.max(most, version), 0);
-      if (value[row] >= newest) continue;
+    for (const { row, newest } of this.#claims(value)) {
+      const needed = this.#newestOf(row, ({ endedAtMs }) => endedAtMs !== undefined && endedAtMs < before);
+      if (newest >= needed) continue;
       this.violations.push(
-        `${beganAtMs} ms: process ${process} reads key ${value.key} with ${row} ${value[row]}, ` +
-          `but ${row} ${newest} was committed more than ${this.#boundMs} ms before`,
+        `${beganAtMs} ms: process ${process} reads ${inWords(value)}, ` +
+          `but ${row} ${needed} was committed more than ${this.#boundMs} ms before`,
       );
     }
+  }
+
+  // --- how old a value is, changed or not ------------------------------------------------------------------
+
+  loaded(value: Item | List, atMs: number): void {
+    this.#loadedAtMs.set(JSON.stringify(value), atMs);
+  }
+
+  /** When a loader last read exactly this. */
+  loadedAtMs(value: Item | List): number {
+    return this.#loadedAtMs.get(JSON.stringify(value)) ?? Number.NEGATIVE_INFINITY;
   }
 
   // --- G0, as the engine's own state has it ---------------------------------------------------------------
 
   /** Everything of these keys up to this position is applied. */
-  applied(keys: readonly number[], position: bigint): void {
-    for (const key of keys) {
-      for (const row of rows) {
-        for (const { version, position: at } of this.#written.get(key + row) ?? []) {
-          if (at <= position) this.#raise(key + row, version);
-        }
+  applied(fullKeys: readonly string[], position: bigint): void {
+    for (const fullKey of fullKeys) {
+      for (const row of dependenciesOf(fullKey)) {
+        this.#raise(
+          fullKey,
+          row,
+          this.#newestOf(row, ({ position: at }) => at !== undefined && at <= position),
+        );
       }
     }
   }
 
-  /** An application invalidated the key: everything committed by then. */
-  invalidated(key: number): void {
-    for (const row of rows) {
-      for (const { version } of this.#ended.get(key + row) ?? []) this.#raise(key + row, version);
+  /** An application invalidated these: everything committed by then. */
+  invalidated(fullKeys: readonly string[]): void {
+    for (const fullKey of fullKeys) {
+      for (const row of dependenciesOf(fullKey)) {
+        this.#raise(
+          fullKey,
+          row,
+          this.#newestOf(row, ({ endedAtMs }) => endedAtMs !== undefined),
+        );
+      }
     }
   }
 
   /** A failover: what was applied after this position isn't any more. */
   rewound(position: bigint): void {
-    for (const [name, list] of this.#written) {
-      const kept = list
-        .filter((each) => each.position <= position)
-        .reduce((most, { version }) => Math.max(most, version), 0);
-      if ((this.#applied.get(name) ?? 0) > kept) this.#applied.set(name, kept);
+    for (const [name, version] of this.#applied) {
+      const row = name.slice(name.indexOf(' ') + 1);
+      const kept = this.#newestOf(row, ({ position: at }) => at !== undefined && at <= position);
+      if (version > kept) this.#applied.set(name, kept);
     }
   }
 
@@ -104,24 +144,61 @@ export class History {
     this.#applied = new Map();
   }
 
-  checkFill(value: Item, nowMs: number): void {
-    for (const row of rows) {
-      const needed = this.#applied.get(value.key + row) ?? 0;
-      if (value[row] >= needed) continue;
+  checkFill(fullKey: string, value: Item | List, nowMs: number): void {
+    for (const { row, newest } of this.#claims(value)) {
+      const needed = this.#applied.get(`${fullKey} ${row}`) ?? 0;
+      if (newest >= needed) continue;
       this.violations.push(
-        `${nowMs} ms: the engine accepts key ${value.key} with ${row} ${value[row]} although it has applied ` +
+        `${nowMs} ms: the engine accepts ${inWords(value)} although it has applied ` +
           `the invalidation for ${row} ${needed}`,
       );
     }
   }
 
-  #raise(name: string, version: number): void {
+  #claims(value: Item | List): readonly Claim[] {
+    if ('key' in value) {
+      return [
+        { row: rowOf('left', value.key), newest: value.left },
+        { row: rowOf('right', value.key), newest: value.right },
+      ];
+    }
+    return dependenciesOf(`list:1:${value.group}`).map((row) => {
+      const shown = value.members[row.slice(row.indexOf(':') + 1)];
+      // A row that isn't shown was elsewhere: any version that is elsewhere agrees with that.
+      return { row, newest: shown ?? this.#newestOf(row, ({ group }) => group !== value.group) };
+    });
+  }
+
+  #newestOf(row: string, fits: (version: Version) => boolean): number {
+    let newest = 0;
+    for (const version of this.#versions.get(row) ?? []) if (fits(version)) newest = version.version;
+    return newest;
+  }
+
+  #version(row: string, version: number): Version {
+    return this.#versions.get(row)!.find((each) => each.version === version)!;
+  }
+
+  #raise(fullKey: string, row: string, version: number): void {
+    const name = `${fullKey} ${row}`;
     if ((this.#applied.get(name) ?? 0) < version) this.#applied.set(name, version);
   }
 }
 
-function listOf<T>(map: Map<string, T[]>, key: string): T[] {
-  const list = map.get(key) ?? [];
-  map.set(key, list);
-  return list;
+export function rowOf(table: Table, key: number): string {
+  return `${table}:${key}`;
+}
+
+/** Full keys of what has the tag, as the definitions of a process give them. */
+export function taggedWith(tag: string): readonly string[] {
+  const [kind, number = ''] = tag.split(':');
+  if (kind === 'list') return [`list:1:${number}`];
+  const keys = Array.from({ length: keyCount }, (_, key) => key);
+  return keys.filter((key) => key % groupCount === Number(number)).map((key) => `item:1:${key}`);
+}
+
+export function inWords(value: Item | List): string {
+  if ('key' in value) return `key ${value.key} with left ${value.left}, right ${value.right}`;
+  const members = Object.entries(value.members).map(([member, version]) => `${member} at ${version}`);
+  return `list ${value.group} with ${members.length > 0 ? members.join(', ') : 'nobody'}`;
 }

@@ -27,6 +27,9 @@ interface Summary {
   writes: number;
   nearHits: number;
   farHits: number;
+  staleHits: number;
+  refreshes: number;
+  voided: number;
   loads: number;
   commands: number;
   readonly faults: Record<string, number>;
@@ -71,6 +74,9 @@ async function runSeeds(
     writes: 0,
     nearHits: 0,
     farHits: 0,
+    staleHits: 0,
+    refreshes: 0,
+    voided: 0,
     loads: 0,
     commands: 0,
     faults: {},
@@ -92,9 +98,21 @@ async function runSeeds(
   return summary.violations.length === 0 ? 0 : 1;
 }
 
+const counted = [
+  'reads',
+  'writes',
+  'nearHits',
+  'farHits',
+  'staleHits',
+  'refreshes',
+  'voided',
+  'loads',
+  'commands',
+] as const;
+
 function add(summary: Summary, seed: number, outcome: Outcome): void {
   summary.seeds += 1;
-  for (const field of ['reads', 'writes', 'nearHits', 'farHits', 'loads', 'commands'] as const) {
+  for (const field of counted) {
     summary[field] += outcome[field];
   }
   for (const [kind, count] of Object.entries(outcome.faults)) {
@@ -104,10 +122,11 @@ function add(summary: Summary, seed: number, outcome: Outcome): void {
 }
 
 function print({ seeds, seconds, faults, violations, ...counts }: Summary): void {
-  const { reads, writes, nearHits, farHits, loads, commands } = counts;
+  const { reads, writes, nearHits, farHits, staleHits, refreshes, voided, loads, commands } = counts;
   process.stdout.write(
     `\n${seeds} seeds in ${seconds.toFixed(1)} s, ${(seeds / seconds).toFixed(1)} a second\n` +
-      `${reads} reads (${nearHits} near, ${farHits} far), ${loads} loads, ${writes} writes, ${commands} commands\n` +
+      `${reads} reads (${nearHits} near, ${farHits} far, ${staleHits} of them stale), ${loads} loads, ` +
+      `${refreshes} refreshes\n${writes} writes, ${voided} definitions made void, ${commands} commands\n` +
       `${Object.entries(faults)
         .sort(([, a], [, b]) => b - a)
         .map(([kind, count]) => `  ${String(count).padStart(5)} ${kind}\n`)

@@ -1,28 +1,45 @@
 /**
- * What happens in one run, as data: reads, writes and faults, each with its moment. A seed gives a plan; shrinking
- * takes things out of it. How long things take on the way is decided while it runs, from the same seed.
+ * What happens in one run, as data: reads, writes and faults, each with its moment, and how the caches are set up.
+ * A seed gives a plan; shrinking takes things out of it. How long things take on the way is decided while it runs,
+ * from the same seed.
+ *
+ * Two definitions. An `item` is made of one row of `left` and one of `right`, which its watches name by key. A `list`
+ * is made of the rows of `member` that are in its group, which its watch names by tag.
  */
 import { type Random, randomOf } from './random.ts';
 
 export const keyCount = 4;
+export const groupCount = 2;
+export const memberCount = 3;
 export const readers = 3;
+
+export type Table = 'left' | 'right' | 'member';
 
 export interface Read {
   readonly atMs: number;
   readonly process: number;
+  readonly of: 'item' | 'list';
   readonly key: number;
 }
 
-/** A transaction that changes one of the two rows behind a key. */
+export interface RowWrite {
+  readonly table: Table;
+  readonly key: number;
+  /** The group that a member is in from now on. */
+  readonly group: number | undefined;
+}
+
+/** A transaction. */
 export interface Write {
   readonly atMs: number;
-  readonly key: number;
-  readonly row: 'left' | 'right';
+  readonly rows: readonly RowWrite[];
+  /** Its log says TRUNCATE of this table, instead of the rows, which are all of the table's. */
+  readonly truncates: Table | undefined;
   /** From its begin to its commit record, and to when new readers see it. Either may be the shorter. */
   readonly logMs: number;
   readonly showMs: number;
-  /** A process whose application invalidates when the commit has returned, or none. */
-  readonly invalidatesFrom: number | undefined;
+  /** A process whose application invalidates when the commit has returned, each row's key or its tag, or none. */
+  readonly invalidates: { readonly from: number; readonly by: 'key' | 'tag' } | undefined;
 }
 
 export const faultKinds = [
@@ -35,6 +52,7 @@ export const faultKinds = [
   'engine restart',
   'evict',
   'failover',
+  'replica lag',
   'lost messages',
   'clock jump',
   'stream break',
@@ -55,13 +73,26 @@ export interface Fault {
   readonly detail: number;
 }
 
+/** How the caches are made. */
+export interface Setup {
+  /** By process: does it read from replicas of the engine? */
+  readonly replicas: readonly boolean[];
+  readonly freshMs: number;
+  readonly staleMs: number;
+  readonly maxKeysPerTransaction: number;
+}
+
 export interface Plan {
   readonly seed: number;
   readonly durationMs: number;
+  readonly setup: Setup;
   readonly reads: readonly Read[];
   readonly writes: readonly Write[];
   readonly faults: readonly Fault[];
 }
+
+/** Longer than any run. */
+export const longFreshMs = 60_000;
 
 export function planOf(seed: number): Plan {
   const random = randomOf(seed);
@@ -71,11 +102,13 @@ export function planOf(seed: number): Plan {
   return {
     seed,
     durationMs,
-    reads: moments(random.between(60, 160)).map((atMs) => ({
-      atMs,
-      process: random.between(0, readers - 1),
-      key: skewed(random),
-    })),
+    setup: setupOf(random.stream('setup')),
+    reads: moments(random.between(60, 160)).map((atMs) => {
+      const process = random.between(0, readers - 1);
+      return random.chance(0.25)
+        ? { atMs, process, of: 'list', key: random.between(0, groupCount - 1) }
+        : { atMs, process, of: 'item', key: skewed(random) };
+    }),
     writes: moments(random.between(4, 24)).map((atMs) => writeAt(atMs, random)),
     faults: moments(random.between(0, 5)).map((atMs) => ({
       atMs,
@@ -88,18 +121,60 @@ export function planOf(seed: number): Plan {
   };
 }
 
+/** Rows that decide what is kept under this full key. */
+export function dependenciesOf(fullKey: string): readonly string[] {
+  const [name, , key] = fullKey.split(':');
+  if (name === 'item') return [`left:${key}`, `right:${key}`];
+  return Array.from({ length: memberCount }, (_, member) => `member:${member}`);
+}
+
+function setupOf(random: Random): Setup {
+  return {
+    replicas: Array.from({ length: readers }, () => random.chance(0.35)),
+    freshMs: random.chance(0.5) ? longFreshMs : random.pick([40, 120, 400]),
+    staleMs: random.pick([0, 50, 300]),
+    maxKeysPerTransaction: random.pick([2, 10_000]),
+  };
+}
+
 function skewed(random: Random): number {
   return Math.floor(random.next() ** 2 * keyCount);
 }
 
 function writeAt(atMs: number, random: Random): Write {
   const usual = random.chance(0.5);
+  const truncates = random.chance(0.06) ? tableOf(random) : undefined;
   return {
     atMs,
-    key: skewed(random),
-    row: random.pick(['left', 'right']),
+    rows: truncates === undefined ? rowsOf(random) : all(truncates, random),
+    truncates,
     logMs: random.between(1, usual ? 3 : 20),
     showMs: random.between(1, usual ? 5 : 90),
-    invalidatesFrom: random.chance(0.2) ? random.between(0, readers - 1) : undefined,
+    invalidates: random.chance(0.25)
+      ? { from: random.between(0, readers - 1), by: random.pick(['key', 'tag']) }
+      : undefined,
   };
+}
+
+function rowsOf(random: Random): readonly RowWrite[] {
+  const side = random.pick(['left', 'right'] as const);
+  const kind = random.next();
+  if (kind < 0.6) return [{ table: side, key: skewed(random), group: undefined }];
+  if (kind < 0.82) return [memberAt(random.between(0, memberCount - 1), random)];
+  if (kind < 0.96) return all(side, random);
+  return [...all('left', random), ...all('member', random)];
+}
+
+/** Truncating what decides tags voids everything, so it is seldom. */
+function tableOf(random: Random): Table {
+  return random.chance(0.15) ? 'member' : random.pick(['left', 'right']);
+}
+
+function all(table: Table, random: Random): readonly RowWrite[] {
+  if (table === 'member') return Array.from({ length: memberCount }, (_, key) => memberAt(key, random));
+  return Array.from({ length: keyCount }, (_, key) => ({ table, key, group: undefined }));
+}
+
+function memberAt(key: number, random: Random): RowWrite {
+  return { table: 'member', key, group: random.between(0, groupCount - 1) };
 }

@@ -6,27 +6,19 @@
  * is let happen before the next.
  */
 import { createHash } from 'node:crypto';
-import { type Cache, createCache } from '@larder/cache';
-import {
-  type Driver,
-  type FaultyDriver,
-  type FaultySource,
-  faultyDriver,
-  faultySource,
-  MemoryEngine,
-} from '@larder/cache/testkit';
+import { MemoryEngine } from '@larder/cache/testkit';
 import { install } from '@sinonjs/fake-timers';
 import { Database } from './database.ts';
-import { Faults, type Network } from './faults.ts';
-import { History, type Item } from './history.ts';
+import { Faults } from './faults.ts';
+import { History, type Item, inWords, type List } from './history.ts';
 import type { Mutation } from './mutants.ts';
-import { keyCount, type Plan, readers } from './plan.ts';
-import { randomOf } from './random.ts';
-import { spyDriver } from './spy-driver.ts';
+import { groupCount, keyCount, longFreshMs, type Plan, type Read, readers, type Write } from './plan.ts';
+import { boundMs, groupTag, listTag, openProcess, type Process, pause } from './process.ts';
 
-export const boundMs = 100;
 /** Between the end of the plan, when all faults are over, and the last look. */
 const quietMs = 1_200;
+/** A load takes no longer, with its fill. */
+const loadMs = 100;
 const startMs = Date.UTC(2026, 0, 1);
 /** More timers than this mean that something runs away. */
 const maxTimers = 200_000;
@@ -41,21 +33,14 @@ export interface Outcome {
   readonly writes: number;
   readonly nearHits: number;
   readonly farHits: number;
+  readonly staleHits: number;
+  readonly refreshes: number;
   readonly loads: number;
   readonly commands: number;
+  /** Times that a definition was made void as a whole. */
+  readonly voided: number;
   readonly faults: Readonly<Record<string, number>>;
 }
-
-export interface Process {
-  readonly name: string;
-  readonly cache: Cache;
-  readonly driver: FaultyDriver;
-  readonly network: Network;
-  readonly item: Pick<Definition<number, Item>, 'near' | 'get' | 'invalidate'>;
-  readonly source: FaultySource | undefined;
-}
-
-type Definition<A, V> = ReturnType<typeof Cache.prototype.define<A, V>>;
 
 export interface RunOptions {
   readonly mutation?: Mutation;
@@ -106,19 +91,19 @@ class Simulation {
   readonly history = new History(boundMs);
   readonly processes: Process[] = [];
   readonly #clockNow: () => number;
-  readonly #mutation: Mutation;
+  readonly mutation: Mutation;
+  readonly counts = { loads: 0, commands: 0 };
   readonly #trace = createHash('sha1');
   readonly #story: string[] | undefined;
   readonly #faults: Faults;
   #reads = 0;
   #writes = 0;
-  #loads = 0;
-  #commands = 0;
+  readonly #invalidators: Invalidator[] = [];
   #pendingReads = 0;
 
   constructor(plan: Plan, mutation: Mutation, tellStory: boolean, now: () => number) {
     this.plan = plan;
-    this.#mutation = mutation;
+    this.mutation = mutation;
     this.#clockNow = now;
     this.#story = tellStory ? [] : undefined;
     this.engine = new MemoryEngine({ clock: { nowMs: now }, replicas: 1 });
@@ -143,24 +128,30 @@ class Simulation {
 
   outcome(): Outcome {
     const stats = this.processes.map(({ cache }) => cache.stats());
+    const total = (of: 'nearHits' | 'farHits' | 'staleHits' | 'refreshes'): number =>
+      stats.reduce((sum, each) => sum + each[of], 0);
     return {
       violations: this.history.violations,
       trace: this.#trace.digest('hex'),
       story: this.#story ?? [],
       reads: this.#reads,
       writes: this.#writes,
-      nearHits: stats.reduce((sum, { nearHits }) => sum + nearHits, 0),
-      farHits: stats.reduce((sum, { farHits }) => sum + farHits, 0),
-      loads: this.#loads,
-      commands: this.#commands,
+      nearHits: total('nearHits'),
+      farHits: total('farHits'),
+      staleHits: total('staleHits'),
+      refreshes: total('refreshes'),
+      ...this.counts,
+      voided: this.#invalidators.reduce((sum, each) => sum + each.status().definitionsVoided, 0),
       faults: this.#faults.counts,
     };
   }
 
   async #play(): Promise<void> {
     const { plan } = this;
-    for (let index = 0; index < readers; index += 1)
-      this.open(`process ${index}`, index === readers - 1, false);
+    for (let index = 0; index < readers; index += 1) {
+      const replicas = plan.setup.replicas[index]!;
+      this.#open({ name: `process ${index}`, near: index < readers - 1, replicas, consumes: false });
+    }
     await this.openConsumer();
     await this.openConsumer();
     await pause(30);
@@ -168,18 +159,8 @@ class Simulation {
     const at = (ms: number, step: () => void): void => {
       setTimeout(step, ms);
     };
-    for (const read of plan.reads) at(read.atMs, () => this.#read(read.process, read.key));
-    for (const write of plan.writes) {
-      at(write.atMs, () => {
-        this.#writes += 1;
-        void this.database.write(write, this.log).then(() => {
-          const from = write.invalidatesFrom;
-          if (from === undefined) return;
-          this.log(`process ${from}: invalidates key ${write.key}`);
-          this.processes[from]!.item.invalidate(write.key).catch(() => {});
-        });
-      });
-    }
+    for (const read of plan.reads) at(read.atMs, () => this.#read(read));
+    for (const write of plan.writes) at(write.atMs, () => void this.#write(write));
     for (const fault of plan.faults) at(fault.atMs, () => this.#faults.begin(fault));
     await pause(plan.durationMs);
     this.#faults.endAll();
@@ -190,133 +171,104 @@ class Simulation {
     this.over = true;
   }
 
-  /** A process with a cache; `consumes`: it can carry the feed. */
-  open(name: string, withoutNear: boolean, consumes: boolean): Process {
-    const random = randomOf(this.plan.seed).stream(name);
-    const network: Network = { slow: 1, lossy: false };
-    const delay = random.stream('network');
-    const spied: Driver = spyDriver(this.engine.driver(), {
-      now: this.nowMs,
-      history: this.history,
-      ran: (text, told) => {
-        this.#commands += 1;
-        this.log(`${name}: ${text}`, told);
-      },
-    });
-    const mutated = this.#mutation.driver?.() ?? {};
-    const driver = faultyDriver(spied, {
-      ...mutated,
-      delayMs: () => {
-        if (delay.chance(0.5)) return 0;
-        return delay.between(0, delay.chance(0.02) ? 25 : 2) * network.slow;
-      },
-      fate: () => {
-        if (!network.lossy || delay.chance(0.7)) return 'ok';
-        return delay.chance(0.5) ? 'replyLost' : 'fail';
-      },
-    });
-    const cache = createCache({
-      name: 'sim',
-      far: driver,
-      boundMs,
-      near: withoutNear ? false : { maxBytes: 2 ** 20 },
-      farTimeoutMs: 40,
-      clock: { nowMs: this.nowMs },
-      random: random.stream('cache').next,
-    });
-    const load = random.stream('loader');
-    const item = cache.define<number, Item>({
-      name: 'item',
-      key: String,
-      load: async (key) => {
-        this.#loads += 1;
-        await pause(load.between(0, 3));
-        const value = this.database.read(key);
-        this.log(`${name}: its loader reads key ${key}: left ${value.left}, right ${value.right}`);
-        await pause(load.between(0, load.chance(0.2) ? 40 : 3));
-        return value;
-      },
-      watches: [
-        { table: 'public.left', key: ({ id }) => id },
-        { table: 'public.right', key: ({ id }) => id },
-      ],
-    });
-    const inner = consumes ? this.#consumer() : undefined;
-    const feed = random.stream('feed');
-    const source =
-      inner === undefined
-        ? undefined
-        : faultySource(inner, {
-            ...this.#mutation.source,
-            delayMs: (what) => (feed.chance(0.7) ? 0 : feed.between(0, what === 'event' ? 3 : 5)),
-          });
-    const process: Process = { name, cache, driver, network, item, source };
+  #open(options: Parameters<typeof openProcess>[1]): Process {
+    const process = openProcess(this, options);
     this.processes.push(process);
     return process;
   }
 
   async openConsumer(): Promise<Process> {
     const name = `consumer ${this.processes.length - readers}`;
-    const process = this.open(name, true, true);
-    await process.cache.invalidator(process.source!).start();
+    const process = this.#open({ name, near: false, replicas: false, consumes: true });
+    const { maxKeysPerTransaction } = this.plan.setup;
+    const invalidator = process.cache.invalidator(process.source!, { maxKeysPerTransaction });
+    this.#invalidators.push(invalidator);
+    await invalidator.start();
     return process;
   }
 
-  #consumer(): ReturnType<MemorySource['standby']> {
-    const source = this.database.source.standby();
-    return this.#mutation.wrapSource?.(source) ?? source;
+  async #write(write: Write): Promise<void> {
+    this.#writes += 1;
+    await this.database.write(write, this.log);
+    if (write.invalidates === undefined) return;
+    const { from, by } = write.invalidates;
+    const { item, cache, name } = this.processes[from]!;
+    for (const { table, key, group } of write.rows) {
+      // One that moved away is for the feed to tell.
+      const tag = table === 'member' ? listTag(group!) : by === 'tag' ? groupTag(key) : undefined;
+      this.log(`${name}: its application invalidates ${tag === undefined ? `key ${key}` : `tag ${tag}`}`);
+      (tag === undefined ? item.invalidate(key) : cache.invalidateTag(tag)).catch(() => {});
+    }
   }
 
-  #read(index: number, key: number): void {
-    const { item, name } = this.processes[index]!;
+  #read({ process: index, of, key }: Read): void {
+    const { name, ...process } = this.processes[index]!;
+    const definition: Readable = process[of];
     const beganAtMs = this.nowMs();
-    const near = item.near(key);
+    const near = definition.near(key);
     this.#pendingReads += 1;
-    void (near ? Promise.resolve(near) : item.get(key)).then(
+    void (near ? Promise.resolve(near) : definition.get(key)).then(
       (value) => {
         this.#reads += 1;
         this.#pendingReads -= 1;
         const how = near ? 'near' : `begun at ${beganAtMs}`;
-        this.log(`${name}: read key ${key} (${how}): left ${value!.left}, right ${value!.right}`);
+        this.log(`${name}: read ${inWords(value!)} (${how})`);
         this.history.checkRead(value!, { process: index, beganAtMs, nowMs: this.nowMs() });
       },
       (error: unknown) => {
         this.#pendingReads -= 1;
         this.history.violations.push(
-          `${this.nowMs()} ms: ${name}: a read of key ${key} failed: ${String(error)}`,
+          `${this.nowMs()} ms: ${name}: a read of ${of} ${key} failed: ${String(error)}`,
         );
       },
     );
   }
 
-  /** After quiescence every key reads fresh in every process, and from the cache. */
+  /** After quiescence everything reads fresh in every process, and from the cache. */
   async #lastLook(): Promise<void> {
     if (this.#pendingReads > 0) this.history.violations.push(`${this.#pendingReads} reads never ended`);
-    for (let key = 0; key < keyCount; key += 1) {
-      for (const { item, name, cache } of this.processes.slice(0, readers)) {
-        await item.get(key);
-        const loads = cache.stats().loads;
-        const value = await item.get(key);
-        const wanted = this.database.read(key);
-        this.log(`${name}: at the end key ${key}: left ${value?.left}, right ${value?.right}`);
-        if (value?.left !== wanted.left || value.right !== wanted.right) {
-          this.history.violations.push(
-            `at the end ${name} reads key ${key} with left ${value?.left}, right ${value?.right}; ` +
-              `the database has left ${wanted.left}, right ${wanted.right}`,
-          );
-        }
-        if (cache.stats().loads > loads) {
-          this.history.violations.push(`at the end ${name} loads key ${key} again instead of keeping it`);
-        }
+    for (const process of this.processes.slice(0, readers)) {
+      for (let key = 0; key < keyCount; key += 1) {
+        await this.#lookAt(process, process.item, key, () => this.database.item(key));
       }
+      for (let group = 0; group < groupCount; group += 1) {
+        await this.#lookAt(process, process.list, group, () => this.database.list(group));
+      }
+    }
+  }
+
+  async #lookAt(
+    { name, cache }: Process,
+    definition: Readable,
+    key: number,
+    now: () => Item | List,
+  ): Promise<void> {
+    const { violations } = this.history;
+    const { freshMs, staleMs } = this.plan.setup;
+    const first = await definition.get(key);
+    const ageMs = this.nowMs() - this.history.loadedAtMs(first!);
+    // What was loaded before everything healed must have ended long ago.
+    if (freshMs + staleMs < quietMs / 2 && ageMs > quietMs - loadMs) {
+      violations.push(`at the end ${name} reads ${inWords(first!)}, which was loaded ${ageMs} ms before`);
+    }
+    const { loads } = cache.stats();
+    const value = await definition.get(key);
+    this.log(`${name}: at the end ${inWords(value!)}`);
+    if (JSON.stringify(value) !== JSON.stringify(now())) {
+      violations.push(`at the end ${name} reads ${inWords(value!)}; the database has ${inWords(now())}`);
+    }
+    if (cache.stats().loads > loads && freshMs === longFreshMs) {
+      violations.push(`at the end ${name} loads ${inWords(value!)} again instead of keeping it`);
     }
   }
 }
 
+/** Either definition. */
+interface Readable {
+  near(key: number): Item | List | null | undefined;
+  get(key: number): Promise<Item | List | null>;
+}
+
 export type { Simulation };
 
-type MemorySource = Database['source'];
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
+type Invalidator = ReturnType<Process['cache']['invalidator']>;

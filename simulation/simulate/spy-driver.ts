@@ -1,27 +1,17 @@
 /** A driver that tells what the engine executed: for the trace, and for the history of what it has applied. */
-import { createHash } from 'node:crypto';
 import type { Driver } from '@larder/cache/testkit';
-import type { History, Item } from './history.ts';
+import { type History, type Item, inWords, type List, taggedWith } from './history.ts';
 
 export interface Spy {
   readonly history: History;
   readonly now: () => number;
+  /** Of a script by its SHA-1; undefined: it isn't the library's. */
+  readonly nameOf: (source: string) => string | undefined;
   /** One command that was executed, in words; `told`: it moves the story on. */
   readonly ran: (text: string, told: boolean) => void;
 }
 
-/** Scripts are known by what only they contain; they are the library's own, and may be mutated. */
-const marks: readonly (readonly [name: string, mark: RegExp])[] = [
-  ['fill', /local function verdict\(\)/],
-  ['apply', /for i = 7, #ARGV, 3 do/],
-  ['init', /return \{'changed', e or ''\}/],
-  ['invalidate', /'I 0 ' \.\. ARGV\[3\]/],
-  ['acquire', /return \{'busy'/],
-  ['beat', /local beat = ARGV\[1\]/],
-];
-
 export function spyDriver(inner: Driver, spy: Spy): Driver {
-  const names = new Map<string, string>();
   return {
     ...inner,
     openLink(node, events) {
@@ -32,13 +22,9 @@ export function spyDriver(inner: Driver, spy: Spy): Driver {
         async send(args) {
           const [command = '', script = ''] = args;
           const isScript = command === 'EVAL' || command === 'EVALSHA';
-          let name = isScript ? names.get(script) : command;
-          if (name === undefined) {
-            name = marks.find(([, mark]) => mark.test(script))?.[0] ?? 'script';
-            if (command === 'EVAL') names.set(script, name);
-          }
+          const name = isScript ? spy.nameOf(script) : command;
+          if (name === undefined) throw new Error(`A script that is none of the library's: ${script}`);
           const reply = await link.send(args);
-          if (command === 'EVAL') names.set(createHash('sha1').update(script).digest('hex'), name);
           const answer = Array.isArray(reply) && isScript ? String(reply[0]) : isScript ? String(reply) : '';
           const about = observe(name, args, answer, spy);
           spy.ran(about ?? `${name} ${answer}`, about !== undefined);
@@ -57,33 +43,59 @@ function observe(
   { history, now }: Spy,
 ): string | undefined {
   const keyCount = Number(args[2]);
+  const keys = args.slice(3, 3 + keyCount);
   const rest = args.slice(3 + keyCount);
-  if (name === 'fill') {
-    const entry = rest[5]!;
-    const value = JSON.parse(entry.slice(entry.indexOf('\n') + 1)) as Item;
-    if (answer === 'ok') history.checkFill(value, now());
-    return `fills key ${value.key} with left ${value.left}, right ${value.right}: ${answer}`;
-  }
-  if (name === 'apply') {
-    const keys = (JSON.parse(rest[5]!) as readonly string[]).map(numberOf);
-    if (answer === 'ok') {
-      for (const [index, key] of keys.entries()) {
-        const [high, low] = rest.slice(7 + index * 3, 9 + index * 3).map(BigInt);
-        history.applied([key], (high! << 32n) | low!);
-      }
+  switch (name) {
+    case 'fill': {
+      const entry = rest[5]!;
+      const value = JSON.parse(entry.slice(entry.indexOf('\n') + 1)) as Item | List;
+      if (answer === 'ok') history.checkFill(afterBrace(keys[0]!), value, now());
+      return `fills ${inWords(value)}: ${answer}`;
     }
-    return `applies the invalidation of key ${keys.join(', ')}: ${answer}`;
+    case 'apply': {
+      const fullKeys = JSON.parse(rest[5]!) as readonly string[];
+      if (answer === 'ok') {
+        for (const [index, fullKey] of fullKeys.entries()) {
+          history.applied([fullKey], positionOf(rest.slice(7 + index * 3, 9 + index * 3)));
+        }
+      }
+      return `applies the invalidation of ${fullKeys.join(', ') || 'no key'}: ${answer}`;
+    }
+    case 'applyTag': {
+      const tag = tagOf(keys[2]!);
+      if (answer === 'ok') history.applied(taggedWith(tag), positionOf(rest.slice(3, 5)));
+      return `applies the invalidation of tag ${tag}: ${answer}`;
+    }
+    case 'void':
+      return `makes definition ${rest[2]} void up to ${Number.parseInt(rest[3]!, 16)}: ${answer}`;
+    case 'invalidate': {
+      const fullKeys = JSON.parse(rest[2]!) as readonly string[];
+      if (answer !== '0') history.invalidated(fullKeys);
+      return `invalidates ${fullKeys.join(', ')}: ${answer === '0' ? 'no state' : 'ok'}`;
+    }
+    case 'invalidateTag': {
+      const tag = tagOf(keys[2]!);
+      history.invalidated(taggedWith(tag));
+      return `invalidates tag ${tag}: ${answer} left`;
+    }
+    case 'init':
+      if (answer !== 'ok') return undefined;
+      history.forgotten();
+      return 'begins an epoch';
+    default:
+      return undefined;
   }
-  if (name === 'invalidate' && answer !== '0') {
-    for (const key of JSON.parse(rest[2]!) as readonly string[]) history.invalidated(numberOf(key));
-  }
-  if (name === 'init' && answer === 'ok') {
-    history.forgotten();
-    return 'begins an epoch';
-  }
-  return undefined;
 }
 
-function numberOf(fullKey: string): number {
-  return Number(fullKey.slice(fullKey.lastIndexOf(':') + 1));
+/** High and low half, decimal. */
+function positionOf([high, low]: readonly string[]): bigint {
+  return (BigInt(high!) << 32n) | BigInt(low!);
+}
+
+function tagOf(setKey: string): string {
+  return afterBrace(setKey).slice('#t:'.length);
+}
+
+function afterBrace(key: string): string {
+  return key.slice(key.indexOf('}') + 1);
 }

@@ -2,7 +2,7 @@
  * An engine in memory: enough of Valkey for the library and for code built on it, with the real scripts run in a Lua
  * machine, replicas, and every fault at hand. Its `driver()` takes the place of `nodeRedis(...)` in `createCache`.
  *
- * One address, which the primary holds. Scripts are atomic, and their effects reach a replica as a whole, so a
+ * One address is the primary's; replicas have others, and take no writes. Scripts are atomic, and their effects reach a replica as a whole, so a
  * replica that is promoted has a prefix of what the primary did.
  */
 import type { Clock } from '../clock.ts';
@@ -30,6 +30,7 @@ export type MessageFilter = number | ((channel: string, text: string) => boolean
 
 interface Connection {
   readonly kind: 'commands' | 'subscription';
+  readonly toReplica: boolean;
   /** Rejects what is in flight and breaks the connection. */
   readonly cut: (cause: Error) => void;
   readonly hear: (channel: string, text: string, sharded: boolean) => void;
@@ -39,6 +40,8 @@ const wallClock: Clock = { nowMs: () => Date.now() };
 
 export class MemoryEngine {
   readonly address: NodeAddress = { host: 'memory', port: 6379 };
+  /** For `reads: { replicas }` of a cache. */
+  readonly replicaAddresses: readonly NodeAddress[];
   /** Added to the engine's clock: set it to make the clock jump. */
   clockOffsetMs = 0;
   /** Messages that were dropped so far. */
@@ -55,6 +58,7 @@ export class MemoryEngine {
     this.#clock = clock;
     this.#primary = this.#node();
     this.#replicas = Array.from({ length: replicas }, () => this.#node());
+    this.replicaAddresses = this.#replicas.map((_, index) => ({ host: 'memory', port: 6380 + index }));
     this.#follow();
   }
 
@@ -68,7 +72,7 @@ export class MemoryEngine {
         const kept = keepConnected<MemoryLink>({
           node,
           events,
-          create: (fail) => new MemoryLink(fail, this.#door('commands')),
+          create: (fail) => new MemoryLink(fail, this.#door('commands', node)),
           start: (link) => link.open(),
           destroy: (link) => link.close(),
         });
@@ -83,7 +87,8 @@ export class MemoryEngine {
         keepConnected<MemoryLink>({
           node,
           events,
-          create: (fail) => new MemoryLink(fail, this.#door('subscription'), listenerOf(options, events)),
+          create: (fail) =>
+            new MemoryLink(fail, this.#door('subscription', node), listenerOf(options, events)),
           start: (link) => link.open(),
           destroy: (link) => link.close(),
         }),
@@ -108,35 +113,37 @@ export class MemoryEngine {
 
   /** Replicas have everything again, and follow. */
   catchUp(): void {
-    for (const replica of this.#replicas) replica.catchUp();
+    for (const replica of this.#replicas) replica.copyFrom(this.#primary);
   }
 
   /**
    * The primary dies; the first replica takes its address with what it has. The dead one comes back as a replica
-   * with a copy. Throws when there is no replica.
+   * with a copy, at the address that became free. Throws when there is no replica.
    */
   failOver(): void {
     const promoted = this.#replicas.shift();
     if (promoted === undefined) throw new Error('There is no replica: new MemoryEngine({ replicas: 1 }).');
-    promoted.promote();
     const dead = this.#primary;
     this.#primary = promoted;
-    this.#replicas.push(dead);
+    this.#replicas.unshift(dead);
     this.#follow();
     this.#up = true;
     this.#cut('The primary died.');
   }
 
-  /** The process dies with everything in it; nobody connects until `restart`. */
+  /** The primary dies with everything in it; nobody connects to it until `restart`. Replicas keep what they have. */
   kill(): void {
     this.#up = false;
     this.#primary.clear();
-    this.#cut('The engine died.');
+    for (const connection of [...this.#connections]) {
+      if (!connection.toReplica) connection.cut(new Error('The engine died.'));
+    }
   }
 
-  /** Comes back empty. */
+  /** Comes back empty; replicas that follow are empty then too. */
   restart(): void {
     this.#up = true;
+    for (const replica of this.#replicas) if (replica.following) replica.copyFrom(this.#primary);
   }
 
   /** Nothing is executed or answered until `resume`; connections stay open. */
@@ -182,7 +189,7 @@ export class MemoryEngine {
 
   #follow(): void {
     for (const replica of this.#replicas) replica.copyFrom(this.#primary);
-    this.#primary.replicas = this.#replicas;
+    this.#primary.lead(this.#replicas);
   }
 
   #publish(channel: string, text: string, sharded: boolean): number {
@@ -204,19 +211,27 @@ export class MemoryEngine {
     }
   }
 
-  #door(kind: Connection['kind']): Door {
+  /** The node that has the address now. */
+  #at({ port }: NodeAddress): MemoryNode {
+    const index = this.replicaAddresses.findIndex((address) => address.port === port);
+    return this.#replicas[index] ?? this.#primary;
+  }
+
+  #door(kind: Connection['kind'], address: NodeAddress): Door {
+    const toReplica = this.replicaAddresses.some(({ port }) => port === address.port);
     return {
       kind,
+      toReplica,
       enter: (connection) => {
         this.#connections.add(connection);
         return () => this.#connections.delete(connection);
       },
-      isUp: () => this.#up,
+      isUp: () => toReplica || this.#up,
       inTurn: (run) => {
         if (this.#paused === undefined) run();
         else this.#paused.push(run);
       },
-      execute: (words) => toDriver(this.#primary.execute(words.map((word) => Buffer.from(word)))),
+      execute: (words) => toDriver(this.#at(address).execute(words.map((word) => Buffer.from(word)))),
     };
   }
 }
@@ -224,6 +239,7 @@ export class MemoryEngine {
 /** What a connection may ask of the engine. */
 interface Door {
   readonly kind: Connection['kind'];
+  readonly toReplica: boolean;
   /** Returns how to leave. */
   readonly enter: (connection: Connection) => () => void;
   readonly isUp: () => boolean;
@@ -258,6 +274,7 @@ class MemoryLink {
         this.#open = true;
         this.#leave = this.#door.enter({
           kind: this.#door.kind,
+          toReplica: this.#door.toReplica,
           cut: (cause) => this.#fail(cause),
           hear: (channel, text, sharded) => this.#hear(channel, text, sharded),
         });

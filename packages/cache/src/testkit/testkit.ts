@@ -9,11 +9,12 @@ import { FakeClock } from './fake-clock.ts';
 import { MemoryEngine } from './memory-engine.ts';
 import { MemorySource } from './memory-source.ts';
 
-export type { Driver } from '../driver/driver.ts';
+export type { Driver, NodeAddress } from '../driver/driver.ts';
 export type { ChangeSink, ChangeSource, Horizon, RowChange } from '../feed/source.ts';
 export { FakeClock } from './fake-clock.ts';
 export { type DriverFaults, type Fate, type FaultyDriver, faultyDriver } from './faulty-driver.ts';
 export { type FaultySource, faultySource, type SourceFaults } from './faulty-source.ts';
+export { libraryScripts, type Script } from './library-scripts.ts';
 export { MemoryEngine, type MemoryEngineOptions, type MessageFilter } from './memory-engine.ts';
 export { MemorySource, type MemorySourceOptions, type MemoryTransaction } from './memory-source.ts';
 

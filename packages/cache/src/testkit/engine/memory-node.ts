@@ -20,12 +20,11 @@ let machine: LuaMachine | undefined;
 export class MemoryNode {
   /** Of a replica: does it receive what the primary does? */
   following = true;
-  replicas: readonly MemoryNode[] = [];
+  #replicas: readonly MemoryNode[] = [];
+  #takesWrites = true;
   readonly #keys: Keyspace;
   readonly #context: Context;
   readonly #scripts = new Map<string, Buffer>();
-  /** Effects that a replica did not receive, in groups that are one step each. */
-  #missed: (() => void)[] = [];
 
   constructor({ nowMs, publish }: MemoryNodeOptions) {
     this.#keys = new Keyspace(nowMs);
@@ -68,22 +67,19 @@ export class MemoryNode {
     this.#scripts.clear();
   }
 
+  /** Becomes its replica, with a copy. */
   copyFrom(primary: MemoryNode): void {
     this.#keys.copyFrom(primary.#keys);
-    this.#missed = [];
     this.following = true;
-    this.replicas = [];
+    this.#takesWrites = false;
+    this.#replicas = [];
   }
 
-  catchUp(): void {
+  /** Is the primary of these from now on. */
+  lead(replicas: readonly MemoryNode[]): void {
     this.following = true;
-    for (const step of this.#missed.splice(0)) step();
-  }
-
-  /** What it missed is gone for good. */
-  promote(): void {
-    this.#missed = [];
-    this.following = true;
+    this.#takesWrites = true;
+    this.#replicas = replicas;
   }
 
   #run(name: string, args: readonly Buffer[], effects: Effect[]): Reply {
@@ -92,7 +88,10 @@ export class MemoryNode {
       throw new EngineError(`ERR unknown command '${name.toLowerCase()}' (the in-memory engine has no such)`);
     }
     if (args.length < command.least) throw wrongArguments(name);
-    if (command.writes) effects.push({ command, args });
+    if (command.writes) {
+      if (!this.#takesWrites) throw new EngineError("READONLY You can't write against a read only replica.");
+      effects.push({ command, args });
+    }
     return command.run(this.#context, args);
   }
 
@@ -132,12 +131,9 @@ export class MemoryNode {
 
   #replicate(effects: readonly Effect[]): void {
     if (effects.length === 0) return;
-    for (const replica of this.replicas) {
-      const step = (): void => {
-        for (const { command, args } of effects) command.run(replica.#silent(), args);
-      };
-      if (replica.following) step();
-      else replica.#missed.push(step);
+    for (const replica of this.#replicas) {
+      if (!replica.following) continue;
+      for (const { command, args } of effects) command.run(replica.#silent(), args);
     }
   }
 
