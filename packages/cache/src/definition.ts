@@ -13,6 +13,7 @@ import type { LifetimeOptions } from './lifetime.ts';
 import type { LoadGate } from './loads.ts';
 import type { HotKeys } from './near/hot-keys.ts';
 import type { NearEntry, NearTier } from './near/near-tier.ts';
+import { NearValues } from './near/near-values.ts';
 import type { OwnWrites } from './own-writes.ts';
 import { ReadPath } from './read-path.ts';
 import type { SharedTier } from './shared-tier.ts';
@@ -166,7 +167,7 @@ export class Definition<A, V> {
   readonly stats: DefinitionStats = emptyDefinitionStats();
   readonly #host: TierHost;
   readonly #keyOf: (argument: A) => string | number;
-  readonly #nearMap = new Map<string, NearEntry>();
+  readonly #near: NearValues;
   readonly #clock: Clock;
   readonly #ownWrites: OwnWrites;
   /** Reads until the next one that counts for `hotKeys`. */
@@ -190,6 +191,14 @@ export class Definition<A, V> {
     this.voidHash = voidHashOf(this.prefix);
     this.watches = options.watches ?? [];
     this.proven = this.watches.length > 0 && host.bounded;
+    this.#near = new NearValues({
+      tier: host.near,
+      clock: host.clock,
+      boundMs: host.boundMs,
+      proven: this.proven,
+      staleMs: settings.staleMs,
+      least: () => this.#least(),
+    });
     this.#loader = new BatchLoader<A, V>({
       cache: host.name,
       definition: options.name,
@@ -199,7 +208,7 @@ export class Definition<A, V> {
       loadMany: options.loadMany,
       schema,
       hardMs: settings.hardMs,
-      lastKnown: (key) => this.#path.lastKnown(key),
+      lastKnown: (key) => this.#near.lastKnown(key)?.value as V | null | undefined,
       stats: this.stats,
     });
     this.#path = new ReadPath<V>({
@@ -208,7 +217,7 @@ export class Definition<A, V> {
       cache: host.name,
       definition: options.name,
       voidHash: this.voidHash,
-      nearMap: this.#nearMap,
+      near: this.#near,
       schema,
       lifetime: settings,
       proven: this.proven,
@@ -337,8 +346,7 @@ export class Definition<A, V> {
     const key = String(this.#keyOf(argument));
     const fullKey = this.prefix + key;
     const partition = tier.partitionOf(hashKey(fullKey));
-    const near = this.#nearMap.get(key);
-    const servedNear = near !== undefined && this.#servable(near, clock.nowMs());
+    const servedNear = this.#near.servable(key) !== undefined;
     const about = { key: fullKey, partition: partition.keys.index };
     const none = { ageMs: null, position: null, epoch: null };
     const feedAge = (): number | null => {
@@ -380,13 +388,12 @@ export class Definition<A, V> {
 
   /** Drops one key of this process's tier. @internal */
   forget(key: string): void {
-    const entry = this.#nearMap.get(key);
-    if (entry !== undefined) this.#host.near?.remove(entry);
+    this.#near.forget(key);
   }
 
   /** Drops everything that this process holds of it. @internal */
   forgetAll(): void {
-    for (const entry of [...this.#nearMap.values()]) this.#host.near?.remove(entry);
+    this.#near.forgetAll();
     this.#host.flights.makePrefixStale(this.prefix);
   }
 
@@ -417,8 +424,8 @@ export class Definition<A, V> {
   #nearEntry(key: string): NearEntry | undefined {
     this.#untilSample -= 1;
     if (this.#untilSample === 0) this.#sample(key);
-    const entry = this.#nearMap.get(key);
-    if (entry === undefined || !this.#servable(entry, this.#clock.nowMs())) return undefined;
+    const entry = this.#near.servable(key);
+    if (entry === undefined) return undefined;
     if (!entry.touched) entry.touched = true;
     this.stats.nearHits += 1;
     return entry;
@@ -427,16 +434,6 @@ export class Definition<A, V> {
   #sample(key: string): void {
     this.#untilSample = this.#host.readsUntilSample();
     this.#host.hotKeys.note(this.prefix + key);
-  }
-
-  #servable(entry: NearEntry, now: number): boolean {
-    if (entry.expiresAtMs <= now) return false;
-    const { partition } = entry;
-    const least = this.#least();
-    if (least !== undefined && partition.heard < least) return false;
-    const coherent = entry.nearSession === partition.nearSession;
-    if (coherent && now <= (this.proven ? partition.coherentUntilMs : partition.pulsedUntilMs)) return true;
-    return now <= entry.selfProvenUntilMs;
   }
 
   /** What the running session must see. Without a feed there is no position to compare with. */

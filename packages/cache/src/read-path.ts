@@ -24,7 +24,7 @@ import { voidedThrough } from './far/voids.ts';
 import type { Listening } from './far/wakeups.ts';
 import { Flight, type Flights } from './flight.ts';
 import { type LifetimeOptions, lifetimeOf, shouldRefreshEarly } from './lifetime.ts';
-import { freezeJson, type NearEntry, type NearTier } from './near/near-tier.ts';
+import type { NearValues } from './near/near-values.ts';
 import type { FillSteps, SharedTier } from './shared-tier.ts';
 import { type Checked, checkValue, type StandardSchemaV1 } from './standard-schema.ts';
 import type { DefinitionStats } from './stats.ts';
@@ -43,8 +43,7 @@ export interface ReadPathOptions<V> {
   readonly voidHash: string;
   readonly tier: SharedTier;
   readonly flights: Flights;
-  readonly near: NearTier | undefined;
-  readonly nearMap: Map<string, NearEntry>;
+  readonly near: NearValues;
   readonly clock: Clock;
   readonly random: () => number;
   readonly boundMs: number;
@@ -111,14 +110,6 @@ export class ReadPath<V> {
     } catch {
       return undefined;
     }
-  }
-
-  /** The value that this process knew last, proven or not, if it isn't older than `staleMs` past its freshness. */
-  lastKnown(key: string): V | null | undefined {
-    const { nearMap, clock, lifetime } = this.#o;
-    const entry = nearMap.get(key);
-    if (entry === undefined || clock.nowMs() > entry.expiresAtMs + lifetime.staleMs) return undefined;
-    return entry.value as V | null;
   }
 
   /** Written with callbacks: a hit costs one promise. */
@@ -282,7 +273,7 @@ export class ReadPath<V> {
 
   /** Not done: the fill was refused. Rejects with LoaderFailure. */
   async #loadAndFill(flight: Flight<V>, token: Token): Promise<Outcome<V>> {
-    const { stats, cache, definition, maxValueLength } = this.#o;
+    const { stats, cache, definition, maxValueLength, near } = this.#o;
     const { key } = flight;
     const letGo = this.#protocol.hold(flight, token);
     let loaded: Loaded<V>;
@@ -309,11 +300,11 @@ export class ReadPath<V> {
       reason = await this.#protocol.fill(flight, token, entry);
     } catch {
       // Nobody knows whether it was kept. The value itself is as good as a direct load's.
-      this.#keepSelfProven(flight, loaded);
+      this.#o.near.keepSelfProven(flight, loaded, loaded.startedAtMs);
       return { done: true, value: loaded.value };
     }
     if (reason === 'ok') {
-      this.#keepNear(flight, loaded.value, { payload: loaded.payload, freshForMs: entry.freshForMs });
+      near.keep(flight, loaded, entry.freshForMs);
       return { done: true, value: loaded.value };
     }
     const refused = reason;
@@ -347,7 +338,7 @@ export class ReadPath<V> {
   async #direct(flight: Flight<V>, keepNear: boolean): Promise<V | null> {
     this.#o.stats.directLoads += 1;
     const loaded = await this.#load(flight);
-    if (keepNear) this.#keepSelfProven(flight, loaded);
+    if (keepNear) this.#o.near.keepSelfProven(flight, loaded, loaded.startedAtMs);
     return loaded.value;
   }
 
@@ -367,11 +358,11 @@ export class ReadPath<V> {
   async #orLastKnown(flight: Flight<V>, reading: Promise<V | null>): Promise<V | null> {
     const { softMs, stats, cache, definition } = this.#o;
     const fallback = (cause: unknown): { readonly value: V | null } | undefined => {
-      const value = this.lastKnown(flight.key);
-      if (value === undefined) return undefined;
+      const known = this.#o.near.lastKnown(flight.key);
+      if (known === undefined) return undefined;
       stats.lastKnownServed += 1;
       tell(cache, 'lastKnown', () => ({ definition, key: flight.key, cause }));
-      return { value };
+      return { value: known.value as V | null };
     };
     let timer: NodeJS.Timeout | undefined;
     const slow = new Promise<typeof tooSlow>((resolve) => {
@@ -426,12 +417,14 @@ export class ReadPath<V> {
       if (!text.startsWith('LC1')) this.#complain(flight, 'Not an entry of this format.');
       return undefined;
     }
-    const checked = this.#sameAsNear(flight.key, entry.payload) ?? this.#parse(entry.payload);
+    const { near, random, stats, averageLoadMs } = this.#o;
+    const same = near.ofText(flight.key, entry.payload);
+    const checked: Checked<V | null> =
+      same === undefined ? this.#parse(entry.payload) : { ok: true, value: same.value as V };
     if (!checked.ok) {
       this.#complain(flight, checked.reason);
       return undefined;
     }
-    const { random, stats, averageLoadMs } = this.#o;
     const freshForMs = entry.freshUntilMs - proof.engineNowMs;
     if (freshForMs <= 0) {
       stats.staleHits += 1;
@@ -439,20 +432,8 @@ export class ReadPath<V> {
     } else if (shouldRefreshEarly(freshForMs, averageLoadMs(), 1 - random())) {
       this.#refresh(flight);
     }
-    this.#keepNear(flight, checked.value, { payload: entry.payload, freshForMs });
+    near.keep(flight, { value: checked.value, payload: entry.payload }, freshForMs);
     return checked;
-  }
-
-  /**
-   * A near entry without proof still holds its value. When the shared tier has the very same text, the same object
-   * is given again: after a lost subscription nothing is parsed anew, and what callers derived from it stays true.
-   */
-  #sameAsNear(key: string, payload: string | null): Checked<V | null> | undefined {
-    const { near, nearMap } = this.#o;
-    const known = near === undefined ? undefined : nearMap.get(key);
-    return known === undefined || payload === null || known.payload !== payload
-      ? undefined
-      : { ok: true, value: known.value as V };
   }
 
   #parse(payload: string | null): Checked<V | null> {
@@ -468,48 +449,6 @@ export class ReadPath<V> {
     const { stats, cache, definition } = this.#o;
     stats.invalidEntries += 1;
     tell(cache, 'invalidEntry', () => ({ definition, key: flight.key, reason }));
-  }
-
-  // --- the near tier --------------------------------------------------------------------------------------
-
-  /** Only what no message has overtaken since its far step was sent. */
-  #keepNear(
-    flight: Flight<V>,
-    value: V | null,
-    { payload, freshForMs }: { readonly payload: string | null; readonly freshForMs: number },
-  ): void {
-    const { near, nearMap, clock } = this.#o;
-    const { key } = flight;
-    if (near === undefined || flight.stale || flight.nearSession !== flight.partition.nearSession) return;
-    if (!(freshForMs > 0)) return;
-    near.put({
-      map: nearMap,
-      key,
-      partition: flight.partition,
-      value: freezeJson(value),
-      payload,
-      nearSession: flight.nearSession,
-      selfProvenUntilMs: Number.NEGATIVE_INFINITY,
-      expiresAtMs: clock.nowMs() + freshForMs,
-    });
-  }
-
-  /** A value that was read from the database at t holds for the bound after t whatever else is known. */
-  #keepSelfProven(flight: Flight<V>, loaded: Loaded<V>): void {
-    const { near, nearMap, boundMs } = this.#o;
-    const { key } = flight;
-    if (near === undefined || flight.stale) return;
-    const until = loaded.startedAtMs + boundMs / 2;
-    near.put({
-      map: nearMap,
-      key,
-      partition: flight.partition,
-      value: freezeJson(loaded.value),
-      payload: loaded.payload,
-      nearSession: -1,
-      selfProvenUntilMs: until,
-      expiresAtMs: until,
-    });
   }
 }
 
