@@ -156,7 +156,8 @@ return q`,
 
 /**
  * Invalidates a tag: moves its record, so that no load that is under way can bring it back, and removes up to a
- * thousand of its entries. To be repeated while some are left.
+ * thousand of its entries. To be repeated while some are left. A table of tags' stamps that was evicted stays away,
+ * so that fills with tags are refused: a new one would not have the other tags' records.
  *
  * KEYS 1 state, 2 tags' stamps, 3 the tag's set
  * ARGV 1 PUBLISH or SPUBLISH, 2 channel, 3 offset of the tag, 4 hash tag of the partition, with its braces,
@@ -166,7 +167,7 @@ return q`,
 export const invalidateTagScript = script(
   'invalidateTag',
   `${later}${removeTagged}
-if redis.call('HEXISTS', KEYS[1], 'e') == 1 then
+if redis.call('HEXISTS', KEYS[1], 'e') == 1 and redis.call('STRLEN', KEYS[2]) == ${tagStampsLength} then
   local t = redis.call('HINCRBY', KEYS[1], 't', 1)
   redis.call('SETRANGE', KEYS[2], ARGV[3] + 8, struct.pack('>I4', t))
   if ARGV[5] ~= '' then
@@ -377,7 +378,7 @@ return 'ok'`,
 /**
  * The feed's heartbeat: everything that was committed before the engine's time h is applied here.
  *
- * KEYS 1 state, 2 beat, 3 stamps
+ * KEYS 1 state, 2 beat, 3 stamps, 4 tags' stamps
  * ARGV 1 epoch, 2 position believed applied, 3 position applied now, 4 W, 5 h (ms, hex), 6 greatest age of h in
  *      ms (a guard against the clock of another machine), 7 PUBLISH or SPUBLISH, 8 channel
  * Reply 'ok', sequence number, fields of the state | 'mismatch', epoch, applied | 'none' | 'clock', engine's time
@@ -387,6 +388,7 @@ export const beatScript = script(
   `${later}
 local s = redis.call('HMGET', KEYS[1], 'e', 'a', 'w', 'q', 'v')
 if not s[1] or redis.call('STRLEN', KEYS[3]) < ${stampsLength} then return {'none'} end
+if redis.call('STRLEN', KEYS[4]) < ${tagStampsLength} then return {'none'} end
 if s[1] ~= ARGV[1] or s[2] ~= ARGV[2] then return {'mismatch', s[1], s[2]} end
 local t = redis.call('TIME')
 local now = t[1] * 1000 + t[2] / 1000

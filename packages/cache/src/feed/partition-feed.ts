@@ -209,8 +209,9 @@ export class PartitionFeed implements TierFeed {
       if (this.partition.session !== session) return false;
       const applied = laterOf(this.#engineApplied, this.#progress.received());
       const watermark = this.#watermark();
+      const { keys } = this.partition;
       const reply = (await this.#far.run(this.partition, beatScript, {
-        keys: [this.partition.keys.state, this.partition.keys.beat, this.partition.keys.stamps],
+        keys: [keys.state, keys.beat, keys.stamps, keys.tagStamps],
         args: [
           this.#epoch,
           positionToHex(this.#engineApplied),
@@ -219,7 +220,7 @@ export class PartitionFeed implements TierFeed {
           hex12(timeMs),
           String(maxAgeMs),
           this.#far.publish,
-          this.partition.keys.channel,
+          keys.channel,
         ],
       })) as readonly string[];
       if (reply[0] === 'ok') {

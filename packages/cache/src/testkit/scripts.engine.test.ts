@@ -164,7 +164,7 @@ const calls: Readonly<Record<string, fc.Arbitrary<Call>>> = {
     .map(([of, from, to, w, ageMs]) =>
       call(
         scripts.beatScript,
-        [state, beat, stamps],
+        [state, beat, stamps, tagStamps],
         [of, from, to, w, hex12(Date.now() - ageMs), '600000', ...publish],
       ),
     ),
