@@ -312,6 +312,12 @@ export class Definition<A, V> {
    * returns; when the promise resolves, the shared tier has removed it, refuses every fill that was begun
    * before, and has told all other processes. Rejects with InvalidationPendingError when the shared tier could
    * not be reached; it is then repeated until it is.
+   *
+   * Without `watches` this, tags and `freshMs` are all that keep values right, for whatever loaders read: a database,
+   * an HTTP API. Promised is that no load that began before it leaves its value behind (a generation that the load's
+   * token carries). Not promised: that what loaders read shows the change by then, so call it when it does; after a
+   * webhook that runs ahead of its source call it again. And a failover of the engine that loses it is not repaired,
+   * as a feed would: `freshMs` is the bound then.
    */
   invalidate(argument: A): Promise<void> {
     const fullKey = this.prefix + String(this.#keyOf(argument));
