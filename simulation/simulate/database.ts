@@ -17,9 +17,12 @@ export class Database {
   readonly #nowMs: () => number;
   readonly #visible = new Map<string, Row>();
   readonly #newest = new Map<string, Row>();
+  readonly #byNumber: boolean;
   readonly #locked = new Map<string, Promise<void>>();
 
-  constructor(history: History, nowMs: () => number) {
+  /** @param byNumber a commit's position in the history is the number of its transaction. */
+  constructor(history: History, nowMs: () => number, byNumber: boolean) {
+    this.#byNumber = byNumber;
     this.#history = history;
     this.#nowMs = nowMs;
     this.source = new MemorySource({ nowMs });
@@ -44,8 +47,15 @@ export class Database {
     return { group, members };
   }
 
-  /** Resolves when the commit has returned. */
-  async write({ rows, truncates, logMs, showMs }: Write, log: (text: string) => void): Promise<void> {
+  /**
+   * Resolves when the commit has returned.
+   * @param deliver hands over the events that the changes cause; the change counts as ended when it has resolved, too.
+   */
+  async write(
+    { rows, truncates, logMs, showMs, event }: Write,
+    log: (text: string) => void,
+    deliver: (changes: readonly RowChange[]) => Promise<void>,
+  ): Promise<void> {
     const unlock = await this.#lock(rows.map(({ table, key }) => rowOf(table, key)));
     const written = rows.map((row) => this.#begin(row));
     const transaction =
@@ -54,10 +64,20 @@ export class Database {
         : this.source.prepare([], [`public.${truncates}`]);
     const names = written.map(({ name, row }) => `${name} ${row.version}`).join(', ');
     const what = truncates === undefined ? names : `TRUNCATE of ${names}`;
+    if (this.#byNumber) {
+      for (const { name, row } of written) this.#history.wrote(name, row.version, transaction.number);
+    }
+    const changes =
+      truncates === undefined
+        ? written.map(({ change }) => change)
+        : [{ table: `public.${truncates}`, before: undefined, after: undefined, identified: false }];
+    const early = event.beforeCommit ? deliver(changes) : undefined;
     const logged = later(logMs, () => {
       // Known before it is streamed: the consumer may apply it at once.
       const position = this.source.position + 100n;
-      for (const { name, row } of written) this.#history.wrote(name, row.version, position);
+      if (!this.#byNumber) {
+        for (const { name, row } of written) this.#history.wrote(name, row.version, position);
+      }
       log(`database: the commit record of ${what} enters the log`);
       transaction.log();
     });
@@ -68,6 +88,7 @@ export class Database {
       unlock();
     });
     await Promise.all([logged, shown]);
+    await (early ?? deliver(changes));
     for (const { name, row } of written) this.#history.ended(name, row.version, this.#nowMs());
   }
 

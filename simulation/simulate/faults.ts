@@ -1,14 +1,29 @@
 /** Faults as they begin and end. Every one that lasts is over when the plan is. */
-import { type Fault, readers } from './plan.ts';
+import type { Fault } from './plan.ts';
 import type { Simulation } from './run.ts';
 
 export class Faults {
   readonly counts: Record<string, number> = {};
   readonly #simulation: Simulation;
   readonly #running = new Set<() => void>();
+  #replicationBreaks = 0;
 
   constructor(simulation: Simulation) {
     this.#simulation = simulation;
+  }
+
+  /** Replication that comes in pieces, so that the replica is a little behind. */
+  lag(mostMs: number): void {
+    const { engine } = this.#simulation;
+    const timer = setInterval(() => {
+      if (this.#replicationBreaks > 0) return;
+      engine.catchUp();
+      engine.stopReplication();
+    }, mostMs);
+    this.#running.add(() => {
+      clearInterval(timer);
+      engine.catchUp();
+    });
   }
 
   begin(fault: Fault): void {
@@ -19,6 +34,7 @@ export class Faults {
 
   endAll(): void {
     for (const end of [...this.#running]) end();
+    this.#running.clear();
   }
 
   #lasting(forMs: number, what: string, end: () => void): void {
@@ -37,7 +53,7 @@ export class Faults {
     const simulation = this.#simulation;
     const { engine, database, processes, history, nowMs } = simulation;
     const { source } = database;
-    const process = processes[Math.min(index, readers)]!;
+    const process = processes[Math.min(index, processes.length - 1)]!;
     const { driver, network, name } = process;
     switch (kind) {
       case 'cut': {
@@ -81,12 +97,13 @@ export class Faults {
         return `the engine evicts ${part}`;
       }
       case 'failover':
-        engine.stopReplication();
-        this.#lasting(forMs, 'the replica falls behind', () => this.#failOver());
+        // It loses events for good, where no feed brings them again: nothing is promised then.
+        if (simulation.plan.setup.changes === 'events')
+          return 'the engine has no replica that could take over';
+        this.#breakReplication(forMs, 'the replica falls behind', () => this.#failOver());
         return `the replica falls behind; in ${forMs} ms it is promoted`;
       case 'replica lag':
-        engine.stopReplication();
-        this.#lasting(forMs, 'the replica lags', () => engine.catchUp());
+        this.#breakReplication(forMs, 'the replica lags', () => engine.catchUp());
         return `the replica receives nothing for ${forMs} ms`;
       case 'lost messages':
         engine.dropMessages(1 + (detail % 4));
@@ -114,6 +131,15 @@ export class Faults {
         source.loseSlot();
         return 'the replication slot is lost';
     }
+  }
+
+  #breakReplication(forMs: number, what: string, end: () => void): void {
+    this.#replicationBreaks += 1;
+    this.#simulation.engine.stopReplication();
+    this.#lasting(forMs, what, () => {
+      this.#replicationBreaks -= 1;
+      end();
+    });
   }
 
   #failOver(): void {

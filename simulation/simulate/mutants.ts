@@ -3,6 +3,7 @@
  * script's text, a message, an answer of the database, so the library itself stays as it is.
  */
 import { createHash } from 'node:crypto';
+import type { Database } from '@larder/cache';
 import {
   type ChangeSource,
   type Driver,
@@ -19,6 +20,7 @@ export interface Mutation {
   readonly driver?: () => Pick<DriverFaults, 'message'>;
   readonly wrapDriver?: (driver: Driver, replica: NodeAddress) => Driver;
   readonly source?: SourceFaults;
+  readonly wrapDatabase?: (database: Database) => Database;
   readonly wrapSource?: (source: ChangeSource) => ChangeSource;
 }
 
@@ -182,6 +184,14 @@ export const mutants: readonly Mutant[] = [
     ]),
   },
   {
+    name: 'an invalidation of a tag makes an evicted table of tags anew, without the others',
+    withinSeeds: 800,
+    create: rewritten([
+      { script: 'invalidateTag', from: " and redis.call('STRLEN', KEYS[2]) == 49152 then", to: ' then' },
+      { script: 'beat', from: "redis.call('STRLEN', KEYS[4]) < 49152", to: 'false' },
+    ]),
+  },
+  {
     name: "the feed's invalidation of a tag removes nothing",
     withinSeeds: 50,
     create: rewritten([
@@ -210,8 +220,26 @@ export const mutants: readonly Mutant[] = [
     ]),
   },
   {
+    name: 'events without a position stamp nothing',
+    withinSeeds: 200,
+    create: rewritten([
+      {
+        script: 'stamp',
+        from: "redis.call('SETRANGE', KEYS[2], ARGV[i], struct.pack('>I4I4', hi, lo))",
+        to: '',
+      },
+    ]),
+  },
+  {
+    name: 'a token is beyond transactions in progress',
+    withinSeeds: 200,
+    create: () => ({
+      wrapDatabase: (database) => ({ ...database, oldestInProgress: () => database.barrier() }),
+    }),
+  },
+  {
     name: 'what replicas gave is kept near',
-    withinSeeds: 400,
+    withinSeeds: 200,
     create: () => ({ wrapDriver: readsFrom }),
   },
   {

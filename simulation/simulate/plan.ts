@@ -39,6 +39,8 @@ export interface Write {
   readonly logMs: number;
   readonly showMs: number;
   /** A process whose application invalidates when the commit has returned, each row's key or its tag, or none. */
+  /** Without a feed: the process that is handed the events, before the commit or after it, once or again. */
+  readonly event: { readonly to: number; readonly beforeCommit: boolean; readonly again: boolean };
   readonly invalidates: { readonly from: number; readonly by: 'key' | 'tag' } | undefined;
 }
 
@@ -75,8 +77,12 @@ export interface Fault {
 
 /** How the caches are made. */
 export interface Setup {
+  /** Changes come by a feed, under the bound; or as events without a position, under 'eventual'. */
+  readonly changes: 'feed' | 'events';
   /** By process: does it read from replicas of the engine? */
   readonly replicas: readonly boolean[];
+  /** The engine's replica is never further behind than this. 0: not at all. */
+  readonly replicaLagMs: number;
   readonly freshMs: number;
   readonly staleMs: number;
   readonly maxKeysPerTransaction: number;
@@ -129,8 +135,12 @@ export function dependenciesOf(fullKey: string): readonly string[] {
 }
 
 function setupOf(random: Random): Setup {
+  const changes = random.chance(0.25) ? 'events' : 'feed';
   return {
-    replicas: Array.from({ length: readers }, () => random.chance(0.35)),
+    changes,
+    // A replica's lag is known by its beat, which only a feed gives.
+    replicas: Array.from({ length: readers }, () => random.chance(0.35) && changes === 'feed'),
+    replicaLagMs: random.pick([0, 0, 15, 40]),
     freshMs: random.chance(0.5) ? longFreshMs : random.pick([40, 120, 400]),
     staleMs: random.pick([0, 50, 300]),
     maxKeysPerTransaction: random.pick([2, 10_000]),
@@ -150,6 +160,11 @@ function writeAt(atMs: number, random: Random): Write {
     truncates,
     logMs: random.between(1, usual ? 3 : 20),
     showMs: random.between(1, usual ? 5 : 90),
+    event: {
+      to: random.between(0, readers - 1),
+      beforeCommit: random.chance(0.5),
+      again: random.chance(0.2),
+    },
     invalidates: random.chance(0.25)
       ? { from: random.between(0, readers - 1), by: random.pick(['key', 'tag']) }
       : undefined,

@@ -1,5 +1,5 @@
 /** A process: a cache with its definitions, over a network and perhaps a feed that have faults. */
-import { type Cache, createCache } from '@larder/cache';
+import { type Cache, type Database as CacheDatabase, createCache } from '@larder/cache';
 import {
   type FaultyDriver,
   type FaultySource,
@@ -72,11 +72,17 @@ export function openProcess(around: Surroundings, options: ProcessOptions): Proc
     farTimeoutMs: 40,
     clock: { nowMs },
     random: random.stream('cache').next,
+    ...(plan.setup.changes === 'events' ? { guarantee: 'eventual', database: databaseOf(around) } : {}),
     ...(options.replicas ? { reads: { replicas: engine.replicaAddresses } } : {}),
   });
   const source = consumes ? openSource(around, random.stream('feed')) : undefined;
   const load = loaderOf(around, name, random.stream('loader'));
   return { name, cache, driver, network, source, ...definitionsOf(cache, around, load) };
+}
+
+function databaseOf({ database, mutation }: Surroundings): CacheDatabase {
+  const asked = database.source.database();
+  return mutation.wrapDatabase?.(asked) ?? asked;
 }
 
 type Loader = <V extends Item | List>(read: () => V) => Promise<V>;

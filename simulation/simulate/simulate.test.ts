@@ -1,6 +1,8 @@
 /** The simulation as a test: some seeds, repeatability, shrinking, and that it finds faults made on purpose. */
+
+import { libraryScripts, type Script } from '@larder/cache/testkit';
 import { describe, expect, test } from 'vitest';
-import { mutants } from './mutants.ts';
+import { mutants, WireScripts } from './mutants.ts';
 import { faultKinds, type Plan, planOf } from './plan.ts';
 import { run } from './run.ts';
 import { shrink } from './shrink.ts';
@@ -9,18 +11,21 @@ test('no seed breaks a promise', async () => {
   const from = 1_000_000 + Math.floor(Math.random() * 1_000_000_000);
   console.log(`seeds from ${from}; replay one with npm run simulate -- --seed SEED`);
   const kinds = new Set<string>();
-  let [reads, near, far] = [0, 0, 0];
-  for (let seed = from; seed < from + 80; seed += 1) {
+  let [reads, near, far, stale, voided] = [0, 0, 0, 0, 0];
+  for (let seed = from; seed < from + 30; seed += 1) {
     const outcome = await run(planOf(seed));
     expect({ seed, violations: outcome.violations }).toEqual({ seed, violations: [] });
     for (const kind of Object.keys(outcome.faults)) kinds.add(kind);
     reads += outcome.reads;
     near += outcome.nearHits;
     far += outcome.farHits;
+    stale += outcome.staleHits;
+    voided += outcome.voided;
   }
   // The cache was used, and what went wrong was of many kinds.
-  expect(reads).toBeGreaterThan(4_000);
+  expect(reads).toBeGreaterThan(1_500);
   expect(Math.min(near, far)).toBeGreaterThan(reads / 10);
+  expect(Math.min(stale, voided)).toBeGreaterThan(0);
   expect(kinds.size).toBeGreaterThan(faultKinds.length / 2);
 });
 
@@ -29,6 +34,15 @@ test('the same seed gives the same run, another seed another', async () => {
   expect(one.reads).toBeGreaterThan(20);
   expect(again.trace).toBe(one.trace);
   expect(other.trace).not.toBe(one.trace);
+});
+
+test('every mutant still finds what it changes', () => {
+  for (const { create } of mutants) {
+    const { scripts } = create();
+    expect(() => new WireScripts(scripts)).not.toThrow();
+  }
+  const [{ name, source }] = libraryScripts as readonly [Script];
+  expect(() => new WireScripts(new Map([[name, source]]))).toThrow('changes nothing');
 });
 
 describe('faults made on purpose are found', () => {

@@ -73,9 +73,17 @@ function observe(
       if (answer !== '0') history.invalidated(fullKeys);
       return `invalidates ${fullKeys.join(', ')}: ${answer === '0' ? 'no state' : 'ok'}`;
     }
+    case 'stamp': {
+      const fullKeys = JSON.parse(rest[3]!) as readonly string[];
+      const stamp = BigInt(`0x${rest[0]}`);
+      // Whoever caused it has a smaller number.
+      if (answer !== '0') history.applied(fullKeys, stamp - 1n);
+      return `stamps ${fullKeys.join(', ')} with ${stamp}: ${answer === '0' ? 'no state' : 'ok'}`;
+    }
     case 'invalidateTag': {
       const tag = tagOf(keys[2]!);
       history.invalidated(taggedWith(tag));
+      if (rest[4] !== '') history.applied(taggedWith(tag), BigInt(`0x${rest[4]}`) - 1n);
       return `invalidates tag ${tag}: ${answer} left`;
     }
     case 'init':

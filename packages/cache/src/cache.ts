@@ -196,7 +196,8 @@ export class Cache {
       boundMs,
       loadTimeoutMs: loads.timeoutMs,
       nextOwner: () => `${process}.${(counter++).toString(36)}`,
-      ensureState: (partition) => this.#tier.ensureState(partition),
+      // The stamps of events are gone with the state: whoever caused one had begun before.
+      ensureState: async (partition) => this.#tier.ensureState(partition, (await tokens?.barrier()) ?? 0n),
       invalidateFar: (partition, fullKeys) => this.#invalidation.keys(partition, fullKeys),
       touch: (transaction, fullKeys, strict) => this.#invalidation.touch(transaction, fullKeys, strict),
       bounded,

@@ -72,8 +72,8 @@ export interface SharedTier {
   fills(nextOwner: () => string, voidHash: string): FillSteps;
   /** An application's invalidation, after its commit. Rejects when the tier didn't confirm. */
   invalidate(partition: PartitionState, fullKeys: readonly string[]): Promise<unknown>;
-  /** Has a partition keep entries where no feed does. */
-  ensureState(partition: PartitionState): Promise<void>;
+  /** Has a partition keep entries where no feed does; loads that may have begun before `floor` fill nothing. */
+  ensureState(partition: PartitionState, floor?: bigint): Promise<void>;
   /** Voids what a partition holds, if it holds anything; loads that may have begun before `floor` fill nothing. */
   voidAll(partition: PartitionState, floor: bigint): Promise<void>;
   isReady(partition: PartitionState, needs: { readonly near: boolean; readonly proof: boolean }): boolean;

@@ -93,8 +93,8 @@ export class ScriptedTier implements SharedTier, ScriptedSteps {
     return { left: Number(reply[0]), removed: reply.slice(1) };
   }
 
-  ensureState(partition: PartitionState): Promise<void> {
-    return beginEpoch(this.far, partition, { found: '', floor: 0n, source: this.#stateSource });
+  ensureState(partition: PartitionState, floor = 0n): Promise<void> {
+    return beginEpoch(this.far, partition, { found: '', floor, source: this.#stateSource });
   }
 
   async voidAll(partition: PartitionState, floor: bigint): Promise<void> {

@@ -5,6 +5,7 @@
  * three at once; `prepare` gives a transaction whose moments you choose, in any order that a database may choose.
  * The source is its own first consumer; `standby()` gives another for the same slot.
  */
+import type { Database } from '../database.ts';
 import type { WatchedRow } from '../definition.ts';
 import type { ChangeSink, ChangeSource, Horizon, RowChange, SourceTable } from '../feed/source.ts';
 
@@ -130,6 +131,21 @@ export class MemorySource implements ChangeSource {
     this.#consumers.push(streaming);
     streaming.sink?.state(this.#consumers.length > 1 ? 'standby' : 'connecting');
     this.#resumeFirst();
+  }
+
+  /** For the `database` of a cache. */
+  database(): Database {
+    const asked = <T>(answer: () => T): Promise<T> =>
+      this.#stalled ? Promise.reject(new Error('The database does not answer.')) : Promise.resolve(answer());
+    return {
+      name: this.history,
+      position: () => asked(() => this.position),
+      barrier: () => asked(() => this.#transaction++),
+      oldestInProgress: () =>
+        asked(() =>
+          [...this.#running].reduce((oldest, each) => (each < oldest ? each : oldest), this.#transaction),
+        ),
+    };
   }
 
   /** Another consumer of the same slot. It stands by while an earlier one streams. */
