@@ -13,16 +13,16 @@ export interface NewEpoch {
   readonly source: string;
 }
 
-/** Rejects when the shared tier can't be asked. */
+/** False: another epoch stands there than `found`. Rejects when the shared tier can't be asked. */
 export async function beginEpoch(
   far: FarTier,
   partition: PartitionState,
   { found, floor, source }: NewEpoch,
-): Promise<void> {
+): Promise<boolean> {
   const engineMs = (await far.sampleClock(partition)) ?? 1;
   const known = Math.max(...[found, partition.epoch].map((epoch) => Number.parseInt(epoch || '0', 16)));
   const { keys } = partition;
-  await far.run(partition, initScript, {
+  const reply = (await far.run(partition, initScript, {
     keys: [keys.state, keys.stamps, keys.beat, keys.tagStamps],
     args: [
       found,
@@ -34,5 +34,6 @@ export async function beginEpoch(
       far.publish,
       keys.channel,
     ],
-  });
+  })) as readonly string[];
+  return reply[0] === 'ok';
 }

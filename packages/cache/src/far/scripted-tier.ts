@@ -93,17 +93,20 @@ export class ScriptedTier implements SharedTier, ScriptedSteps {
     return { left: Number(reply[0]), removed: reply.slice(1) };
   }
 
-  ensureState(partition: PartitionState, floor = 0n): Promise<void> {
-    return beginEpoch(this.far, partition, { found: '', floor, source: this.#stateSource });
+  async ensureState(partition: PartitionState, floor = 0n): Promise<void> {
+    await beginEpoch(this.far, partition, { found: '', floor, source: this.#stateSource });
   }
 
   async voidAll(partition: PartitionState, floor: bigint): Promise<void> {
     const { keys } = partition;
     const state = { keys: [keys.state, keys.stamps], args: [] };
-    const [found = ''] = (await this.far.run(partition, stateScript, state)) as readonly string[];
-    // Without a state there is nothing to void.
-    if (found === '') return;
-    await beginEpoch(this.far, partition, { found, floor, source: this.#stateSource });
+    for (let done = false; !done; ) {
+      const [found = ''] = (await this.far.run(partition, stateScript, state)) as readonly string[];
+      // Without a state there is nothing to void.
+      if (found === '') return;
+      // Else somebody began another meanwhile, whose floor may be lower.
+      done = await beginEpoch(this.far, partition, { found, floor, source: this.#stateSource });
+    }
     partition.flush('events');
   }
 
