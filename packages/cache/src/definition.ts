@@ -197,7 +197,7 @@ export class Definition<A, V> {
       boundMs: host.boundMs,
       proven: this.proven,
       staleMs: settings.staleMs,
-      least: () => this.#least(),
+      ownWrites: host.ownWrites,
     });
     this.#loader = new BatchLoader<A, V>({
       cache: host.name,
@@ -235,7 +235,8 @@ export class Definition<A, V> {
    * shared with all other readers.
    */
   near(argument: A): V | null | undefined {
-    return this.#nearEntry(String(this.#keyOf(argument)))?.value as V | null | undefined;
+    const entry = this.#nearEntry(String(this.#keyOf(argument)));
+    return entry === undefined ? undefined : (entry.value as V | null);
   }
 
   /**

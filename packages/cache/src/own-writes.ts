@@ -24,7 +24,8 @@ export class OwnWrites {
   readonly #sessions = new AsyncLocalStorage<Session>();
   readonly #position: (() => Promise<bigint>) | undefined;
   readonly #newestSeen: () => string;
-  #used = false;
+  /** Whether there ever was a session: every near read asks. @internal */
+  used = false;
 
   /**
    * @param position of the database's log, now; undefined when the cache can't ask.
@@ -42,7 +43,7 @@ export class OwnWrites {
    * sign it where that matters, as the adapters do.
    */
   run<T>(token: string | undefined, work: () => T): T {
-    this.#used = true;
+    this.used = true;
     const position = token !== undefined && this.#isPlausible(token) ? token : '';
     return this.#sessions.run({ position }, work);
   }
@@ -74,7 +75,7 @@ export class OwnWrites {
 
   /** @internal */
   least(): string | undefined {
-    if (!this.#used) return undefined;
+    if (!this.used) return undefined;
     const position = this.#sessions.getStore()?.position;
     return position === '' ? undefined : position;
   }

@@ -1,6 +1,7 @@
 /** What this process holds of one definition: what may be kept, and what may be served. */
 import type { Clock } from '../clock.ts';
 import type { Flight } from '../flight.ts';
+import type { OwnWrites } from '../own-writes.ts';
 import { freezeJson, type NearEntry, type NearTier } from './near-tier.ts';
 
 export interface NearValuesOptions {
@@ -12,8 +13,7 @@ export interface NearValuesOptions {
   readonly proven: boolean;
   /** For so long after its end a value is still known. */
   readonly staleMs: number;
-  /** What the running session must see, 16 hex digits; undefined for nothing in particular. */
-  readonly least: () => string | undefined;
+  readonly ownWrites: OwnWrites;
 }
 
 /** A value to keep. */
@@ -26,26 +26,34 @@ export interface KeptValue {
 export class NearValues {
   readonly #o: NearValuesOptions;
   readonly #entries = new Map<string, NearEntry>();
+  // Of the options, what every hit reads.
+  readonly #clock: Clock;
+  readonly #proven: boolean;
+  readonly #ownWrites: OwnWrites;
 
   constructor(options: NearValuesOptions) {
     this.#o = options;
+    this.#clock = options.clock;
+    this.#proven = options.proven;
+    this.#ownWrites = options.ownWrites;
   }
 
   /** One that may be served right now. */
   servable(key: string): NearEntry | undefined {
     const entry = this.#entries.get(key);
-    return entry !== undefined && this.#isServable(entry, this.#o.clock.nowMs()) ? entry : undefined;
+    if (entry === undefined) return undefined;
+    const now = this.#clock.nowMs();
+    if (entry.expiresAtMs <= now || (this.#ownWrites.used && this.#lacksOwnWrites(entry))) return undefined;
+    const { partition } = entry;
+    const coherentUntilMs = this.#proven ? partition.coherentUntilMs : partition.pulsedUntilMs;
+    const coherent = entry.nearSession === partition.nearSession && now <= coherentUntilMs;
+    return coherent || now <= entry.selfProvenUntilMs ? entry : undefined;
   }
 
-  #isServable(entry: NearEntry, now: number): boolean {
-    if (entry.expiresAtMs <= now) return false;
-    const { partition } = entry;
-    const least = this.#o.least();
-    if (least !== undefined && partition.heard < least) return false;
-    const coherent = entry.nearSession === partition.nearSession;
-    if (coherent && now <= (this.#o.proven ? partition.coherentUntilMs : partition.pulsedUntilMs))
-      return true;
-    return now <= entry.selfProvenUntilMs;
+  /** Without a feed there is no position to compare with. */
+  #lacksOwnWrites({ partition }: NearEntry): boolean {
+    const least = this.#proven ? this.#ownWrites.least() : undefined;
+    return least !== undefined && partition.heard < least;
   }
 
   /** Proven or not, if it isn't older than `staleMs` past its end; one that was invalidated is not known any more. */
