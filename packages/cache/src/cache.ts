@@ -12,7 +12,7 @@ import { randomBytes } from 'node:crypto';
 import { AppInvalidation } from './app-invalidation.ts';
 import { leasesLack, refusalOf } from './capabilities.ts';
 import { checkOptions } from './check-options.ts';
-import { Checker, type CheckerOptions, type CheckerReport } from './checker.ts';
+import { Checker, type CheckerOptions, type CheckerReport, untilSample } from './checker.ts';
 import { type Clock, monotonicClock } from './clock.ts';
 import { type Database, isTouchable } from './database.ts';
 import { Definition, type DefinitionHost, type DefinitionOptions, type TierHost } from './definition.ts';
@@ -26,7 +26,7 @@ import type { ChangeSource, RowChange } from './feed/source.ts';
 import { Flights } from './flight.ts';
 import { Invalidator, type InvalidatorOptions } from './invalidator.ts';
 import { LoadGate } from './loads.ts';
-import { type HotKey, HotKeys, untilSample } from './near/hot-keys.ts';
+import { type HotKey, HotKeys } from './near/hot-keys.ts';
 import { NearTier } from './near/near-tier.ts';
 import { OwnWrites } from './own-writes.ts';
 import { positionToHex } from './position.ts';
@@ -111,7 +111,6 @@ export function createCache(options: CacheOptions): Cache {
 
 const readyTimeoutMs = 1_000;
 const owedRetryMs = 100;
-const readsPerSample = 64;
 const maxTagLength = 200;
 
 export class Cache {
@@ -204,7 +203,6 @@ export class Cache {
       watermark: tokens && (async () => positionToHex(await tokens.oldestInProgress())),
       ownWrites: this.ownWrites,
       hotKeys: this.#hotKeys,
-      readsUntilSample: () => untilSample(readsPerSample, this.#random()),
       checker: this.#checker && {
         readsUntilSample: () => untilSample(options.checker!.everyReads, this.#random()),
         note: (sample) => this.#checker?.note(sample),

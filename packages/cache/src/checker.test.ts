@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { Checker } from './checker.ts';
+import { Checker, untilSample } from './checker.ts';
 
 type Outcome = 'equal' | 'different' | 'unknown';
 
@@ -80,4 +80,13 @@ test('no more samples in a second than allowed, and none after the end', async (
   expect(checker.report()).toMatchObject({ samples: 2, waiting: 1 });
   checker.close();
   expect(timers).toEqual([]);
+});
+
+test('one read in so many is sampled, at no fixed distance', () => {
+  const distances = Array.from({ length: 1_000 }, (_, i) => untilSample(16, ((i * 619) % 1_000) / 1_000));
+  const mean = distances.reduce((sum, distance) => sum + distance, 0) / distances.length;
+  expect(mean).toBeGreaterThan(15);
+  expect(mean).toBeLessThan(17);
+  expect(new Set(distances).size).toBeGreaterThan(20);
+  expect(untilSample(1, 0.999)).toBe(1);
 });

@@ -115,3 +115,13 @@ export class Checker {
     this.#waiting.add(undo);
   }
 }
+
+/**
+ * How many reads until the next sample, so that one in `every` is taken on average, never in step with a pattern of
+ * the reads.
+ *
+ * @param random 0 to less than 1.
+ */
+export function untilSample(every: number, random: number): number {
+  return 1 + Math.floor(random * (2 * every - 1));
+}

@@ -445,3 +445,15 @@ test('the checker tells a cache that agrees with its database from one that does
   await waitFor('its second look', async () => cache.consistency()?.waiting === 0);
   expect(cache.consistency()).toMatchObject({ inconsistent: 0, unknown: 0 });
 });
+
+test('the hottest keys are known, wherever they are served from', async () => {
+  const cache = open();
+  const it = product(cache, async (id) => ({ id, price: 1 }));
+  await cache.ready();
+  await untilNear(it, 7);
+  for (let i = 0; i < 20_000; i += 1) {
+    await it.get(i % 3 === 0 ? i : 7);
+  }
+  expect(cache.hotKeys(1)[0]?.key).toBe('product:1:7');
+  expect(cache.hotKeys(1)[0]?.share).toBeGreaterThan(0.3);
+});

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { HotKeys, untilSample } from './hot-keys.ts';
+import { HotKeys } from './hot-keys.ts';
 
 /** A small generator, so that a failure repeats. */
 function numbers(seed: number): () => number {
@@ -28,14 +28,4 @@ test('what was hot yesterday gives way', () => {
   for (let i = 0; i < 9_999; i += 1) hot.note('yesterday');
   for (let i = 0; i < 40_000; i += 1) hot.note(i % 2 === 0 ? 'today' : `other:${i}`);
   expect(hot.top(1)[0]?.key).toBe('today');
-});
-
-test('one read in so many is sampled, at no fixed distance', () => {
-  const random = numbers(3);
-  const distances = Array.from({ length: 1_000 }, () => untilSample(16, random()));
-  const mean = distances.reduce((sum, distance) => sum + distance, 0) / distances.length;
-  expect(mean).toBeGreaterThan(15);
-  expect(mean).toBeLessThan(17);
-  expect(new Set(distances).size).toBeGreaterThan(20);
-  expect(untilSample(1, 0.999)).toBe(1);
 });
