@@ -187,7 +187,8 @@ export class ReadPath<V> {
     const { proven, stats } = this.#o;
     if (text === null) return undefined;
     const { verdict } = proof;
-    if (verdict !== 'fresh' && (proven || verdict !== 'stale')) return undefined;
+    // Without a fresh beat nothing says how far behind a replica is.
+    if (verdict !== 'fresh' && (proven || proof.replica || verdict !== 'stale')) return undefined;
     if (flight.least !== undefined && proof.applied < flight.least) return undefined;
     if (proof.replica) flight.nearSession = -1;
     const hit = this.#accept(flight, text, proof);

@@ -74,6 +74,29 @@ test('a replica that is cut off is not believed longer than the bound, and nothi
   await command(replica, ['REPLICAOF', primary.host, String(primary.port)]);
 });
 
+test('where no feed proves anything, a replica is not believed at all', async () => {
+  const { host, port } = replica;
+  const options = { near: false, watched: false } as const;
+  const reader = shop.open('unproven', nodeRedis(primary), {
+    ...options,
+    reads: { replicas: [{ host, port }] },
+  });
+  const writer = shop.open('unproven', nodeRedis(primary), options);
+  await Promise.all([reader.cache.ready(), writer.cache.ready()]);
+  shop.rows.set(1, { id: 1, price: 1 });
+  await untilCached(reader, 1);
+  await waitFor(
+    'the entry in the replica',
+    async () => (await command(replica, ['KEYS', '*product*'])) !== '*0\r\n',
+  );
+  await command(replica, ['REPLICAOF', 'NO', 'ONE']);
+  shop.rows.set(1, { id: 1, price: 2 });
+  await writer.product.invalidate(1);
+  expect(await reader.product.get(1)).toMatchObject({ price: 2 });
+  expect(await reader.product.get(1)).toMatchObject({ price: 2 });
+  await command(replica, ['REPLICAOF', primary.host, String(primary.port)]);
+});
+
 test('a replica that is gone costs nothing but its share', async () => {
   const reader = open('gone');
   await reader.cache.invalidator(shop.source).start();

@@ -102,9 +102,8 @@ export class ScriptedTier implements SharedTier, ScriptedSteps {
     const state = { keys: [keys.state, keys.stamps], args: [] };
     for (let done = false; !done; ) {
       const [found = ''] = (await this.far.run(partition, stateScript, state)) as readonly string[];
-      // Without a state there is nothing to void.
-      if (found === '') return;
-      // Else somebody began another meanwhile, whose floor may be lower.
+      // Also where there is none: it may have been evicted, and its beat and entries not.
+      // Not done: somebody began another meanwhile, whose floor may be lower.
       done = await beginEpoch(this.far, partition, { found, floor, source: this.#stateSource });
     }
     partition.flush('events');
