@@ -106,11 +106,9 @@ export async function openHits({ variant, engine, keys }: HitStart): Promise<Hit
     case 'larder get': {
       const larder = openLarder(options);
       await larder.cache.ready();
-      const { near } = larder.definition;
+      const { definition } = larder;
       const hits = of(larder);
-      return variant === 'larder get'
-        ? hits
-        : { ...hits, readSync: (key) => near.call(larder.definition, key) };
+      return variant === 'larder get' ? hits : { ...hits, readSync: (key) => definition.near(key) };
     }
     case 'layered-loader getInMemoryOnly()':
     case 'layered-loader get': {
