@@ -150,8 +150,11 @@ const namePattern = /^[A-Za-z0-9_.-]{1,64}$/;
 /** A timer can't be set for longer. */
 const longestMs = 2 ** 31 - 1;
 const checkAttempts = 3;
-/** For `hotKeys`. A prime, so that pages that read the same number of keys each don't show the same one each time. */
-const readsPerSample = 61;
+/**
+ * For `hotKeys`. A prime, so that pages that read the same number of keys each don't show the same one each time; and
+ * large, for where all keys are read alike a sample costs some microseconds.
+ */
+const readsPerSample = 499;
 const maxTags = 32;
 const maxTagLength = 200;
 

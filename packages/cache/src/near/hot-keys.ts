@@ -12,7 +12,7 @@ export interface HotKey {
 }
 
 const kept = 128;
-const halveAfter = 10_000;
+const halveAfter = 2_000;
 
 export class HotKeys {
   readonly #counts = new Map<string, number>();
