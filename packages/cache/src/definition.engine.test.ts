@@ -399,6 +399,36 @@ describe('events without a position', () => {
     expect(await it.get(1)).toMatchObject({ price: 2 });
   });
 
+  test('an event that voids everything does not lose the stamp of one that came meanwhile', async () => {
+    const database = new NumberedDatabase();
+    const cache = open({ guarantee: 'eventual', database, near: false });
+    let price = 1;
+    const it = product(cache, async (id) => ({ id, price }), { watches });
+    await cache.ready();
+    await it.get(1);
+    const held = gate();
+    const barrier = database.barrier.bind(database);
+    database.barrier = async () => {
+      database.barrier = barrier;
+      const number = await barrier();
+      await held.opened;
+      return number;
+    };
+    const voiding = cache.applyEvents([{ ...row(7), identified: false }], { beforeCommit: true });
+    // Begun after the first event's number was taken; its own event is stamped before the first one is done.
+    const writer = database.next++;
+    database.inProgress.add(writer);
+    await cache.applyEvents([row(1)], { beforeCommit: true });
+    held.open();
+    await voiding;
+    expect(await it.get(1)).toMatchObject({ price: 1 });
+    expect(await it.peek(1)).toBeUndefined();
+    price = 2;
+    database.inProgress.delete(writer);
+    expect(await it.get(1)).toMatchObject({ price: 2 });
+    expect(await it.peek(1)).toMatchObject({ price: 2 });
+  });
+
   test('without a database they must come after the commit', async () => {
     const cache = open({ guarantee: 'eventual' });
     let price = 1;

@@ -5,7 +5,8 @@
  *   {tag}<name>:<version>:<key>     an entry
  *   {tag}#l:<name>:<version>:<key>  the lease of the process that loads it
  *   {tag}#state                     hash: e epoch, a applied, w watermark, f floor, q sequence, s source,
- *                                   t tag invalidations, v void definitions, p<offset> announced transactions
+ *                                   t tag invalidations, v void definitions, m largest number of an
+ *                                   event, p<offset> announced transactions
  *   {tag}#stamps                    string: 65,536 records of 12 bytes, see scripts.ts
  *   {tag}#tags                      string: 4,096 such records for tags
  *   {tag}#t:<tag>                   sorted set: full keys of the entries with a tag, by expiry

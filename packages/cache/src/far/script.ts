@@ -110,3 +110,17 @@ local function removeTagged(state, set, hashTag, publish, channel)
   redis.call(publish, channel, 'I ' .. q .. ' ' .. cjson.encode(members))
   return members, string.format('%.0f', redis.call('ZCARD', set))
 end`;
+
+/**
+ * Remembers the largest number that events were stamped with, also where there is no state yet: an epoch that begins
+ * forgets the stamps themselves. Gives the number's halves. Needs `later`.
+ */
+export const noteLargest = `
+local function noteLargest(state, number)
+  local hi, lo = halves(number)
+  local known = redis.call('HGET', state, 'm')
+  local khi, klo = 0, 0
+  if known then khi, klo = halves(known) end
+  if not known or later(hi, lo, khi, klo) then redis.call('HSET', state, 'm', number) end
+  return hi, lo
+end`;

@@ -36,7 +36,16 @@
  * will have changed a key of the bucket. While there is one, nothing is filled there.
  */
 import { bucketCount, stampBytes, tagBucketCount } from './partition.ts';
-import { later, release, removeTagged, type Script, script, takeLease, verdict } from './script.ts';
+import {
+  later,
+  noteLargest,
+  release,
+  removeTagged,
+  type Script,
+  script,
+  takeLease,
+  verdict,
+} from './script.ts';
 
 export type { Script };
 
@@ -166,12 +175,13 @@ return q`,
  */
 export const invalidateTagScript = script(
   'invalidateTag',
-  `${later}${removeTagged}
+  `${later}${noteLargest}${removeTagged}
+local hi, lo
+if ARGV[5] ~= '' then hi, lo = noteLargest(KEYS[1], ARGV[5]) end
 if redis.call('HEXISTS', KEYS[1], 'e') == 1 and redis.call('STRLEN', KEYS[2]) == ${tagStampsLength} then
   local t = redis.call('HINCRBY', KEYS[1], 't', 1)
   redis.call('SETRANGE', KEYS[2], ARGV[3] + 8, struct.pack('>I4', t))
-  if ARGV[5] ~= '' then
-    local hi, lo = halves(ARGV[5])
+  if hi then
     local ohi, olo = struct.unpack('>I4I4', redis.call('GETRANGE', KEYS[2], ARGV[3], ARGV[3] + 7))
     if later(hi, lo, ohi, olo) then redis.call('SETRANGE', KEYS[2], ARGV[3], struct.pack('>I4I4', hi, lo)) end
   end
@@ -191,13 +201,13 @@ return {left, unpack(members)}`,
  */
 export const stampScript = script(
   'stamp',
-  `${later}
+  `${later}${noteLargest}
+local hi, lo = noteLargest(KEYS[1], ARGV[1])
 redis.call('UNLINK', unpack(KEYS, 3))
 if redis.call('HEXISTS', KEYS[1], 'e') == 0 then
   redis.call(ARGV[2], ARGV[3], 'I 0 ' .. ARGV[4])
   return 0
 end
-local hi, lo = halves(ARGV[1])
 for i = 5, #ARGV do
   local record = redis.call('GETRANGE', KEYS[2], ARGV[i], ARGV[i] + 7)
   if #record == 8 then
@@ -406,7 +416,8 @@ return {'ok', s[4], string.format('%.0f', redis.call('HLEN', KEYS[1]))}`,
 );
 
 /**
- * Begins an epoch: every entry and every token of an earlier one is void.
+ * Begins an epoch: every entry and every token of an earlier one is void. Its stamps are gone, so the floor is not
+ * below the largest number that events were stamped with.
  *
  * KEYS 1 state, 2 stamps, 3 beat, 4 tags' stamps
  * ARGV 1 epoch expected ('' = no state), 2 new epoch, 3 applied, 4 W, 5 floor, 6 source, 7 PUBLISH or SPUBLISH,
@@ -415,13 +426,21 @@ return {'ok', s[4], string.format('%.0f', redis.call('HLEN', KEYS[1]))}`,
  */
 export const initScript = script(
   'init',
-  `local e = redis.call('HGET', KEYS[1], 'e')
+  `${later}
+local e = redis.call('HGET', KEYS[1], 'e')
 if (e or '') ~= ARGV[1] then return {'changed', e or ''} end
+local floor = ARGV[5]
+local largest = redis.call('HGET', KEYS[1], 'm')
+if largest then
+  local fhi, flo = halves(floor)
+  local lhi, llo = halves(largest)
+  if later(lhi, llo, fhi, flo) then floor = largest end
+end
 redis.call('DEL', KEYS[2], KEYS[4])
 redis.call('SETRANGE', KEYS[2], ${stampsLength - 1}, '\\0')
 redis.call('SETRANGE', KEYS[4], ${tagStampsLength - 1}, '\\0')
 redis.call('HDEL', KEYS[1], 'v')
-redis.call('HSET', KEYS[1], 'e', ARGV[2], 'a', ARGV[3], 'w', ARGV[4], 'f', ARGV[5], 's', ARGV[6])
+redis.call('HSET', KEYS[1], 'e', ARGV[2], 'a', ARGV[3], 'w', ARGV[4], 'f', floor, 's', ARGV[6])
 local q = redis.call('HINCRBY', KEYS[1], 'q', 1)
 redis.call('SET', KEYS[3], ARGV[2] .. '000000000000' .. ARGV[3])
 redis.call(ARGV[7], ARGV[8], 'E ' .. q .. ' ' .. ARGV[2])
