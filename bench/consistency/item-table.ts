@@ -213,7 +213,8 @@ export class ItemTable {
       broken = false;
       return result;
     } finally {
-      client.off('error', ignore);
+      // One that is thrown away may still hear that it was killed.
+      if (!broken) client.off('error', ignore);
       client.release(broken);
     }
   }
