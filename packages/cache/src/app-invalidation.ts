@@ -4,7 +4,6 @@
  * A key's invalidation that the shared tier did not confirm is owed: it is repeated until it is, and meanwhile
  * this process doesn't read there what it knows to be old. A tag's is repeated by its caller.
  */
-
 import { leasesLack, refusalOf } from './capabilities.ts';
 import type { Database, TouchableDatabase, Transaction } from './database.ts';
 import { AnnouncementError, CacheClosedError, CacheConfigError, InvalidationPendingError } from './errors.ts';
@@ -47,7 +46,8 @@ export class AppInvalidation {
       await this.#o.tier.invalidate(partition, fullKeys);
     } catch (cause) {
       for (const fullKey of fullKeys) partition.owed.add(fullKey);
-      throw pending(cause);
+      const message = 'The shared tier did not confirm the invalidation; it is repeated until it does.';
+      throw new InvalidationPendingError(message, { cause });
     }
   }
 
@@ -65,11 +65,8 @@ export class AppInvalidation {
         forget(removed);
       }
     };
-    const outcomes = await Promise.allSettled(tier.partitions.map(remove));
-    const failed = outcomes.find((outcome) => outcome.status === 'rejected');
-    if (failed === undefined) return;
     const message = `The shared tier did not confirm everywhere that tag ${tag} is invalid; call again.`;
-    throw new InvalidationPendingError(message, { cause: failed.reason });
+    await allConfirmed(tier.partitions.map(remove), message);
   }
 
   /** Rejects when the shared tier, or the database, did not confirm: deliver the events again. */
@@ -105,10 +102,7 @@ export class AppInvalidation {
         );
       }
     }
-    const failed = (await Promise.allSettled(steps)).find((outcome) => outcome.status === 'rejected');
-    if (failed === undefined) return;
-    const message = 'The shared tier did not confirm all events; deliver them again.';
-    throw new InvalidationPendingError(message, { cause: failed.reason });
+    await allConfirmed(steps, 'The shared tier did not confirm all events; deliver them again.');
   }
 
   /** `doubt`: why some event may concern any key. */
@@ -192,7 +186,8 @@ export class AppInvalidation {
   }
 }
 
-function pending(cause: unknown): InvalidationPendingError {
-  const message = 'The shared tier did not confirm the invalidation; it is repeated until it does.';
-  return new InvalidationPendingError(message, { cause });
+/** Waits for every step, also when one failed already. Rejects with InvalidationPendingError. */
+async function allConfirmed(steps: readonly Promise<unknown>[], message: string): Promise<void> {
+  const failed = (await Promise.allSettled(steps)).find((outcome) => outcome.status === 'rejected');
+  if (failed !== undefined) throw new InvalidationPendingError(message, { cause: failed.reason });
 }

@@ -79,8 +79,9 @@ export interface CacheOptions {
   /**
    * Read from replicas of the shared tier: on a cluster those that it names ('discover'), else the given ones; of
    * `zone` first. The bound holds as ever, for a replica's beat tells how far behind it is, and one that is too far
-   * behind is passed over for the primary, as all are where no feed proves anything. Its cost: what replicas give isn't kept in this process, and within the
-   * bound a read may see a value that another process's read has already seen replaced.
+   * behind is passed over for the primary, as all are where no feed proves anything. Its cost: what replicas give
+   * isn't kept in this process, and within the bound a read may see a value that another process's read has already
+   * seen replaced.
    */
   readonly reads?: ReplicaReads;
   /** The primary database that loaders read. For `ownWrites`, and see `guarantee`. */

@@ -7,6 +7,7 @@ import { startEngine, type TestEngine } from '../../../../testing/engine.ts';
 import { type Cache, createCache } from '../cache.ts';
 import { nodeRedis } from '../driver/node-redis.ts';
 import { Browser } from '../testing/browser.ts';
+import { sentDuring } from '../testing/sent-commands.ts';
 import { gate } from '../testing/wait-for.ts';
 import { FastifySessionStore } from './fastify.ts';
 import { createSessions } from './session.ts';
@@ -115,21 +116,5 @@ test('a request that only reads costs the engine one command, though the package
   const url = await listen(shop);
   const visitor = new Browser();
   await visitor.post(`${url}/login`);
-  const sent: string[] = [];
-  const { far } = cache.internals;
-  const [send, run] = [far.send.bind(far), far.run.bind(far)];
-  far.send = (partition, words) => {
-    sent.push(words[0]!);
-    return send(partition, words);
-  };
-  far.run = (partition, script, call) => {
-    sent.push(script.name);
-    return run(partition, script, call);
-  };
-  try {
-    await visitor.get(url);
-    expect(sent).toEqual(['GET']);
-  } finally {
-    Object.assign(far, { send, run });
-  }
+  expect(await sentDuring(cache, () => visitor.get(url))).toEqual(['GET']);
 });

@@ -67,7 +67,7 @@ export function structureTier(far: FarTier, tier: SharedTier, shape: Shape): Sha
     partitionOfKey: (fullKey) => tier.partitionOfKey(fullKey),
     fills: (nextOwner, voidHash) => fillsOf(tier.fills(nextOwner, voidHash)),
     invalidate: (partition, fullKeys) => tier.invalidate(partition, fullKeys),
-    ensureState: (partition) => tier.ensureState(partition),
+    ensureState: (partition, floor) => tier.ensureState(partition, floor),
     voidAll: (partition, floor) => tier.voidAll(partition, floor),
     isReady: (partition, needs) => tier.isReady(partition, needs),
     feedAgeMs: (partition) => tier.feedAgeMs(partition),
