@@ -1,12 +1,15 @@
 /** What every request handler needs; built once by the composition root. */
 import type { EngineStore } from '@larder/engine/store/engine-store';
 import type { Host } from '@larder/fleet/host';
+import type { ScratchEngines } from '@larder/fleet/scratch-engine';
 import type { Database } from './database/connect.ts';
 
 export interface ControlContext {
   readonly database: Database;
   readonly host: Host;
   readonly engines: EngineStore;
+  /** Knows what a version takes as a setting or an access rule. */
+  readonly scratch: ScratchEngines;
   /** Addresses for nodes and endpoints, in the order to try them. */
   readonly addresses: () => Iterable<string>;
   readonly nowMs: () => number;

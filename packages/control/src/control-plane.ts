@@ -3,6 +3,7 @@ import type { Handlers } from '@larder/contract/elasticache/handlers';
 import { nodeTypes } from '@larder/engine/node-type';
 import type { EngineStore } from '@larder/engine/store/engine-store';
 import type { Host } from '@larder/fleet/host';
+import type { ScratchEngines } from '@larder/fleet/scratch-engine';
 import { nodeIdOf } from './cache-cluster/cache-cluster.ts';
 import { reconcileCacheCluster } from './cache-cluster/reconcile.ts';
 import { readCacheClusters } from './cache-cluster/store.ts';
@@ -20,6 +21,7 @@ export interface ControlPlaneOptions {
   readonly database: Database;
   readonly host: Host;
   readonly engines: EngineStore;
+  readonly scratch: ScratchEngines;
   readonly addresses: () => Iterable<string>;
   readonly nowMs: () => number;
   readonly logger: Logger;

@@ -6,9 +6,12 @@ import { join } from 'node:path';
 import { serve } from '@hono/node-server';
 import { startControlPlane } from '@larder/control/control-plane';
 import { connectDatabase } from '@larder/control/database/connect';
+import type { EngineName } from '@larder/engine/engine';
+import type { EngineBuild } from '@larder/engine/store/engine-build';
 import { engineStore } from '@larder/engine/store/engine-store';
 import { addressesOfBlock } from '@larder/fleet/address-pool';
 import { processHost } from '@larder/fleet/process-host';
+import { scratchEngines } from '@larder/fleet/scratch-engine';
 import { pino } from 'pino';
 import { createApi } from '../api/server.ts';
 import { accountId, type Config, defaultRegion } from '../config.ts';
@@ -39,20 +42,23 @@ export async function runServer(config: Config, options: ServerOptions): Promise
     directory: join(config.directories.cache, 'engines'),
     searchPath: config.searchPath,
   });
+  const findBuild = async (engine: EngineName, version: string): Promise<EngineBuild> => {
+    const build = await engines.find(engine, version);
+    if (build === undefined) throw new Error(`${engine} ${version} is no longer installed.`);
+    return build;
+  };
+  const scratch = scratchEngines({ directory: join(place, 'scratch'), findBuild });
   const host = await processHost({
     id: 'local',
     directory: place,
-    findBuild: async (engine, version) => {
-      const build = await engines.find(engine, version);
-      if (build === undefined) throw new Error(`${engine} ${version} is no longer installed.`);
-      return build;
-    },
+    findBuild,
     onProblem: (error) => logger.error({ error }, 'A node could not be signalled.'),
   });
   const control = await startControlPlane({
     database,
     host,
     engines,
+    scratch,
     addresses: () => addressesOfBlock(place),
     nowMs: Date.now,
     logger,
@@ -78,6 +84,7 @@ export async function runServer(config: Config, options: ServerOptions): Promise
     if ('closeAllConnections' in server) server.closeAllConnections();
     await control.stop();
     await host.close();
+    await scratch.close();
     await database.destroy();
   }
   const port = await listening(server, options.port).catch(async (error: Error) => {
