@@ -62,7 +62,7 @@ describe.each(['valkey', 'redis'] as const)('%s to ask', (engine) => {
   });
 
   test('forgets settings, users, rights of its own and keys from one ask to the next', async () => {
-    const see = [['CONFIG', 'GET', 'save', 'hz'], ['ACL', 'LIST'], ['DBSIZE']];
+    const see = [['CONFIG', 'GET', 'save'], ['CONFIG', 'GET', 'hz'], ['ACL', 'LIST'], ['DBSIZE']];
     const before = await ask(...see);
     const change = await ask(
       ['CONFIG', 'SET', 'hz', '17', 'save', '900 1'],
