@@ -28,13 +28,22 @@ export function freshAddress(): string {
   return `127.${200 + (process.pid % 50)}.${Math.floor(process.pid / 50) % 250}.${counter % 250}`;
 }
 
+/** Every build of Valkey and Redis here. */
+export async function installedServers(): Promise<
+  { readonly engine: EngineName; readonly version: string }[]
+> {
+  const builds = await engineStore({ directory: join(directories.cache, 'engines'), searchPath }).list();
+  return builds.filter(({ engine }) => engine !== 'memcached');
+}
+
 /** @param extra engine arguments, for example `['--maxmemory', '50mb']`. */
 export async function startEngine(
   engine: EngineName = 'valkey',
   extra: readonly string[] = [],
+  version?: string,
 ): Promise<TestEngine> {
   const store = engineStore({ directory: join(directories.cache, 'engines'), searchPath });
-  const build = await store.find(engine);
+  const build = await store.find(engine, version);
   if (build === undefined) throw new Error(`No ${engine} here; the global set-up should have installed it.`);
   const host = freshAddress();
   const port = engine === 'memcached' ? 11211 : 6379;
