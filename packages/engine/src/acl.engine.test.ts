@@ -6,8 +6,7 @@ import { join } from 'node:path';
 import type { Redis } from 'ioredis';
 import { afterEach, describe, expect, test } from 'vitest';
 import { installedServers, startEngine, type TestEngine } from '../../../testing/engine.ts';
-import { infoField, redisClients } from '../../../testing/redis-clients.ts';
-import { waitFor } from '../../../testing/wait-for.ts';
+import { redisClients } from '../../../testing/redis-clients.ts';
 import {
   type AclUser,
   accessRules,
@@ -146,7 +145,7 @@ describe.each(servers)('$engine $version', (server) => {
     const users: AclUser[] = [
       closedDefaultUser(),
       serviceUser(hash, engine, version),
-      replicationUser(hash, engine, version),
+      replicationUser(hash, engine, version, true),
       { name: 'plain', rules: restrict(accessRules('on ~app:* &n* +@read -keys'), engine, version) },
       {
         name: 'selecting',

@@ -187,11 +187,26 @@ export function closedDefaultUser(): AclUser {
   return { name: 'default', rules: ['off', 'resetchannels', '-@all'] };
 }
 
-/** What a replica, and from Valkey 9.0 on a node that imports slots, asks of the node it copies. */
-export function replicationUser(passwordHash: string, engine: EngineName, version: string): AclUser {
+/**
+ * What a replica asks of the node it copies. In cluster mode, from Valkey 9.0 on, a node whose slots move logs in by
+ * the same user at their new node and there carries out the writes itself.
+ */
+export function replicationUser(
+  passwordHash: string,
+  engine: EngineName,
+  version: string,
+  clusterEnabled: boolean,
+): AclUser {
   const commands = commandsOf('replication', ['psync', 'replconf', 'ping'], engine, version);
-  return { name: replicationUserName, rules: ownRules(passwordHash, commands) };
+  const movesSlots = clusterEnabled && commands.includes('cluster|syncslots');
+  const writes = movesSlots ? slotMovingRules : [];
+  return { name: replicationUserName, rules: [...ownRules(passwordHash, commands), ...writes] };
 }
+
+const slotMovingRules: readonly string[] = [
+  ...['~*', '+@write', '+select', '+multi', '+exec'],
+  ...['-flushall', '-flushdb', '-swapdb', '-migrate', '-function'],
+];
 
 const serviceCommands: readonly string[] = [
   ...['ping', 'hello', 'info', 'role', 'command', 'wait', 'dbsize', 'lastsave', 'bgsave', 'shutdown'],
