@@ -274,8 +274,11 @@ async function checkBodyHash(
   if (!equalInConstantTime(Buffer.from(await hash.digest()).toString('hex'), claimed)) throw mismatch();
 }
 
-/** Here `+` is a plus: it is how the signer, too, reads a query. */
-function parseQuery(text: string): Query {
+/**
+ * A key that comes several times has an array. Here `+` is a plus: it is how the signer, too, reads a query.
+ * @throws ServiceError MalformedQueryString for a broken percent escape.
+ */
+export function parseQuery(text: string): Query {
   const query = new Map<string, string | string[]>();
   for (const part of text.split('&')) {
     if (part === '') continue;
