@@ -55,6 +55,9 @@ async function main() {
       await setUp(['valkey', 'redis', 'memcached']);
       await installPeers();
       return lab('bench', 'consistency');
+    case 'families':
+      await setUp(['valkey', 'redis', 'memcached']);
+      return lab('tools', command);
     case 'bench':
       await setUp(['valkey', 'redis', 'memcached']);
       await installPeers();
@@ -66,7 +69,7 @@ async function main() {
     default:
       process.stderr.write(
         'Use: npm run setup | npm start [-- --help] | npm test [-- FILE...] | npm run bench -- NAME |\n' +
-          '     npm run check:consistency | npm run model | npm run simulate   (each with [-- --help])\n',
+          '     npm run check:consistency | npm run model | npm run simulate | npm run families   (each with [-- --help])\n',
       );
       return command === 'help' ? 0 : 2;
   }
