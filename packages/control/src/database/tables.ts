@@ -11,6 +11,8 @@ export interface Tables {
     epoch: number;
     configuration_address: string | null;
     created_at: number;
+    /** `digestUsers` of the access control users that every node was last seen with. */
+    users_digest: string | null;
   };
   node_group: {
     group_id: string;
@@ -51,6 +53,31 @@ export interface Tables {
   };
   /** The last epoch of a deleted group: one made anew under its name goes on from there. */
   retired_epoch: { group_id: string; epoch: number };
+  /** Users of engines, as customers make them. */
+  cache_user: {
+    id: string;
+    user_name: string;
+    engine: string;
+    access_string: string;
+    /** JSON of the access string's rules. */
+    rules: string;
+    authentication: string;
+    /** JSON of SHA-256 hashes in hexadecimal. */
+    password_hashes: string;
+    minimum_engine_version: string;
+    /** JSON of the user groups it was taken out of when its deletion began. */
+    deleted_from: string | null;
+    created_at: number;
+  };
+  user_group: {
+    id: string;
+    engine: string;
+    /** JSON of the user ids that the last change added, and of those it removed. */
+    last_added: string;
+    last_removed: string;
+    created_at: number;
+  };
+  user_group_member: { group_id: string; user_id: string };
   /** Every address in use, with what it is for; the primary key keeps two from getting one. */
   address: { address: string; owner: string };
   event: {
@@ -66,7 +93,7 @@ export interface Tables {
 export const createTables: readonly string[] = [
   `create table if not exists replication_group (
      id text primary key, intent text not null, status text not null, epoch integer not null,
-     configuration_address text, created_at integer not null) strict`,
+     configuration_address text, created_at integer not null, users_digest text) strict`,
   `create table if not exists node_group (
      group_id text not null references replication_group(id) on delete cascade, id text not null,
      primary_member text not null, slots text not null, primary_address text, reader_address text,
@@ -83,6 +110,19 @@ export const createTables: readonly string[] = [
      cluster_id text not null references cache_cluster(id) on delete cascade, id text not null,
      zone text not null, address text not null, status text not null, primary key (cluster_id, id)) strict`,
   `create table if not exists retired_epoch (group_id text primary key, epoch integer not null) strict`,
+  `create table if not exists cache_user (
+     id text primary key, user_name text not null, engine text not null, access_string text not null,
+     rules text not null, authentication text not null, password_hashes text not null,
+     minimum_engine_version text not null, deleted_from text, created_at integer not null) strict`,
+  // As on ElastiCache it is there from the start, and nobody can change it.
+  `insert into cache_user values ('default', 'default', 'redis', 'on ~* +@all', '["on","~*","+@all"]',
+     'no-password', '[]', '6.0', null, 0) on conflict do nothing`,
+  `create table if not exists user_group (
+     id text primary key, engine text not null, last_added text not null, last_removed text not null,
+     created_at integer not null) strict`,
+  `create table if not exists user_group_member (
+     group_id text not null references user_group(id) on delete cascade,
+     user_id text not null references cache_user(id), primary key (group_id, user_id)) strict`,
   `create table if not exists address (address text primary key, owner text not null) strict`,
   `create table if not exists event (
      id integer primary key autoincrement, at integer not null, source_type text not null,

@@ -1,7 +1,7 @@
 /** What happened, for people: the history behind DescribeEvents. Written in the transaction of what it tells. */
 import type { Database, DatabaseTransaction } from '../database/connect.ts';
 
-export type EventSource = 'replication-group' | 'cache-cluster';
+export type EventSource = 'replication-group' | 'cache-cluster' | 'user' | 'user-group';
 
 export interface ClusterEvent {
   readonly atMs: number;
