@@ -50,6 +50,8 @@ function ask(path: string, command: string): Promise<string> {
     const socket = connect(path);
     let reply = '';
     socket.once('error', reject);
+    socket.once('close', () => reject(new Error(`Memcached hung up on ${command.trim()}.`)));
+    socket.setTimeout(startLimitMs, () => socket.destroy());
     socket.once('connect', () => socket.write(command));
     socket.on('data', (chunk) => {
       reply += chunk.toString('latin1');

@@ -140,13 +140,7 @@ export const memcachedParameters: Readonly<Record<string, MemcachedParameter>> =
     option('watcher_logbuf_size'),
     perKilobyte,
   ),
-  worker_logbuf_size: number(
-    'Kilobytes of the log buffer of each worker.',
-    'worker_logbuf_size',
-    '64-65536',
-    option('worker_logbuf_size'),
-    perKilobyte,
-  ),
+  // worker_logbuf_size is not here: 1.6.18 takes its value for the sizes of slabs too.
 };
 
 /** Listed, but decided by Larder and the node type. */
