@@ -80,6 +80,21 @@ export interface Tables {
   user_group_member: { group_id: string; user_id: string };
   /** Every address in use, with what it is for; the primary key keeps two from getting one. */
   address: { address: string; owner: string };
+  parameter_group: {
+    name: string;
+    family: string;
+    description: string;
+    /** JSON of `ParameterGroup['settings']`. */
+    settings: string;
+  };
+  subnet_group: {
+    name: string;
+    description: string;
+    /** JSON list of subnet ids. */
+    subnets: string;
+  };
+  /** By the resource's type and name as in its ARN. */
+  tag: { resource_type: string; resource_name: string; key: string; value: string };
   event: {
     id: Generated<number>;
     at: number;
@@ -124,6 +139,13 @@ export const createTables: readonly string[] = [
      group_id text not null references user_group(id) on delete cascade,
      user_id text not null references cache_user(id), primary key (group_id, user_id)) strict`,
   `create table if not exists address (address text primary key, owner text not null) strict`,
+  `create table if not exists parameter_group (
+     name text primary key, family text not null, description text not null, settings text not null) strict`,
+  `create table if not exists subnet_group (
+     name text primary key, description text not null, subnets text not null) strict`,
+  `create table if not exists tag (
+     resource_type text not null, resource_name text not null, key text not null, value text not null,
+     primary key (resource_type, resource_name, key)) strict`,
   `create table if not exists event (
      id integer primary key autoincrement, at integer not null, source_type text not null,
      source_id text not null, message text not null) strict`,

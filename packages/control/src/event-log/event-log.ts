@@ -1,7 +1,13 @@
 /** What happened, for people: the history behind DescribeEvents. Written in the transaction of what it tells. */
 import type { Database, DatabaseTransaction } from '../database/connect.ts';
 
-export type EventSource = 'replication-group' | 'cache-cluster' | 'user' | 'user-group';
+export type EventSource =
+  | 'replication-group'
+  | 'cache-cluster'
+  | 'user'
+  | 'user-group'
+  | 'cache-parameter-group'
+  | 'cache-subnet-group';
 
 export interface ClusterEvent {
   readonly atMs: number;

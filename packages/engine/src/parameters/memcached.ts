@@ -82,7 +82,7 @@ export const memcachedParameters: Readonly<Record<string, MemcachedParameter>> =
   hashpower_init: number(
     'First size of the hash table, as a power of two; 0 for 16.',
     'hashpower_init',
-    '0,12-24',
+    '0,16-24',
     (value) => (value === '0' ? {} : { option: `hashpower=${value}` }),
   ),
   idle_timeout: number(
