@@ -6,6 +6,10 @@ import type { ControlContext } from './control-context.ts';
 import { describeEvents } from './event-log/describe.ts';
 import { describeReplicationGroups, showReplicationGroup } from './replication-group/describe.ts';
 import { createReplicationGroup, deleteReplicationGroup } from './replication-group/requests.ts';
+import { describeUsers, showUser } from './user/describe.ts';
+import { createUser, deleteUser, modifyUser } from './user/requests.ts';
+import { describeUserGroups, showChangedUserGroup } from './user-group/describe.ts';
+import { createUserGroup, deleteUserGroup, modifyUserGroup } from './user-group/requests.ts';
 
 export function controlHandlers(context: ControlContext): Handlers {
   return {
@@ -28,5 +32,27 @@ export function controlHandlers(context: ControlContext): Handlers {
       return { CacheCluster: showCacheCluster(cluster, caller) };
     },
     DescribeEvents: (input) => describeEvents(context, input),
+    CreateUser: async (input, caller) => {
+      const { user, standing } = await createUser(context, input);
+      return showUser(user, standing, caller);
+    },
+    DescribeUsers: (input, caller) => describeUsers(context, caller, input),
+    ModifyUser: async (input, caller) => {
+      const { user, standing } = await modifyUser(context, input);
+      return showUser(user, standing, caller);
+    },
+    DeleteUser: async (input, caller) => {
+      const { user, standing } = await deleteUser(context, input);
+      return showUser(user, standing, caller);
+    },
+    CreateUserGroup: async (input, caller) =>
+      showChangedUserGroup(context, await createUserGroup(context, input), caller),
+    DescribeUserGroups: (input, caller) => describeUserGroups(context, caller, input),
+    ModifyUserGroup: async (input, caller) =>
+      showChangedUserGroup(context, await modifyUserGroup(context, input), caller),
+    DeleteUserGroup: async (input, caller) => ({
+      ...(await showChangedUserGroup(context, await deleteUserGroup(context, input), caller)),
+      Status: 'deleting',
+    }),
   };
 }

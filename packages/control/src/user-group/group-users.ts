@@ -123,14 +123,17 @@ export async function pendingUserGroups(
   uses?: readonly UserGroupUse[],
 ): Promise<ReadonlySet<string>> {
   const pending = new Set<string>();
+  /** Replication groups often have the same user groups. */
+  const digests = new Map<string, string>();
   for (const use of uses ?? (await readUserGroupUses(database))) {
     // While it is created or deleted nobody waits for its users.
     if (use.status !== 'available' && use.status !== 'modifying') continue;
-    const wanted = await groupUsersOf(database, use.userGroupIds, {
-      engine: use.engine,
-      version: use.engineVersion,
-    });
-    if (digestUsers(wanted.users) === use.usersDigest) continue;
+    const of = { engine: use.engine, version: use.engineVersion };
+    const key = JSON.stringify([use.userGroupIds, of]);
+    const wanted =
+      digests.get(key) ?? digestUsers((await groupUsersOf(database, use.userGroupIds, of)).users);
+    digests.set(key, wanted);
+    if (wanted === use.usersDigest) continue;
     for (const id of use.userGroupIds) pending.add(id);
   }
   return pending;
