@@ -4,8 +4,25 @@ import { describeCacheClusters, showCacheCluster } from './cache-cluster/describ
 import { createCacheCluster, deleteCacheCluster } from './cache-cluster/requests.ts';
 import type { ControlContext } from './control-context.ts';
 import { describeEvents } from './event-log/describe.ts';
+import {
+  describeEngineDefaults,
+  describeEngineVersions,
+  describeParameterGroups,
+  describeParameters,
+  showParameterGroup,
+} from './parameter-group/describe.ts';
+import {
+  createParameterGroup,
+  deleteParameterGroup,
+  modifyParameterGroup,
+  resetParameterGroup,
+} from './parameter-group/requests.ts';
 import { describeReplicationGroups, showReplicationGroup } from './replication-group/describe.ts';
 import { createReplicationGroup, deleteReplicationGroup } from './replication-group/requests.ts';
+import { describeSecurityGroups, refuseSecurityGroups } from './security-group/refuse.ts';
+import { describeSubnetGroups, showSubnetGroup } from './subnet-group/describe.ts';
+import { createSubnetGroup, deleteSubnetGroup, modifySubnetGroup } from './subnet-group/requests.ts';
+import { addTags, listTags, removeTags } from './tag/requests.ts';
 import { describeUsers, showUser } from './user/describe.ts';
 import { createUser, deleteUser, modifyUser } from './user/requests.ts';
 import { describeUserGroups, showChangedUserGroup } from './user-group/describe.ts';
@@ -32,6 +49,45 @@ export function controlHandlers(context: ControlContext): Handlers {
       return { CacheCluster: showCacheCluster(cluster, caller) };
     },
     DescribeEvents: (input) => describeEvents(context, input),
+    CreateCacheParameterGroup: async (input, caller) => {
+      const group = await createParameterGroup(context, input);
+      return { CacheParameterGroup: showParameterGroup(group, caller) };
+    },
+    DescribeCacheParameterGroups: (input, caller) => describeParameterGroups(context, caller, input),
+    DescribeCacheParameters: (input) => describeParameters(context, input),
+    ModifyCacheParameterGroup: async (input) => ({
+      CacheParameterGroupName: await modifyParameterGroup(context, input),
+    }),
+    ResetCacheParameterGroup: async (input) => ({
+      CacheParameterGroupName: await resetParameterGroup(context, input),
+    }),
+    DeleteCacheParameterGroup: async (input) => {
+      await deleteParameterGroup(context, input);
+      return {};
+    },
+    DescribeEngineDefaultParameters: describeEngineDefaults,
+    DescribeCacheEngineVersions: (input) => describeEngineVersions(context, input),
+    CreateCacheSubnetGroup: async (input, caller) => {
+      const group = await createSubnetGroup(context, caller.region, input);
+      return { CacheSubnetGroup: showSubnetGroup(group, caller) };
+    },
+    DescribeCacheSubnetGroups: (input, caller) => describeSubnetGroups(context, caller, input),
+    ModifyCacheSubnetGroup: async (input, caller) => {
+      const group = await modifySubnetGroup(context, caller.region, input);
+      return { CacheSubnetGroup: showSubnetGroup(group, caller) };
+    },
+    DeleteCacheSubnetGroup: async (input, caller) => {
+      await deleteSubnetGroup(context, caller.region, input);
+      return {};
+    },
+    CreateCacheSecurityGroup: refuseSecurityGroups,
+    DescribeCacheSecurityGroups: describeSecurityGroups,
+    DeleteCacheSecurityGroup: refuseSecurityGroups,
+    AuthorizeCacheSecurityGroupIngress: refuseSecurityGroups,
+    RevokeCacheSecurityGroupIngress: refuseSecurityGroups,
+    AddTagsToResource: (input, caller) => addTags(context, caller, input),
+    RemoveTagsFromResource: (input, caller) => removeTags(context, caller, input),
+    ListTagsForResource: (input, caller) => listTags(context, caller, input),
     CreateUser: async (input, caller) => {
       const { user, standing } = await createUser(context, input);
       return showUser(user, standing, caller);

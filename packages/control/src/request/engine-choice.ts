@@ -9,7 +9,6 @@ export interface EngineRequest {
   readonly EngineVersion?: string | undefined;
   readonly CacheNodeType?: string | undefined;
   readonly Port?: number | undefined;
-  readonly CacheParameterGroupName?: string | undefined;
 }
 
 export interface EngineChoice {
@@ -23,10 +22,7 @@ export interface EngineChoice {
 /** Ports above are handed out to outgoing connections; the bus port of cluster mode lies 10,000 higher. */
 const highestPort = 22_767;
 
-/**
- * @throws ServiceError InvalidParameterValue for what does not exist here, with what does;
- *   InvalidParameterCombination for a parameter group that is not the engine's default.
- */
+/** @throws ServiceError InvalidParameterValue for what does not exist here, with what does. */
 export async function chooseEngine(
   store: EngineStore,
   request: EngineRequest,
@@ -62,13 +58,6 @@ export async function chooseEngine(
     throw serviceError(
       'InvalidParameterValueException',
       `Port must be between 1024 and ${highestPort}; it is ${port}.`,
-    );
-  }
-  const parameterGroup = request.CacheParameterGroupName;
-  if (parameterGroup !== undefined && !/^default\./.test(parameterGroup)) {
-    throw serviceError(
-      'CacheParameterGroupNotFoundFault',
-      `There is no parameter group ${parameterGroup}; only the default ones exist in this version of Larder.`,
     );
   }
   return { engine: name, engineVersion: build.version, nodeType, port };

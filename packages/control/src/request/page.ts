@@ -46,3 +46,14 @@ export function cutPage<T>(
   const marker = Buffer.from(`after:${keyOf(items.at(-1)!)}`, 'utf8').toString('base64url');
   return { items, Marker: marker };
 }
+
+/** A page of what is all in memory, in the order of its keys. @throws ServiceError as `readPage` */
+export function pageOf<T>(
+  all: readonly T[],
+  request: PageRequest,
+  keyOf: (item: T) => string,
+): { items: readonly T[]; Marker?: string } {
+  const { limit, after } = readPage(request);
+  const rest = all.filter((item) => after === undefined || keyOf(item) > after);
+  return cutPage(rest, limit, keyOf);
+}

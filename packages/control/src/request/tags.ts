@@ -6,7 +6,7 @@ export interface Tag {
   readonly value: string;
 }
 
-const mostTags = 50;
+export const mostTags = 50;
 
 /** @throws ServiceError TagQuotaPerResourceExceeded, InvalidParameterValue */
 export function readTags(

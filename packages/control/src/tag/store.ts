@@ -39,7 +39,10 @@ export async function writeTags(
   }
 }
 
-/** All of a resource that goes away, or the ones with these keys. */
+/**
+ * All of a resource that goes away, or the ones with these keys. With a replication group go its members' own, so it is
+ * called before those are deleted.
+ */
 export async function deleteTags(
   transaction: DatabaseTransaction,
   resource: TaggedResource,
@@ -51,4 +54,12 @@ export async function deleteTags(
     .where('resource_name', '=', resource.name);
   if (keys !== undefined) query = query.where('key', 'in', keys);
   await query.execute();
+  if (resource.resourceType !== 'replicationgroup' || keys !== undefined) return;
+  await transaction
+    .deleteFrom('tag')
+    .where('resource_type', '=', 'cluster')
+    .where('resource_name', 'in', (members) =>
+      members.selectFrom('member').select('id').where('group_id', '=', resource.name),
+    )
+    .execute();
 }
