@@ -1,6 +1,7 @@
 /** Keeps the highest epoch seen per group, on disk, so that an order from the past is refused after a restart too. */
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { writeDurably } from './durable-file.ts';
 import { type Order, StaleOrder } from './host.ts';
 
 export interface EpochFence {
@@ -23,7 +24,7 @@ export function epochFence(directory: string): EpochFence {
       }
       if (epoch === seen) return;
       highest.set(group, epoch);
-      writeWhole(file, JSON.stringify(Object.fromEntries(highest)));
+      writeDurably(file, JSON.stringify(Object.fromEntries(highest)));
     },
   };
 }
@@ -51,14 +52,4 @@ function parse(text: string): Record<string, number> | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** Another reader sees the old text or the new, and a crash leaves one of them. */
-function writeWhole(file: string, text: string): void {
-  const partial = `${file}.partial`;
-  const descriptor = openSync(partial, 'w', 0o600);
-  writeSync(descriptor, text);
-  fsyncSync(descriptor);
-  closeSync(descriptor);
-  renameSync(partial, file);
 }
