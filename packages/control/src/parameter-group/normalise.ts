@@ -41,7 +41,7 @@ export async function normaliseSettings(
           (allowed === undefined ? '.' : `; it must be one of ${allowed}.`),
       );
     }
-    normal.set(name, parameter.dataType === 'integer' ? withoutZeros(value) : value);
+    normal.set(name, value);
     if (directiveOf(name) !== undefined && parameter.changeType === 'immediate') asked.set(name, value);
   }
   if (asked.size === 0 || !engineTraits[group.family.engine].replicates) return normal;
@@ -93,10 +93,6 @@ function refused(error: string, asked: ReadonlyMap<string, string>): ServiceErro
       ? `The engine does not take these values: ${error}`
       : `The value of parameter ${parameter} is not valid: ${match?.[2]}`,
   );
-}
-
-function withoutZeros(value: string): string {
-  return /^-?\d{1,19}$/.test(value) ? String(BigInt(value)) : value;
 }
 
 /** A name as the request had it, bounded: it comes back in the message. */

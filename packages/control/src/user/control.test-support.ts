@@ -35,7 +35,8 @@ const installed = [
   { engine: 'redis', version: '7.0.15' },
 ] as const;
 
-export function testControl(): TestControl {
+/** @param real what is not to be stood in for. */
+export function testControl(real: Partial<Pick<ControlContext, 'scratch' | 'engines'>> = {}): TestControl {
   const folder = mkdtempSync(join(tmpdir(), 'larder-users-'));
   const database = connectDatabase(join(folder, 'state.db'));
   const woken: string[] = [];
@@ -59,6 +60,7 @@ export function testControl(): TestControl {
     engines: { list: async () => installed },
     nowMs: () => (nowMs += 1),
     wake: (resource: string, id: string) => woken.push(`${resource}:${id}`),
+    ...real,
   } as unknown as ControlContext;
   const handlers: Handlers = controlHandlers(context);
 

@@ -8,7 +8,8 @@ import type { FamilyParameter } from './family.ts';
 export function isAllowed(parameter: FamilyParameter, value: string): boolean {
   const { dataType, allowedValues } = parameter;
   if (dataType === 'float' && !/^\d{1,9}(\.\d{1,9})?$/.test(value)) return false;
-  if (dataType === 'integer' && allowedValues !== undefined && !/^-?\d{1,19}$/.test(value)) return false;
+  if (dataType === 'integer' && allowedValues !== undefined && !/^(0|-?[1-9]\d{0,18})$/.test(value))
+    return false;
   if (allowedValues === undefined) return true;
   return allowedValues.split(',').some((each) => {
     const range = /^(-?[\d.]+)-(-?[\d.]+)$/.exec(each);

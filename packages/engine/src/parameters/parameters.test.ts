@@ -25,6 +25,8 @@ describe('allowed values', () => {
     ['slowlog-log-slower-than', '9223372036854775808', false],
     ['list-max-listpack-size', '-5', true],
     ['active-expire-effort', '1e1', false],
+    ['active-expire-effort', '05', false],
+    ['slowlog-log-slower-than', '-0', false],
     ['active-expire-effort', '', false],
     ['active-expire-effort', '5\n', false],
     ['active-expire-effort', '9'.repeat(100_000), false],
