@@ -1,5 +1,5 @@
 /** Engines with TLS, certificates, tokens and plain talk over sockets, for the router's tests. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,7 +7,7 @@ import { connect as connectTls } from 'node:tls';
 import { Sha256 } from '@aws-crypto/sha256-js';
 import type { EngineName } from '@larder/engine/engine';
 import { SignatureV4 } from '@smithy/signature-v4';
-import { Redis } from 'ioredis';
+import { Redis, type RedisOptions } from 'ioredis';
 import { freshAddress, startEngine, type TestEngine } from '../../../../testing/engine.ts';
 import { waitFor } from '../../../../testing/wait-for.ts';
 import { type Authority, openAuthority } from '../tls/authority.ts';
@@ -51,7 +51,7 @@ export interface RouterLab {
   engine(engine: EngineName, extra?: readonly string[]): Promise<TestEngine>;
   /** An address for a route to listen on. */
   listen(port?: number): Target;
-  redis(at: Target, options?: ConstructorParameters<typeof Redis>[0] & object): Redis;
+  redis(at: Target, options?: RedisOptions): Redis;
   talk(at: Target, tls?: boolean): Promise<Talk>;
   close(): Promise<void>;
 }
@@ -69,6 +69,8 @@ export interface Talk {
 
 export async function routerLab(): Promise<RouterLab> {
   const directory = mkdtempSync(join(tmpdir(), 'larder-router-'));
+  // Memcached gives up root after its start, and reads renewed files as somebody else.
+  chmodSync(directory, 0o755);
   const authority = await openAuthority(join(directory, 'tls'), Date.now);
   const caFile = join(directory, 'tls/ca.pem');
   const engines: TestEngine[] = [];
