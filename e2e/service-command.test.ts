@@ -86,7 +86,7 @@ describe('one service for one data directory', () => {
 describe('secrets', () => {
   test('are readable by the owner alone', () => {
     const modeOf = (name: string) => statSync(join(larder.dataDirectory, name)).mode & 0o777;
-    expect(modeOf('credentials.json')).toBe(0o600);
+    expect(modeOf('access-keys.json')).toBe(0o600);
     expect(modeOf('.') & 0o077).toBe(0);
     expect(modeOf('nodes') & 0o077).toBe(0);
   });

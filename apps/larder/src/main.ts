@@ -5,6 +5,8 @@ import { runDoctor } from './commands/doctor.ts';
 import { installEngines, listEngines, printEnginePath } from './commands/engines.ts';
 import { printEnv } from './commands/env.ts';
 import { runInvalidator } from './commands/invalidator.ts';
+import { addKey, listKeys, removeKey } from './commands/keys.ts';
+import { runRouter } from './commands/router.ts';
 import { runServer } from './commands/server.ts';
 import { defaultPort, readConfig } from './config.ts';
 import { UsageError } from './usage-error.ts';
@@ -31,11 +33,42 @@ program
   );
 
 program
+  .command('router')
+  .description("serve what engines can't themselves: the service starts it, and it outlives the service")
+  .option('--data-dir <folder>', "the service's data directory", config.directories.data)
+  .action((flags: { dataDir: string }) => runRouter(flags.dataDir));
+
+program
   .command('env')
   .description('print what clients need, for eval "$(larder env)"')
   .option('--data-dir <folder>', "the service's data directory", config.directories.data)
   .option('--json', 'as one JSON object')
   .action((flags: { dataDir: string; json?: boolean }) => printEnv(flags.dataDir, flags.json ?? false));
+
+const keys = program.command('keys').description('the access keys that clients of the service use');
+keys
+  .command('ls')
+  .description('list them, without their secrets')
+  .option('--data-dir <folder>', "the service's data directory", config.directories.data)
+  .option('--json', 'as a JSON array')
+  .action((flags: { dataDir: string; json?: boolean }) => listKeys(flags.dataDir, flags.json ?? false));
+keys
+  .command('add')
+  .description('make one; its secret is shown this once')
+  .option('--rights <rights>', 'read-only (Describe and List alone) or operator', 'read-only')
+  .option('--data-dir <folder>', "the service's data directory", config.directories.data)
+  .option('--json', 'as one JSON object')
+  .action((flags: { rights: string; dataDir: string; json?: boolean }) =>
+    addKey(flags.dataDir, flags.rights, flags.json ?? false),
+  );
+keys
+  .command('rm <accessKeyId>')
+  .description("remove one; never the last operator's")
+  .option('--data-dir <folder>', "the service's data directory", config.directories.data)
+  .option('--json', 'as one JSON object')
+  .action((accessKeyId: string, flags: { dataDir: string; json?: boolean }) =>
+    removeKey(flags.dataDir, accessKeyId, flags.json ?? false),
+  );
 
 const engines = program.command('engines').description('the engine versions this machine can run');
 engines

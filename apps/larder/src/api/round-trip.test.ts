@@ -24,7 +24,10 @@ beforeAll(async () => {
     return toReturn;
   };
   const handlers = Object.fromEntries(operationNames.map((name) => [name, record])) as Handlers;
-  running = await startApi({ handlers, lookupSecret: () => 'secret' });
+  running = await startApi({
+    handlers,
+    lookupAccessKey: async () => ({ secretAccessKey: 'secret', rights: 'operator' }),
+  });
   client = new sdk.ElastiCacheClient({
     endpoint: running.url,
     region: 'eu-test-1',

@@ -88,7 +88,7 @@ test('every operation without a handler says so, once, with a code the SDK does 
 test('a handler learns who asks', async () => {
   let caller: unknown;
   const running = await start({
-    lookupSecret: () => 'secret',
+    lookupAccessKey: async () => ({ secretAccessKey: 'secret', rights: 'read-only' }),
     handlers: {
       DescribeUsers: async (_, asking) => {
         caller = asking;
@@ -108,7 +108,8 @@ test('a handler learns who asks', async () => {
 test('with authentication on, unsigned and wrongly signed requests reach no handler', async () => {
   let calls = 0;
   const running = await start({
-    lookupSecret: (key) => (key === 'AKTEST' ? 'secret' : undefined),
+    lookupAccessKey: async (key) =>
+      key === 'AKTEST' ? { secretAccessKey: 'secret', rights: 'operator' } : undefined,
     handlers: {
       DescribeUsers: async () => {
         calls += 1;

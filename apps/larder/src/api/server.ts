@@ -5,9 +5,9 @@ import { type Pair, parseForm, parseFormText } from '@larder/contract/codec/form
 import type { Handlers } from '@larder/contract/elasticache/handlers';
 import { elastiCache } from '@larder/contract/elasticache/model';
 import { serviceError } from '@larder/contract/errors';
-import type { LookupSecret, SignedRequest } from '@larder/contract/sigv4';
+import type { SignedRequest } from '@larder/contract/sigv4';
 import { type Context, Hono } from 'hono';
-import { authenticate } from './authenticate.ts';
+import { authenticate, type LookupAccessKey } from './authenticate.ts';
 import { cloudWatchNotServed, dispatch, readAction } from './dispatch.ts';
 import { readRequest } from './read-request.ts';
 import { type Logger, renderError } from './render-error.ts';
@@ -18,8 +18,8 @@ const QUERY_ERRORS: ErrorProtocol = { kind: 'query', xmlNamespace: elastiCache.x
 export interface ApiOptions {
   readonly handlers: Handlers;
   /** Given, every request must be signed with a key it knows. Absent, none is checked. */
-  readonly lookupSecret?: LookupSecret | undefined;
-  /** Where and whose this service is; handlers read both from their caller. */
+  readonly lookupAccessKey?: LookupAccessKey | undefined;
+  /** Where and whose this service is: requests are signed for the region, and handlers read both from their caller. */
   readonly region: string;
   readonly accountId: string;
   readonly logger: Logger;
@@ -81,11 +81,11 @@ async function refuseCloudWatch(): Promise<Response> {
 }
 
 async function serveElastiCache(options: ApiOptions, raw: Request, requestId: string): Promise<Response> {
-  const { handlers, lookupSecret, region, accountId, logger, now } = options;
+  const { handlers, lookupAccessKey, region, accountId, logger, now } = options;
   const startedAt = now();
   const request = await readRequest(raw);
   const action = readAction(parametersOf(request));
-  const accessKeyId = await authenticate(request, action, lookupSecret, startedAt);
+  const accessKeyId = await authenticate(request, action, { lookupAccessKey, region, now: startedAt });
   const xml = await dispatch(handlers, action, { requestId, accessKeyId, accountId, region });
   const durationMs = now().getTime() - startedAt.getTime();
   logger.debug({ requestId, operation: action.operation, accessKeyId, durationMs }, 'request served');

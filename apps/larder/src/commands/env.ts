@@ -1,12 +1,14 @@
 /** `larder env`: what a client needs to talk to the service. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readAccessKeys } from '../access-keys.ts';
 import { defaultPort, defaultRegion } from '../config.ts';
-import { readCredentials } from '../credentials.ts';
 
-/** Shell lines for `eval`, or one JSON object. @throws NoCredentials before the service's first start. */
+/** Shell lines for `eval`, or one JSON object. @throws NoAccessKeys before the service's first start. */
 export async function printEnv(dataDirectory: string, json: boolean): Promise<void> {
-  const { accessKeyId, secretAccessKey } = await readCredentials(dataDirectory);
+  // There always is an operator's key: the last one can't be removed.
+  const keys = await readAccessKeys(dataDirectory);
+  const { accessKeyId, secretAccessKey } = keys.find(({ rights }) => rights === 'operator')!;
   const endpoint = await readFile(join(dataDirectory, 'endpoint.json'), 'utf8').then(
     (text) => (JSON.parse(text) as { endpoint: string }).endpoint,
     () => `http://127.0.0.1:${defaultPort}`,

@@ -13,9 +13,9 @@ import { addressesOfBlock } from '@larder/fleet/address-pool';
 import { processHost } from '@larder/fleet/process-host';
 import { scratchEngines } from '@larder/fleet/scratch-engine';
 import { pino } from 'pino';
+import { accessKeyLookup, ensureAccessKeys } from '../access-keys.ts';
 import { createApi } from '../api/server.ts';
 import { accountId, type Config, defaultRegion } from '../config.ts';
-import { ensureCredentials } from '../credentials.ts';
 import { UsageError } from '../usage-error.ts';
 
 export interface ServerOptions {
@@ -37,7 +37,7 @@ export async function runServer(config: Config, options: ServerOptions): Promise
   await mkdir(dataDirectory, { recursive: true, mode: 0o700 });
   const place = realpathSync(dataDirectory);
   const database = connectDatabase(join(place, 'state.db'));
-  const credentials = await ensureCredentials(place);
+  await ensureAccessKeys(place);
   const engines = engineStore({
     directory: join(config.directories.cache, 'engines'),
     searchPath: config.searchPath,
@@ -65,8 +65,7 @@ export async function runServer(config: Config, options: ServerOptions): Promise
   });
   const api = createApi({
     handlers: control.handlers,
-    lookupSecret: (accessKeyId) =>
-      accessKeyId === credentials.accessKeyId ? credentials.secretAccessKey : undefined,
+    lookupAccessKey: accessKeyLookup(place),
     region: defaultRegion,
     accountId,
     logger,
