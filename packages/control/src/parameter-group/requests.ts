@@ -80,7 +80,7 @@ export async function modifyParameterGroup(
     if (ParameterName === undefined || ParameterValue === undefined) {
       throw invalid('Each of ParameterNameValues needs a ParameterName and a ParameterValue.');
     }
-    if (wanted.has(ParameterName)) throw invalid(`Parameter ${ParameterName} is given twice.`);
+    if (wanted.has(ParameterName)) throw invalid(`Parameter ${ParameterName.slice(0, 100)} is given twice.`);
     wanted.set(ParameterName, ParameterValue);
   }
   // The engine is asked outside of the transaction, which would hold up everybody else.

@@ -106,7 +106,10 @@ export async function existingParameterGroup(
 ): Promise<ParameterGroup> {
   const group = await readParameterGroup(database, name.toLowerCase());
   if (group !== undefined) return group;
-  throw serviceError('CacheParameterGroupNotFoundFault', `CacheParameterGroup ${name} not found.`);
+  throw serviceError(
+    'CacheParameterGroupNotFoundFault',
+    `CacheParameterGroup ${name.slice(0, 255)} not found.`,
+  );
 }
 
 function combination(message: string) {

@@ -95,6 +95,7 @@ describe('tags', () => {
     ['no key', [{}], 'InvalidParameterValueException'],
     ['a long key', [{ Key: 'k'.repeat(129) }], 'InvalidParameterValueException'],
     ['a long value', [{ Key: 'k', Value: 'v'.repeat(257) }], 'InvalidParameterValueException'],
+    ['a reserved key', [{ Key: 'AWS:x' }], 'InvalidParameterValueException'],
     ['a key twice', [{ Key: 'k' }, { Key: 'k' }], 'InvalidParameterValueException'],
     ['51', tags(51), 'TagQuotaPerResourceExceeded'],
   ])('refuses %s', (_, input, error) => {

@@ -19,6 +19,9 @@ export function readTags(
         'A tag needs a key of 1 to 128 characters and a value of at most 256.',
       );
     }
+    if (/^aws:/i.test(Key)) {
+      throw serviceError('InvalidParameterValueException', 'Tag keys that begin with aws: are reserved.');
+    }
     return { key: Key, value: Value ?? '' };
   });
   if (read.length > mostTags) {

@@ -49,7 +49,7 @@ export async function removeTags(
         `${resource.name} has no tag ${missing.slice(0, 128)} of its own.`,
       );
     }
-    if (input.TagKeys.length > 0) await deleteTags(transaction, resource, input.TagKeys);
+    if (input.TagKeys.length > 0) await deleteTags(transaction, resource, [...new Set(input.TagKeys)]);
     return tagList(transaction, resource);
   });
 }
