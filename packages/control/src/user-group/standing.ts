@@ -10,6 +10,8 @@ import type { UserGroup, UserGroupUse } from './user-group.ts';
 
 export interface Standing {
   readonly groups: readonly UserGroup[];
+  /** User id -> the groups that the user is in. */
+  readonly memberships: ReadonlyMap<string, readonly UserGroup[]>;
   readonly uses: readonly UserGroupUse[];
   /** Ids of user groups whose last change did not reach every node yet. */
   readonly pending: ReadonlySet<string>;
@@ -17,15 +19,16 @@ export interface Standing {
 
 export async function readStanding(database: Database | DatabaseTransaction): Promise<Standing> {
   const uses = await readUserGroupUses(database);
-  return {
-    uses,
-    groups: await readUserGroups(database),
-    pending: await pendingUserGroups(database, uses),
-  };
+  const groups = await readUserGroups(database);
+  const memberships = new Map<string, UserGroup[]>();
+  for (const group of groups) {
+    for (const id of group.userIds) memberships.set(id, [...(memberships.get(id) ?? []), group]);
+  }
+  return { uses, groups, memberships, pending: await pendingUserGroups(database, uses) };
 }
 
-export function groupsOf({ groups }: Standing, userId: string): UserGroup[] {
-  return groups.filter(({ userIds }) => userIds.includes(userId));
+export function groupsOf({ memberships }: Standing, userId: string): readonly UserGroup[] {
+  return memberships.get(userId) ?? [];
 }
 
 export function usesOf({ uses }: Standing, userGroupIds: readonly string[]): UserGroupUse[] {

@@ -171,6 +171,19 @@ describe('users', () => {
     );
   });
 
+  test('are at most 2,000', async () => {
+    const some = await control.database.selectFrom('cache_user').selectAll().executeTakeFirstOrThrow();
+    const rows = Array.from({ length: 1_998 }, (_, index) => ({ ...some, id: `u${index}` }));
+    await control.database.insertInto('cache_user').values(rows).execute();
+    await control.call('CreateUser', valkeyUser('last'));
+    await expect(control.call('CreateUser', valkeyUser('more'))).rejects.toMatchObject(
+      refused('UserQuotaExceededFault'),
+    );
+    // Who is gone makes room.
+    await control.call('DeleteUser', { UserId: 'last' });
+    await control.call('CreateUser', valkeyUser('more'));
+  });
+
   test('come in pages, by engine and by filters', async () => {
     for (let index = 10; index < 45; index += 1) {
       await control.call('CreateUser', valkeyUser(`u${index}`, { UserName: `Name${index % 2}` }));

@@ -47,13 +47,7 @@ export async function createUser(
       'A user needs Passwords, NoPasswordRequired or an AuthenticationMode.',
     );
   }
-  // The token names the user by its id, and the engine knows it by its name.
-  if (authentication.authentication === 'iam' && input.UserName !== input.UserId) {
-    throw serviceError(
-      'InvalidParameterCombinationException',
-      'A user with IAM authentication must have the same UserId and UserName.',
-    );
-  }
+  checkNames({ id, userName, ...authentication });
   const tags = readTags(input.Tags);
   const access = await checkAccessString(context, input.AccessString, engine, authentication.authentication);
   const user: CacheUser = {
@@ -114,12 +108,7 @@ export async function modifyUser(
     );
   }
   const { authentication, passwordHashes } = asked ?? before;
-  if (authentication === 'iam' && before.userName.toLowerCase() !== id) {
-    throw serviceError(
-      'InvalidParameterCombinationException',
-      'A user with IAM authentication must have the same UserId and UserName.',
-    );
-  }
+  checkNames({ id, userName: before.userName, authentication });
   const engine = Engine === undefined ? before.engine : userEngine(Engine);
   const accessString =
     AppendAccessString === undefined
@@ -240,6 +229,15 @@ function checkedUserName(name: string): string {
     throw serviceError('DuplicateUserNameFault', `The service has a user named ${name} on every node.`);
   }
   return name;
+}
+
+/** An IAM token names the user by its id, and the engine knows it by its name. */
+function checkNames(user: Pick<CacheUser, 'id' | 'userName' | 'authentication'>): void {
+  if (user.authentication !== 'iam' || user.userName.toLowerCase() === user.id) return;
+  throw serviceError(
+    'InvalidParameterCombinationException',
+    'A user with IAM authentication must have the same UserId and UserName.',
+  );
 }
 
 function groupIdsOf(groups: readonly UserGroup[]): string[] {
