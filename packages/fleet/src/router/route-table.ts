@@ -98,6 +98,11 @@ export function targetKey({ address, port }: Target): string {
   return `${address} ${port}`;
 }
 
+/** For people. */
+export function written({ address, port }: Target): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
 /** Every place that a route's connections may lead to. */
 export function targetsOf(route: Route): readonly SecureTarget[] {
   switch (route.kind) {
@@ -134,7 +139,7 @@ export function readRouteTable(value: unknown): RouteTable {
   for (const route of routes) {
     if (targetsOf(route).some((target) => listens.has(targetKey(target)))) {
       throw new RouteTableInvalid(
-        `The route on ${targetKey(route.listen)} leads to an address the router serves.`,
+        `The route on ${written(route.listen)} leads to an address the router serves.`,
       );
     }
   }

@@ -6,9 +6,15 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { StaleOrder } from '../host.ts';
 import { discoveryService } from './discovery-route.ts';
 import { eitherService } from './either-route.ts';
-import { iamService } from './iam-route.ts';
 import type { RouteContext, RouteCounters, RouteService } from './route-service.ts';
-import { type Route, type RouteTable, readRouteTable, type Target, targetKey } from './route-table.ts';
+import {
+  type Route,
+  type RouteTable,
+  readRouteTable,
+  type Target,
+  targetKey,
+  written,
+} from './route-table.ts';
 import { spreadService } from './spread-route.ts';
 import { readTables, writeTables } from './table-file.ts';
 
@@ -98,7 +104,7 @@ export async function createRouter(options: RouterOptions): Promise<Router> {
         const key = targetKey(route.listen);
         const present = listeners.get(key);
         if (present !== undefined && present.owner !== owner) {
-          throw new ListenFailed(`${place(route.listen)} is served for ${present.owner} already.`);
+          throw new ListenFailed(`${written(route.listen)} is served for ${present.owner} already.`);
         }
         if (present === undefined) {
           const listener = await open(owner, route);
@@ -193,8 +199,11 @@ async function makeService(route: Route, context: RouteContext): Promise<RouteSe
   switch (route.kind) {
     case 'either':
       return eitherService(route) as RouteService;
-    case 'iam':
+    case 'iam': {
+      // With the signer and the API's model behind it, it is most of this process: for those who need it.
+      const { iamService } = await import('./iam-route.ts');
       return (await iamService(route, context)) as RouteService;
+    }
     case 'discovery':
       return (await discoveryService(route, context)) as RouteService;
     case 'spread':
@@ -207,7 +216,7 @@ function listen(at: Target, accept: (socket: Socket) => void): Promise<Server> {
     const server = createServer({ noDelay: true, keepAlive: true, allowHalfOpen: true }, accept);
     server.once('error', (error: NodeJS.ErrnoException) =>
       reject(
-        new ListenFailed(`${place(at)} can't be listened on: ${error.code ?? error.message}.`, {
+        new ListenFailed(`${written(at)} can't be listened on: ${error.code ?? error.message}.`, {
           cause: error,
         }),
       ),
@@ -218,8 +227,4 @@ function listen(at: Target, accept: (socket: Socket) => void): Promise<Server> {
       resolve(server);
     });
   });
-}
-
-function place({ address, port }: Target): string {
-  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }

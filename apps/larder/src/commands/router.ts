@@ -1,0 +1,61 @@
+/** `larder router`: what engines can't do themselves at their addresses, in a process that outlives the service. */
+import { mkdirSync, realpathSync } from 'node:fs';
+import { serveControlSocket } from '@larder/fleet/router/control-socket';
+import { createRouter } from '@larder/fleet/router/router';
+import { lockRouter } from '@larder/fleet/router/router-lock';
+import { accessKeyLookup } from '../access-keys.ts';
+
+/** A router without routes that nobody has asked anything for so long is not needed. */
+const idleEndMs = 60_000;
+const idleLookMs = 5_000;
+
+/**
+ * Resolves after SIGTERM or SIGINT, or when it had no routes for a minute and no service beside it.
+ * @throws RouterRuns when another router serves the directory.
+ */
+export async function runRouter(dataDirectory: string): Promise<void> {
+  mkdirSync(dataDirectory, { recursive: true, mode: 0o700 });
+  const place = realpathSync(dataDirectory);
+  const lock = await lockRouter(place);
+  const say = (text: string) => void process.stderr.write(`${new Date().toISOString()} ${text}\n`);
+  const lookup = accessKeyLookup(place);
+  const router = await createRouter({
+    directory: place,
+    lookupSecret: async (accessKeyId) => (await lookup(accessKeyId))?.secretAccessKey,
+    nowMs: Date.now,
+    onProblem: (error) => say(error.message),
+  });
+  const control = await serveControlSocket(place, router, Date.now);
+  say(`The router serves ${router.stats().length} routes.`);
+
+  await Promise.race([
+    signalled(),
+    idle(() => {
+      const { lastHeardAtMs } = control;
+      return (
+        router.bound().size === 0 && lastHeardAtMs !== undefined && Date.now() - lastHeardAtMs > idleEndMs
+      );
+    }),
+  ]);
+  control.close();
+  await router.close();
+  lock.close();
+  say('The router ended.');
+}
+
+function signalled(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
+  });
+}
+
+function idle(isIdle: () => boolean): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setInterval(() => {
+      if (!isIdle()) return;
+      clearInterval(timer);
+      resolve();
+    }, idleLookMs);
+    timer.unref();
+  });
+}

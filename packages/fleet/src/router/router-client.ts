@@ -1,0 +1,208 @@
+/** The control plane's way to the router: starts it when somebody has routes, and again when it died. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { type IncomingMessage, request } from 'node:http';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { StaleOrder } from '../host.ts';
+import { socketPlace } from './control-socket.ts';
+import { type Route, type RouteTable, RouteTableInvalid, readRouteTable } from './route-table.ts';
+import { ListenFailed, type RouteStats } from './router.ts';
+import { readTables } from './table-file.ts';
+
+const startLimitMs = 10_000;
+const otherStartsMs = 3_000;
+const askEveryMs = 20;
+const restartEveryMs = 1_000;
+const requestTimeoutMs = 30_000;
+
+export class RouterUnavailable extends Error {
+  override name = 'RouterUnavailable';
+}
+
+export interface RouterClient {
+  /** Routes bound now, by owner. Starts the router when there is none and somebody has routes. @throws RouterUnavailable. */
+  routes(): Promise<ReadonlyMap<string, RouteTable>>;
+  /**
+   * Returns when they are bound and on disk: all or none. Without routes and without a router there is nothing to do.
+   * @throws StaleOrder, ListenFailed, RouteTableInvalid, RouterUnavailable, or an Error with what the router says.
+   */
+  put(owner: string, epoch: number, routes: readonly Route[]): Promise<void>;
+  /** Empty when no router runs. */
+  stats(): Promise<readonly RouteStats[]>;
+  /** Lets go; the router runs on. */
+  close(): Promise<void>;
+}
+
+export interface RouterClientOptions {
+  /** The service's data directory, absolute. */
+  readonly directory: string;
+  /** What starts `larder router` for that directory: a program and its arguments. */
+  readonly command: readonly string[];
+  /** Told when the router died and could not be started again. */
+  readonly onProblem: (error: Error) => void;
+}
+
+/** Opens the client. A router that should run, for there are routes on disk, is started in the background. */
+export async function routerClient(options: RouterClientOptions): Promise<RouterClient> {
+  const { directory, command, onProblem } = options;
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const place = socketPlace(directory);
+  let starting: Promise<void> | undefined;
+  let watching = false;
+  let closed = false;
+  let life: IncomingMessage | undefined;
+
+  const isNeeded = () => [...readTables(directory).values()].some(({ routes }) => routes.length > 0);
+
+  /** One at a time here; the router's own lock is for those that others start. */
+  function ensureRunning(): Promise<void> {
+    starting ??= startUnlessRunning().finally(() => {
+      starting = undefined;
+    });
+    return starting;
+  }
+
+  async function startUnlessRunning(): Promise<void> {
+    if (!(await answers())) {
+      const child = await spawnRouter();
+      let deadline = performance.now() + startLimitMs;
+      // One that ends at once failed, or found another at work, which then answers soon.
+      child.once('exit', () => {
+        deadline = performance.now() + otherStartsMs;
+      });
+      while (!(await answers())) {
+        if (performance.now() > deadline) {
+          throw new RouterUnavailable(`The router does not answer; ${logFile(directory)} says why.`);
+        }
+        await sleep(askEveryMs);
+      }
+    }
+    void watch();
+  }
+
+  async function answers(): Promise<boolean> {
+    return call('GET', '/stats').then(
+      () => true,
+      () => false,
+    );
+  }
+
+  async function spawnRouter(): Promise<ChildProcess> {
+    const log = await open(logFile(directory), 'a', 0o600);
+    try {
+      // The shell allows all the files it may, and becomes the router. In a session of its own it outlives us.
+      const child = spawn('/bin/sh', ['-c', 'ulimit -n "$(ulimit -Hn)"; exec "$0" "$@"', ...command], {
+        cwd: directory,
+        detached: true,
+        stdio: ['ignore', log.fd, log.fd],
+      });
+      await new Promise<void>((resolve, reject) => {
+        child.once('spawn', resolve);
+        child.once('error', reject);
+      });
+      child.unref();
+      return child;
+    } catch (error) {
+      throw new RouterUnavailable(`The router can't be started: ${(error as Error).message}`, {
+        cause: error,
+      });
+    } finally {
+      await log.close();
+    }
+  }
+
+  /** Holds on to the router's life; when it breaks off, the router is started again. */
+  async function watch(): Promise<void> {
+    if (watching || closed) return;
+    watching = true;
+    await lifeEnded().catch(() => {});
+    watching = false;
+    while (!closed && isNeeded()) {
+      try {
+        return await ensureRunning();
+      } catch (error) {
+        onProblem(error as Error);
+        await sleep(restartEveryMs);
+      }
+    }
+  }
+
+  function lifeEnded(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const asking = request({ socketPath: place.path, path: '/life', agent: false }, (response) => {
+        life = response;
+        if (closed) response.destroy();
+        response.resume();
+        response.once('close', resolve);
+      });
+      asking.once('error', reject);
+      asking.end();
+    });
+  }
+
+  async function call(method: string, path: string, body?: unknown): Promise<unknown> {
+    const response = await new Promise<{ status: number; text: string }>((resolve, reject) => {
+      const asking = request(
+        { socketPath: place.path, method, path, timeout: requestTimeoutMs, agent: false },
+        (message) => {
+          const chunks: Buffer[] = [];
+          message.on('data', (chunk: Buffer) => chunks.push(chunk));
+          message.once('error', reject);
+          message.once('end', () =>
+            resolve({ status: message.statusCode ?? 0, text: Buffer.concat(chunks).toString() }),
+          );
+        },
+      );
+      asking.once('timeout', () => asking.destroy(new Error('no answer in time')));
+      asking.once('error', reject);
+      asking.end(body === undefined ? undefined : JSON.stringify(body));
+    }).catch((error: Error) => {
+      throw new RouterUnavailable(`The router does not answer: ${error.message}`, { cause: error });
+    });
+    const value = response.text === '' ? undefined : (JSON.parse(response.text) as unknown);
+    if (response.status >= 300) throw errorOf(value);
+    return value;
+  }
+
+  if (isNeeded()) void ensureRunning().catch(onProblem);
+
+  return {
+    async routes() {
+      if (isNeeded()) await ensureRunning();
+      else if (!(await answers())) return new Map();
+      const owners = (await call('GET', '/routes')) as Readonly<Record<string, unknown>>;
+      return new Map(Object.entries(owners).map(([owner, table]) => [owner, readRouteTable(table)]));
+    },
+    async put(owner, epoch, routes) {
+      // An owner without routes is on disk with its epoch only if it once had some.
+      if (routes.length === 0 && !readTables(directory).has(owner)) return;
+      await ensureRunning();
+      await call('PUT', `/routes/${encodeURIComponent(owner)}`, { epoch, routes });
+    },
+    async stats() {
+      if (!(await answers())) return [];
+      return (await call('GET', '/stats')) as readonly RouteStats[];
+    },
+    async close() {
+      if (closed) return;
+      closed = true;
+      life?.destroy();
+      await starting?.catch(() => {});
+      place.close();
+    },
+  };
+}
+
+function logFile(directory: string): string {
+  return join(directory, 'router.log');
+}
+
+function errorOf(value: unknown): Error {
+  const { error, message } = (value ?? {}) as { error?: string; message?: string };
+  const text = message ?? 'The router refused without a reason.';
+  if (error === StaleOrder.name) return new StaleOrder(text);
+  if (error === ListenFailed.name) return new ListenFailed(text);
+  return error === RouteTableInvalid.name ? new RouteTableInvalid(text) : new Error(text);
+}
