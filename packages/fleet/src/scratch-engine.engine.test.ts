@@ -88,7 +88,7 @@ describe.each(['valkey', 'redis'] as const)('%s to ask', (engine) => {
   test('is started anew when it went away', async () => {
     await ask(['PING']);
     for (const pid of await engines()) process.kill(pid, 'SIGKILL');
-    await noEngine();
+    // Also before the service has seen that it is gone.
     expect(await ask(['PING'])).toEqual([{ ok: true, value: 'PONG' }]);
     await expect(ask(['SHUTDOWN', 'NOSAVE'])).rejects.toThrow('did not answer');
     expect(await ask(['PING'])).toEqual([{ ok: true, value: 'PONG' }]);

@@ -82,6 +82,15 @@ export function scratchEngines({
   let emptied: Promise<void> | undefined;
   let closed = false;
 
+  async function startAnew(slot: Slot, engine: EngineName, version: string): Promise<Running> {
+    await slot.running?.end();
+    emptied ??= rm(directory, { recursive: true, force: true });
+    await emptied;
+    if (closed) throw new Error('The scratch engines are closed.');
+    slot.running = await startScratch(directory, await findBuild(engine, version));
+    return slot.running;
+  }
+
   async function askNow(
     slot: Slot,
     engine: EngineName,
@@ -89,25 +98,22 @@ export function scratchEngines({
     commands: readonly (readonly string[])[],
   ): Promise<ScratchReply[]> {
     clearTimeout(slot.idleTimer);
-    if (slot.running?.alive !== true) {
-      await slot.running?.end();
-      emptied ??= rm(directory, { recursive: true, force: true });
-      await emptied;
-      if (closed) throw new Error('The scratch engines are closed.');
-      slot.running = await startScratch(directory, await findBuild(engine, version));
-    }
-    const { running } = slot;
+    const kept = slot.running?.alive === true ? slot.running : undefined;
+    const running = kept ?? (await startAnew(slot, engine, version));
     try {
       const replies = await running.send(commands);
       if (!(await restore(running))) await running.end();
       return replies;
     } catch (error) {
       await running.end();
-      throw error;
+      // It may have gone away since the last ask; a fresh one has no such excuse.
+      if (kept === undefined) throw error;
+      return await askNow(slot, engine, version, commands);
     } finally {
-      slot.idleTimer = setTimeout(() => void running.end(), idleMs);
+      clearTimeout(slot.idleTimer);
+      slot.idleTimer = setTimeout(() => void slot.running?.end(), idleMs);
       slot.idleTimer.unref();
-      if (closed) await running.end();
+      if (closed) await slot.running?.end();
     }
   }
 

@@ -22,12 +22,13 @@ export function toDirectives(values: ReadonlyMap<string, string>): Map<string, s
   return directives;
 }
 
-/** The parameters that a directive's value stands for. */
+/** The parameters that a directive's value stands for. @throws for buffer limits in another form than we know. */
 export function fromDirective(directive: string, value: string): [parameter: string, value: string][] {
   if (directive !== bufferDirective) return [[directive, value]];
   const words = value.split(' ');
   return bufferClasses.flatMap((each) => {
     const at = words.indexOf(shownClass[each]);
+    if (at < 0) throw new Error(`No class ${shownClass[each]} in ${bufferDirective} ${value}.`);
     return bufferParts.map((part, index): [string, string] => [
       `${bufferDirective}-${each}-${part}`,
       words[at + 1 + index]!,
