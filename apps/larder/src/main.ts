@@ -1,16 +1,10 @@
 #!/usr/bin/env node
 /** The command line. Exit codes: 0 done, 1 failed, 2 called wrongly. */
 import { Command, CommanderError } from 'commander';
-import { runDoctor } from './commands/doctor.ts';
-import { installEngines, listEngines, printEnginePath } from './commands/engines.ts';
-import { printEnv } from './commands/env.ts';
-import { runInvalidator } from './commands/invalidator.ts';
-import { addKey, listKeys, removeKey } from './commands/keys.ts';
-import { runRouter } from './commands/router.ts';
-import { runServer } from './commands/server.ts';
 import { defaultPort, readConfig } from './config.ts';
 import { UsageError } from './usage-error.ts';
 
+// Commands are loaded when they run: one needs a client of AWS, another must be back in an instant.
 const config = readConfig();
 const program = new Command('larder')
   .description('A managed in-memory cache that you run yourself.')
@@ -24,8 +18,8 @@ program
   .option('--data-dir <folder>', 'where state and nodes are kept', config.directories.data)
   .option('--port <number>', 'port on 127.0.0.1; 0 for any', String(defaultPort))
   .option('--log-level <level>', 'debug, info, warn, error or silent', 'info')
-  .action((flags: { dataDir: string; port: string; logLevel: string }) =>
-    runServer(config, {
+  .action(async (flags: { dataDir: string; port: string; logLevel: string }) =>
+    (await import('./commands/server.ts')).runServer(config, {
       dataDirectory: flags.dataDir,
       port: portNumber(flags.port),
       logLevel: logLevel(flags.logLevel),
@@ -36,14 +30,18 @@ program
   .command('router')
   .description("serve what engines can't themselves: the service starts it, and it outlives the service")
   .option('--data-dir <folder>', "the service's data directory", config.directories.data)
-  .action((flags: { dataDir: string }) => runRouter(flags.dataDir));
+  .action(async (flags: { dataDir: string }) =>
+    (await import('./commands/router.ts')).runRouter(flags.dataDir),
+  );
 
 program
   .command('env')
   .description('print what clients need, for eval "$(larder env)"')
   .option('--data-dir <folder>', "the service's data directory", config.directories.data)
   .option('--json', 'as one JSON object')
-  .action((flags: { dataDir: string; json?: boolean }) => printEnv(flags.dataDir, flags.json ?? false));
+  .action(async (flags: { dataDir: string; json?: boolean }) =>
+    (await import('./commands/env.ts')).printEnv(flags.dataDir, flags.json ?? false),
+  );
 
 const keys = program.command('keys').description('the access keys that clients of the service use');
 keys
@@ -51,23 +49,25 @@ keys
   .description('list them, without their secrets')
   .option('--data-dir <folder>', "the service's data directory", config.directories.data)
   .option('--json', 'as a JSON array')
-  .action((flags: { dataDir: string; json?: boolean }) => listKeys(flags.dataDir, flags.json ?? false));
+  .action(async (flags: { dataDir: string; json?: boolean }) =>
+    (await import('./commands/keys.ts')).listKeys(flags.dataDir, flags.json ?? false),
+  );
 keys
   .command('add')
   .description('make one; its secret is shown this once')
   .option('--rights <rights>', 'read-only (Describe and List alone) or operator', 'read-only')
   .option('--data-dir <folder>', "the service's data directory", config.directories.data)
   .option('--json', 'as one JSON object')
-  .action((flags: { rights: string; dataDir: string; json?: boolean }) =>
-    addKey(flags.dataDir, flags.rights, flags.json ?? false),
+  .action(async (flags: { rights: string; dataDir: string; json?: boolean }) =>
+    (await import('./commands/keys.ts')).addKey(flags.dataDir, flags.rights, flags.json ?? false),
   );
 keys
   .command('rm <accessKeyId>')
   .description("remove one; never the last operator's")
   .option('--data-dir <folder>', "the service's data directory", config.directories.data)
   .option('--json', 'as one JSON object')
-  .action((accessKeyId: string, flags: { dataDir: string; json?: boolean }) =>
-    removeKey(flags.dataDir, accessKeyId, flags.json ?? false),
+  .action(async (accessKeyId: string, flags: { dataDir: string; json?: boolean }) =>
+    (await import('./commands/keys.ts')).removeKey(flags.dataDir, accessKeyId, flags.json ?? false),
   );
 
 const engines = program.command('engines').description('the engine versions this machine can run');
@@ -75,12 +75,14 @@ engines
   .command('ls')
   .description('list them')
   .option('--json', 'as a JSON array')
-  .action((flags: { json?: boolean }) => listEngines(config, flags.json ?? false));
+  .action(async (flags: { json?: boolean }) =>
+    (await import('./commands/engines.ts')).listEngines(config, flags.json ?? false),
+  );
 engines
   .command('install [engine] [version]')
   .description('fetch an engine without root; all of them without a name')
-  .action((engine?: string, version?: string) =>
-    installEngines(config, {
+  .action(async (engine?: string, version?: string) =>
+    (await import('./commands/engines.ts')).installEngines(config, {
       ...(engine !== undefined && { engine }),
       ...(version !== undefined && { version }),
     }),
@@ -88,14 +90,18 @@ engines
 engines
   .command('path <engine> [version]')
   .description('print the command that runs it, one word a line')
-  .action((engine: string, version?: string) => printEnginePath(config, engine, version));
+  .action(async (engine: string, version?: string) =>
+    (await import('./commands/engines.ts')).printEnginePath(config, engine, version),
+  );
 
 program
   .command('invalidator')
   .description("carry a database's changes to a cache, as a process of its own")
   .requiredOption('--config <file>', 'ES module that exports `cache` and `source`')
   .option('--json', 'a JSON line per event, and the status once a second')
-  .action((flags: { config: string; json?: boolean }) => runInvalidator(flags.config, flags.json ?? false));
+  .action(async (flags: { config: string; json?: boolean }) =>
+    (await import('./commands/invalidator.ts')).runInvalidator(flags.config, flags.json ?? false),
+  );
 
 program
   .command('doctor')
@@ -110,14 +116,19 @@ program
   .option('--table <table:columns...>', 'a watched table and what is read of it: public.products:id,slug')
   .option('--json', 'as one JSON object')
   .action(
-    (flags: {
+    async (flags: {
       config?: string;
       postgresUrlFile?: string;
       slot: string;
       publication: string;
       table?: string[];
       json?: boolean;
-    }) => runDoctor(config, { ...flags, table: flags.table ?? [], json: flags.json ?? false }),
+    }) =>
+      (await import('./commands/doctor.ts')).runDoctor(config, {
+        ...flags,
+        table: flags.table ?? [],
+        json: flags.json ?? false,
+      }),
   );
 
 function portNumber(text: string): number {
