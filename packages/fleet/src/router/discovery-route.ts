@@ -10,9 +10,9 @@ import { type DiscoveryRoute, targetsOf } from './route-table.ts';
 
 /** The answer to one of the two questions. */
 export function renderNodeList({ configVersion, nodes }: DiscoveryRoute, form: Question): Buffer {
-  const list = nodes
+  const list = [...nodes]
+    .sort((one, other) => (one.host < other.host ? -1 : 1))
     .map(({ host, ip, port }) => `${host}|${ip}|${port}`)
-    .sort()
     .join(' ');
   const text = `${configVersion}\n${list}\n`;
   const name = form === 'config' ? 'CONFIG cluster' : 'VALUE AmazonElastiCache:cluster';

@@ -7,15 +7,18 @@ import { type EitherRoute, targetsOf } from './route-table.ts';
 /** The type of a TLS record that holds a handshake. No RESP command and no Memcached command begins with it. */
 const tlsHandshake = 0x16;
 /** Who speaks TLS begins at once. Who is silent is led to the engine, which knows how long it waits for a client. */
-const silentMs = 10_000;
+const defaultSilentMs = 10_000;
 
-export function eitherService(first: EitherRoute): RouteService<EitherRoute> {
+export function eitherService(
+  first: EitherRoute,
+  silentMs: number = defaultSilentMs,
+): RouteService<EitherRoute> {
   const open = connections();
   let route = first;
 
   async function lead(socket: Socket): Promise<void> {
     const connection = open.add(socket);
-    const begin = await firstChunk(socket);
+    const begin = await firstChunk(socket, silentMs);
     if (socket.destroyed || begin === 'ended') return void socket.destroy();
     const target = begin !== 'silent' && begin[0] === tlsHandshake ? route.tls : route.plain;
     const upstream = await open.lead(connection, async () => ({ socket: await connectTo(target), target }));
@@ -35,7 +38,7 @@ export function eitherService(first: EitherRoute): RouteService<EitherRoute> {
   };
 }
 
-function firstChunk(socket: Socket): Promise<Buffer | 'silent' | 'ended'> {
+function firstChunk(socket: Socket, silentMs: number): Promise<Buffer | 'silent' | 'ended'> {
   return new Promise((resolve) => {
     const look = () => {
       const chunk = socket.read() as Buffer | null;

@@ -59,12 +59,17 @@ interface Served {
   readonly token: (change?: { cacheName?: string; userId?: string }) => Promise<string>;
 }
 
-async function serve(name: 'valkey' | 'redis', change: Partial<IamRoute> = {}): Promise<Served> {
+async function serve(
+  name: 'valkey' | 'redis',
+  change: Partial<IamRoute> = {},
+  authenticateWithinMs?: number,
+): Promise<Served> {
   const router = await createRouter({
     directory: await mkdtemp(join(lab.directory, 'router-')),
     lookupSecret: (accessKeyId) => secrets[accessKeyId],
     nowMs: () => nowMs,
     onProblem: (error) => problems.push(error.message),
+    ...(authenticateWithinMs !== undefined && { authenticateWithinMs }),
   });
   routers.push(router);
   const listen = lab.listen();
@@ -363,6 +368,28 @@ describe('time', () => {
     const talk = await lab.talk(listen, true);
     talk.send(command('AUTH', 'iam-user', text));
     await talk.until('-WRONGPASS');
+  });
+
+  test('who must authenticate and does not is closed after a while, whatever else it sends', async () => {
+    const { listen, token, counters } = await serve('valkey', {}, 300);
+    const [silent, talking, honest] = await Promise.all([1, 2, 3].map(() => lab.talk(listen, true)));
+    honest!.send(command('AUTH', 'iam-user', await token()));
+    await honest!.until('+OK\r\n');
+    talking!.send(command('AUTH', 'iam-user', 'no token'));
+    await Promise.all([silent!.end(), talking!.end()]);
+    expect(counters()).toMatchObject({ unauthenticated: 2 });
+    honest!.send(command('PING'));
+    await honest!.until('+PONG\r\n');
+    await serveAnonymous();
+
+    async function serveAnonymous(): Promise<void> {
+      const open = await serve('valkey', { anonymous: true }, 100);
+      const [waiting, late] = await Promise.all([lab.talk(open.listen, true), lab.talk(open.listen, true)]);
+      late.send(command('AUTH', 'passer', 'passer password'));
+      await late.until('+OK\r\n');
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      expect(waiting.ended).toBe(false);
+    }
   });
 
   test('too many failures are not looked at any more, for a while', async () => {

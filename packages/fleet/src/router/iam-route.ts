@@ -9,14 +9,14 @@ import type { RouteContext, RouteService } from './route-service.ts';
 import { type IamRoute, type IamUser, targetsOf } from './route-table.ts';
 import { throttle } from './throttle.ts';
 
-const authenticateWithinMs = 30_000;
+const defaultAuthenticateWithinMs = 30_000;
 const sweepEveryMs = 1_000;
 /** A log line for failures at most so often. */
 const reportEveryMs = 10_000;
 
 export async function iamService(
   first: IamRoute,
-  { nowMs, lookupSecret, onProblem }: RouteContext,
+  { nowMs, lookupSecret, onProblem, authenticateWithinMs = defaultAuthenticateWithinMs }: RouteContext,
 ): Promise<RouteService<IamRoute>> {
   const open = connections();
   const sessions = new Map<TLSSocket, IamSession>();

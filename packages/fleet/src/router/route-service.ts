@@ -41,4 +41,6 @@ export interface RouteContext {
   readonly lookupSecret: LookupSecret;
   /** Told about things nobody waits for. Holds no secrets. */
   readonly onProblem: (error: Error) => void;
+  /** For clients of an `iam` route that must authenticate; half a minute by itself. */
+  readonly authenticateWithinMs?: number;
 }
