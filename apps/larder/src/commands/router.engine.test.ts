@@ -1,19 +1,24 @@
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { mkdir, mkdtemp, realpath, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { Sha256 } from '@aws-crypto/sha256-js';
 import { StaleOrder } from '@larder/fleet/host';
 import { sessionsNaming } from '@larder/fleet/process-table';
 import type { SpreadRoute } from '@larder/fleet/router/route-table';
 import { ListenFailed } from '@larder/fleet/router/router';
 import { type RouterClient, routerClient } from '@larder/fleet/router/router-client';
+import { openAuthority } from '@larder/fleet/tls/authority';
+import { SignatureV4 } from '@smithy/signature-v4';
+import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { freshAddress, startEngine, type TestEngine } from '../../../../testing/engine.ts';
+import { command, freshAddress, startEngine, type TestEngine } from '../../../../testing/engine.ts';
 import { endProcess } from '../../../../testing/engine-processes.ts';
 import { larderCommand } from '../../../../testing/larder.ts';
 import { waitFor } from '../../../../testing/wait-for.ts';
+import { type AccessKey, addAccessKey, ensureAccessKeys, removeAccessKey } from '../access-keys.ts';
 
 const program = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 let engine: TestEngine;
@@ -166,6 +171,96 @@ test('by hand: a second one says so; SIGTERM ends the first in good order', asyn
   endProcess(running()[0]!, 'SIGTERM');
   await waitFor(running, (pids) => pids.length === 0, { what: 'no router' });
   expect(readFileSync(join(directory, 'router.log'), 'utf8')).toContain('The router ended.');
+  expect(await answers(one)).toBe(false);
+});
+
+test('tokens are checked with the access keys as they are now', async () => {
+  const [key] = await ensureAccessKeys(directory);
+  const another = await addAccessKey(directory, 'read-only');
+  const listen = { address: freshAddress(), port: 6379 };
+  const authority = await openAuthority(join(directory, 'tls'), Date.now);
+  const { certificatePem, keyPem } = await authority.issue({
+    commonName: 'shop',
+    addresses: [listen.address],
+    dnsNames: [],
+    lifeMs: 60_000,
+  });
+  const certificate = { certificateFile: join(directory, 'shop.pem'), keyFile: join(directory, 'shop.key') };
+  writeFileSync(certificate.certificateFile, certificatePem);
+  writeFileSync(certificate.keyFile, keyPem);
+  await command(engine, ['ACL', 'SETUSER', 'iam-user', 'on', '>hidden', '~*', '+@all']);
+  const client = await open();
+  await client.put('shop', 1, [
+    {
+      kind: 'iam',
+      listen,
+      certificate,
+      upstream: { address: engine.host, port: engine.port },
+      cacheName: 'shop',
+      region: 'us-east-1',
+      iamUsers: [{ userName: 'iam-user', userId: 'iam-user', upstreamPassword: 'hidden' }],
+      anonymous: true,
+    },
+  ]);
+  const whoAmI = async ({
+    accessKeyId,
+    secretAccessKey,
+  }: Pick<AccessKey, 'accessKeyId' | 'secretAccessKey'>) => {
+    const redis = new Redis({
+      host: listen.address,
+      port: listen.port,
+      tls: { ca: authority.certificatePem },
+      retryStrategy: () => null,
+      lazyConnect: true,
+    });
+    redis.on('error', () => {});
+    try {
+      await redis.connect();
+      await redis.call('AUTH', 'iam-user', await token(accessKeyId, secretAccessKey));
+      return await redis.acl('WHOAMI');
+    } finally {
+      redis.disconnect();
+    }
+  };
+  expect(await whoAmI(key!)).toBe('iam-user');
+  expect(await whoAmI(another)).toBe('iam-user');
+  await removeAccessKey(directory, another.accessKeyId);
+  await expect(whoAmI(another)).rejects.toThrow('WRONGPASS');
+  await expect(whoAmI({ ...key!, secretAccessKey: 'guess' })).rejects.toThrow('WRONGPASS');
+  expect(await client.stats()).toMatchObject([{ iam: { authentications: 2, failures: 2 } }]);
+  const log = readFileSync(join(directory, 'router.log'), 'utf8');
+  expect(log).toContain('A token of iam-user for shop was refused: unknown-access-key.');
+  expect(log).not.toContain('hidden');
+});
+
+async function token(accessKeyId: string, secretAccessKey: string): Promise<string> {
+  const signer = new SignatureV4({
+    credentials: { accessKeyId, secretAccessKey },
+    region: 'us-east-1',
+    service: 'elasticache',
+    sha256: Sha256,
+  });
+  const { query } = await signer.presign(
+    {
+      method: 'GET',
+      protocol: 'http:',
+      hostname: 'shop',
+      path: '/',
+      headers: { host: 'shop' },
+      query: { Action: 'connect', User: 'iam-user' },
+    },
+    { expiresIn: 900 },
+  );
+  return `shop/?${new URLSearchParams(query as Record<string, string>)}`;
+}
+
+test('it ends when its directory is removed: nobody could tell it anything', async () => {
+  const client = await open();
+  const one = route();
+  await client.put('shop', 1, [one]);
+  await client.close();
+  await rm(directory, { recursive: true });
+  await waitFor(running, (pids) => pids.length === 0, { what: 'no router' });
   expect(await answers(one)).toBe(false);
 });
 

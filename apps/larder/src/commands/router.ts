@@ -1,16 +1,17 @@
 /** `larder router`: what engines can't do themselves at their addresses, in a process that outlives the service. */
-import { mkdirSync, realpathSync } from 'node:fs';
-import { serveControlSocket } from '@larder/fleet/router/control-socket';
-import { createRouter } from '@larder/fleet/router/router';
+import { existsSync, mkdirSync, realpathSync } from 'node:fs';
+import { type ControlSocket, serveControlSocket } from '@larder/fleet/router/control-socket';
+import { createRouter, type Router } from '@larder/fleet/router/router';
 import { lockRouter } from '@larder/fleet/router/router-lock';
 import { accessKeyLookup } from '../access-keys.ts';
 
 /** A router without routes that nobody has asked anything for so long is not needed. */
 const idleEndMs = 60_000;
-const idleLookMs = 5_000;
+const lookEveryMs = 2_000;
 
 /**
- * Resolves after SIGTERM or SIGINT, or when it had no routes for a minute and no service beside it.
+ * Resolves after SIGTERM or SIGINT, when it had no routes for a minute and no service beside it, or when its directory
+ * was removed.
  * @throws RouterRuns when another router serves the directory.
  */
 export async function runRouter(dataDirectory: string): Promise<void> {
@@ -28,15 +29,7 @@ export async function runRouter(dataDirectory: string): Promise<void> {
   const control = await serveControlSocket(place, router, Date.now);
   say(`The router serves ${router.stats().length} routes.`);
 
-  await Promise.race([
-    signalled(),
-    idle(() => {
-      const { lastHeardAtMs } = control;
-      return (
-        router.bound().size === 0 && lastHeardAtMs !== undefined && Date.now() - lastHeardAtMs > idleEndMs
-      );
-    }),
-  ]);
+  await Promise.race([signalled(), needless(() => isIdle(router, control) || !existsSync(place))]);
   control.close();
   await router.close();
   lock.close();
@@ -49,13 +42,18 @@ function signalled(): Promise<void> {
   });
 }
 
-function idle(isIdle: () => boolean): Promise<void> {
+function isIdle(router: Router, { lastHeardAtMs }: ControlSocket): boolean {
+  return router.bound().size === 0 && lastHeardAtMs !== undefined && Date.now() - lastHeardAtMs > idleEndMs;
+}
+
+/** A router whose directory was removed can't be told anything any more. */
+function needless(isNeedless: () => boolean): Promise<void> {
   return new Promise((resolve) => {
     const timer = setInterval(() => {
-      if (!isIdle()) return;
+      if (!isNeedless()) return;
       clearInterval(timer);
       resolve();
-    }, idleLookMs);
+    }, lookEveryMs);
     timer.unref();
   });
 }

@@ -15,6 +15,8 @@ const startLimitMs = 10_000;
 const otherStartsMs = 3_000;
 const askEveryMs = 20;
 const restartEveryMs = 1_000;
+const shortLifeMs = 5_000;
+const mostShortLives = 5;
 const requestTimeoutMs = 30_000;
 
 export class RouterUnavailable extends Error {
@@ -53,6 +55,7 @@ export async function routerClient(options: RouterClientOptions): Promise<Router
   let watching = false;
   let closed = false;
   let life: IncomingMessage | undefined;
+  let shortLives = 0;
 
   const isNeeded = () => [...readTables(directory).values()].some(({ routes }) => routes.length > 0);
 
@@ -65,19 +68,21 @@ export async function routerClient(options: RouterClientOptions): Promise<Router
   }
 
   async function startUnlessRunning(): Promise<void> {
-    if (!(await answers())) {
-      const child = await spawnRouter();
-      let deadline = performance.now() + startLimitMs;
-      // One that ends at once failed, or found another at work, which then answers soon.
-      child.once('exit', () => {
-        deadline = performance.now() + otherStartsMs;
-      });
-      while (!(await answers())) {
-        if (performance.now() > deadline) {
-          throw new RouterUnavailable(`The router does not answer; ${logFile(directory)} says why.`);
-        }
-        await sleep(askEveryMs);
+    let deadline = performance.now() + startLimitMs;
+    let child: ChildProcess | undefined;
+    while (!(await answers())) {
+      if (performance.now() > deadline) {
+        throw new RouterUnavailable(`The router does not answer; ${logFile(directory)} says why.`);
       }
+      // None was started yet, or it was killed before it answered.
+      if (child === undefined || child.signalCode !== null) {
+        child = await spawnRouter();
+        // One that ends by itself failed, or found another at work, which then answers soon.
+        child.once('exit', (code) => {
+          if (code !== null) deadline = performance.now() + otherStartsMs;
+        });
+      }
+      await sleep(askEveryMs);
     }
     void watch();
   }
@@ -117,8 +122,12 @@ export async function routerClient(options: RouterClientOptions): Promise<Router
   async function watch(): Promise<void> {
     if (watching || closed) return;
     watching = true;
+    const beganMs = performance.now();
     await lifeEnded().catch(() => {});
     watching = false;
+    // One that can't live is not started over and over without a pause.
+    shortLives = performance.now() - beganMs < shortLifeMs ? shortLives + 1 : 0;
+    if (shortLives > mostShortLives) await sleep(restartEveryMs);
     while (!closed && isNeeded()) {
       try {
         return await ensureRunning();
