@@ -52,18 +52,17 @@ export class IamSession {
       if (words.length === 1) this.#inTransaction = name === 'MULTI';
       return bytes;
     }
-    const at = name === 'AUTH' ? credentialsOfAuth(words) : credentialsOfHello(words);
-    if (at === undefined) return bytes;
-    const user = at.user === undefined ? undefined : this.#options.findUser(words[at.user]!.toString());
+    const login = name === 'AUTH' ? loginOfAuth(words) : loginOfHello(words);
+    if (login === undefined) return bytes;
+    const user = login.userName === undefined ? undefined : this.#options.findUser(login.userName);
     if (user === undefined) {
       this.#admit();
       return bytes;
     }
     if (this.#inTransaction) return refusedInTransaction;
-    const verdict = await this.#options.judge(user, words[at.password]!.toString('latin1'));
+    const verdict = await this.#options.judge(user, login.password);
     if (verdict === 'accepted') this.#renew(user);
-    const password = verdict === 'accepted' ? user.upstreamPassword : wrongPassword;
-    return encodeCommand(words.with(at.password, Buffer.from(password)));
+    return encodeCommand(login.withPassword(verdict === 'accepted' ? user.upstreamPassword : wrongPassword));
   }
 
   /** A token of another user than before does not prolong: the engine may refuse that user. */
@@ -81,29 +80,46 @@ export class IamSession {
   }
 }
 
-/** Where the words of a user and a password are. No user: the default one. */
-interface Credentials {
-  readonly user?: number;
-  readonly password: number;
+interface Login {
+  /** undefined: the default user. */
+  readonly userName: string | undefined;
+  readonly password: string;
+  /** The command's words with another password. */
+  withPassword(password: string): (Buffer | string)[];
 }
 
-function credentialsOfAuth(words: readonly Buffer[]): Credentials | undefined {
-  if (words.length === 2) return { password: 1 };
-  return words.length === 3 ? { user: 1, password: 2 } : undefined;
+function loginOfAuth(words: readonly Buffer[]): Login | undefined {
+  const [name, user, password] = words;
+  if (words.length === 2) return { userName: undefined, password: '', withPassword: () => [...words] };
+  if (words.length !== 3) return undefined;
+  return loginOf(user!, password!, (other) => [name!, user!, other]);
 }
 
-/** `HELLO version [AUTH user password] [SETNAME name]`; of several AUTH the engine takes the last. */
-function credentialsOfHello(words: readonly Buffer[]): Credentials | undefined {
-  const version = words[1]?.toString('latin1');
-  if (version !== '2' && version !== '3') return undefined;
-  let found: Credentials | undefined;
-  for (let at = 2; at < words.length; ) {
-    const option = words[at]!.toString('latin1').toUpperCase();
-    if (option === 'AUTH' && at + 2 < words.length) {
-      found = { user: at + 1, password: at + 2 };
+/**
+ * `HELLO version [AUTH user password] [SETNAME name]`. Engines take the options one by one and hide a password from
+ * those who watch commands only when they come to it: one behind an option that fails would be seen. So AUTH goes
+ * first, and a command with two of them passes as it is.
+ */
+function loginOfHello(words: readonly Buffer[]): Login | undefined {
+  const [name, version, ...options] = words;
+  if (version === undefined || !['2', '3'].includes(version.toString('latin1'))) return undefined;
+  let login: readonly Buffer[] | undefined;
+  const others: Buffer[] = [];
+  for (let at = 0; at < options.length; ) {
+    const option = options[at]!.toString('latin1').toUpperCase();
+    if (option === 'AUTH' && at + 2 < options.length && login === undefined) {
+      login = options.slice(at, at + 3);
       at += 3;
-    } else if (option === 'SETNAME' && at + 1 < words.length) at += 2;
-    else return undefined;
+    } else if (option === 'SETNAME' && at + 1 < options.length) {
+      others.push(...options.slice(at, at + 2));
+      at += 2;
+    } else return undefined;
   }
-  return found;
+  if (login === undefined) return undefined;
+  const [auth, user, password] = login;
+  return loginOf(user!, password!, (other) => [name!, version, auth!, user!, other, ...others]);
+}
+
+function loginOf(user: Buffer, password: Buffer, withPassword: Login['withPassword']): Login {
+  return { userName: user.toString(), password: password.toString('latin1'), withPassword };
 }
