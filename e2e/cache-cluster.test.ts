@@ -154,7 +154,7 @@ describe('refused, with nothing changed', () => {
     [value, { CacheClusterId: 'a'.repeat(51) }],
     [value, { NumCacheNodes: 0 }],
     [value, { NumCacheNodes: 2 }],
-    [value, { Engine: 'memcached', NumCacheNodes: 41 }],
+    [value, { Engine: 'memcached', NumCacheNodes: 61 }],
     [combination, { Engine: 'memcached', AZMode: 'cross-az' }],
     [value, { PreferredAvailabilityZone: 'mars-1a' }],
     [combination, { PreferredAvailabilityZones: ['us-east-1a', 'us-east-1b'] }],
@@ -162,6 +162,7 @@ describe('refused, with nothing changed', () => {
     [value, { CacheNodeType: 'cache.none' }],
     [value, { Port: 80 }],
     [combination, { ReplicationGroupId: 'some' }],
+    ['ReplicationGroupNotFoundFault', { ReplicationGroupId: 'some', Engine: undefined }],
     [combination, { SnapshotName: 'yesterday' }],
     [combination, { AuthToken: 'a-secret-of-sixteen' }],
   ];

@@ -10,3 +10,6 @@ export const searchPath: string = process.env.PATH ?? '';
 /** Other versions of Node to run the packed library on: their programs, separated as in PATH. */
 export const otherNodes: readonly string[] =
   process.env.LARDER_TEST_NODES?.split(delimiter).filter((file) => file !== '') ?? [];
+
+/** Where tests write down what they saw of the API; undefined in an ordinary run. */
+export const apiCoverageFile: string | undefined = process.env.LARDER_API_COVERAGE;

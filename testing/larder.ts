@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ElastiCacheClient } from '@aws-sdk/client-elasticache';
+import { recordAnswers } from './api-coverage.ts';
 import { type EngineProcess, endProcess, engineProcesses } from './engine-processes.ts';
 import { waitFor } from './wait-for.ts';
 
@@ -178,10 +179,12 @@ export async function startLarder({ logLevel = 'warn' }: LarderOptions = {}): Pr
 /** One attempt a request, so that a test sees each answer. */
 export function elastiCacheClient(access: Access, change: Partial<Access> = {}): ElastiCacheClient {
   const { endpoint, region, accessKeyId, secretAccessKey } = { ...access, ...change };
-  return new ElastiCacheClient({
+  const client = new ElastiCacheClient({
     endpoint,
     region,
     credentials: { accessKeyId, secretAccessKey },
     maxAttempts: 1,
   });
+  recordAnswers(client);
+  return client;
 }

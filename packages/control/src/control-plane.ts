@@ -1,8 +1,9 @@
 /** Puts the control plane together: two reconcilers over one host and one database. */
 import type { Handlers } from '@larder/contract/elasticache/handlers';
-import { nodeTypes } from '@larder/engine/node-type';
 import type { EngineStore } from '@larder/engine/store/engine-store';
 import type { Host } from '@larder/fleet/host';
+import type { NodeSecrets } from '@larder/fleet/node-secrets';
+import type { RouterClient } from '@larder/fleet/router/router-client';
 import type { ScratchEngines } from '@larder/fleet/scratch-engine';
 import { nodeIdOf } from './cache-cluster/cache-cluster.ts';
 import { reconcileCacheCluster } from './cache-cluster/reconcile.ts';
@@ -22,6 +23,8 @@ export interface ControlPlaneOptions {
   readonly host: Host;
   readonly engines: EngineStore;
   readonly scratch: ScratchEngines;
+  readonly router: Pick<RouterClient, 'put' | 'routes'>;
+  readonly secrets: NodeSecrets;
   readonly addresses: () => Iterable<string>;
   readonly nowMs: () => number;
   readonly logger: Logger;
@@ -39,8 +42,11 @@ const periodMs = 5_000;
 
 /** Takes up every resource that is written down, as after a crash. */
 export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
-  const { database, host, logger, nowMs } = options;
-  const deps = { database, host, logger, nowMs, maxmemoryBytes, starts: startHistory() };
+  const { database, host, logger, nowMs, router, secrets } = options;
+  const wake: ControlContext['wake'] = (resource, id) => {
+    takeUp(resource, id).catch((error: Error) => logger.error({ resource, id, error }, 'A wake-up failed.'));
+  };
+  const deps = { database, host, logger, nowMs, router, secrets, wake, starts: startHistory() };
   const loops: Record<Resource, Reconciler> = {
     'replication-group': reconciler({
       name: 'replication-group',
@@ -86,14 +92,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     return clusters.flatMap((cluster) => cluster.nodes.map((node) => nodeIdOf(cluster, node)));
   }
 
-  const context: ControlContext = {
-    ...options,
-    wake(resource, id) {
-      takeUp(resource, id).catch((error: Error) =>
-        logger.error({ resource, id, error }, 'A wake-up failed.'),
-      );
-    },
-  };
+  const context: ControlContext = { ...options, wake };
 
   const stopListening = host.onChange((nodeId) => {
     const owner = owners.get(nodeId);
@@ -109,10 +108,4 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       await Promise.all(Object.values(loops).map((loop) => loop.stop()));
     },
   };
-}
-
-function maxmemoryBytes(nodeType: string): number {
-  const known = nodeTypes.get(nodeType);
-  if (known === undefined) throw new Error(`Node type ${nodeType} is written down but not known.`);
-  return known.maxmemoryBytes;
 }

@@ -1,9 +1,18 @@
 /** Which operations have an effect, and who carries them out. */
 import type { Handlers } from '@larder/contract/elasticache/handlers';
-import { describeCacheClusters, showCacheCluster } from './cache-cluster/describe.ts';
-import { createCacheCluster, deleteCacheCluster } from './cache-cluster/requests.ts';
+import { serviceError } from '@larder/contract/errors';
+import { describeCacheClusters, showCacheCluster, showMember } from './cache-cluster/describe.ts';
+import { createMember, deleteMember, rebootMemberCluster } from './cache-cluster/member-requests.ts';
+import { modifyCacheCluster } from './cache-cluster/modify.ts';
+import {
+  createCacheCluster,
+  deleteCacheCluster,
+  groupOfMember,
+  rebootCacheCluster,
+} from './cache-cluster/requests.ts';
 import type { ControlContext } from './control-context.ts';
 import { describeEvents } from './event-log/describe.ts';
+import { listAllowedNodeTypes } from './node/node-types.ts';
 import {
   describeEngineDefaults,
   describeEngineVersions,
@@ -18,7 +27,10 @@ import {
   resetParameterGroup,
 } from './parameter-group/requests.ts';
 import { describeReplicationGroups, showReplicationGroup } from './replication-group/describe.ts';
+import { modifyReplicationGroup } from './replication-group/modify.ts';
+import { decreaseReplicaCount, increaseReplicaCount } from './replication-group/replicas.ts';
 import { createReplicationGroup, deleteReplicationGroup } from './replication-group/requests.ts';
+import { testFailover } from './replication-group/test-failover.ts';
 import { describeSecurityGroups, refuseSecurityGroups } from './security-group/refuse.ts';
 import { describeSubnetGroups, showSubnetGroup } from './subnet-group/describe.ts';
 import { createSubnetGroup, deleteSubnetGroup, modifySubnetGroup } from './subnet-group/requests.ts';
@@ -27,6 +39,53 @@ import { describeUsers, showUser } from './user/describe.ts';
 import { createUser, deleteUser, modifyUser } from './user/requests.ts';
 import { describeUserGroups, showChangedUserGroup } from './user-group/describe.ts';
 import { createUserGroup, deleteUserGroup, modifyUserGroup } from './user-group/requests.ts';
+
+/** A member of a replication group is a cache cluster too, and answers by its group. */
+function cacheClusterHandlers(context: ControlContext): Handlers {
+  const groupOf = (id: string) => groupOfMember(context.database, id.toLowerCase());
+  return {
+    CreateCacheCluster: async (input, caller) => {
+      if (input.ReplicationGroupId !== undefined) {
+        const { group, id } = await createMember(context, caller.region, input);
+        return { CacheCluster: showMember(group, id, caller) };
+      }
+      const cluster = await createCacheCluster(context, caller.region, input);
+      return { CacheCluster: showCacheCluster(cluster, caller) };
+    },
+    DescribeCacheClusters: (input, caller) => describeCacheClusters(context, caller, input),
+    ModifyCacheCluster: async (input, caller) => {
+      const member = await groupOf(input.CacheClusterId);
+      if (member !== undefined) throw modifiedByItsGroup(input.CacheClusterId, member);
+      const cluster = await modifyCacheCluster(context, caller.region, input);
+      return { CacheCluster: showCacheCluster(cluster, caller) };
+    },
+    DeleteCacheCluster: async (input, caller) => {
+      const groupId = await groupOf(input.CacheClusterId);
+      if (groupId !== undefined) {
+        const { group, id } = await deleteMember(context, groupId, input);
+        return { CacheCluster: showMember(group, id, caller) };
+      }
+      const cluster = await deleteCacheCluster(context, input);
+      return { CacheCluster: showCacheCluster(cluster, caller) };
+    },
+    RebootCacheCluster: async (input, caller) => {
+      const groupId = await groupOf(input.CacheClusterId);
+      if (groupId !== undefined) {
+        const { group, id } = await rebootMemberCluster(context, groupId, input);
+        return { CacheCluster: showMember(group, id, caller) };
+      }
+      const cluster = await rebootCacheCluster(context, input);
+      return { CacheCluster: showCacheCluster(cluster, caller) };
+    },
+  };
+}
+
+function modifiedByItsGroup(id: string, groupId: string) {
+  return serviceError(
+    'InvalidParameterCombinationException',
+    `Cache cluster ${id} is a member of replication group ${groupId}; use ModifyReplicationGroup.`,
+  );
+}
 
 export function controlHandlers(context: ControlContext): Handlers {
   return {
@@ -39,15 +98,24 @@ export function controlHandlers(context: ControlContext): Handlers {
       const group = await deleteReplicationGroup(context, input);
       return { ReplicationGroup: showReplicationGroup(group, caller) };
     },
-    CreateCacheCluster: async (input, caller) => {
-      const cluster = await createCacheCluster(context, caller.region, input);
-      return { CacheCluster: showCacheCluster(cluster, caller) };
+    ModifyReplicationGroup: async (input, caller) => {
+      const group = await modifyReplicationGroup(context, input);
+      return { ReplicationGroup: showReplicationGroup(group, caller) };
     },
-    DescribeCacheClusters: (input, caller) => describeCacheClusters(context, caller, input),
-    DeleteCacheCluster: async (input, caller) => {
-      const cluster = await deleteCacheCluster(context, input);
-      return { CacheCluster: showCacheCluster(cluster, caller) };
+    IncreaseReplicaCount: async (input, caller) => {
+      const group = await increaseReplicaCount(context, caller.region, input);
+      return { ReplicationGroup: showReplicationGroup(group, caller) };
     },
+    DecreaseReplicaCount: async (input, caller) => {
+      const group = await decreaseReplicaCount(context, input);
+      return { ReplicationGroup: showReplicationGroup(group, caller) };
+    },
+    TestFailover: async (input, caller) => {
+      const group = await testFailover(context, input);
+      return { ReplicationGroup: showReplicationGroup(group, caller) };
+    },
+    ListAllowedNodeTypeModifications: (input) => listAllowedNodeTypes(context, input),
+    ...cacheClusterHandlers(context),
     DescribeEvents: (input) => describeEvents(context, input),
     CreateCacheParameterGroup: async (input, caller) => {
       const group = await createParameterGroup(context, input);

@@ -6,9 +6,15 @@ const settings: EngineSettings = {
   engine: 'valkey',
   address: '127.64.0.3',
   port: 6379,
+  plainPort: 6379,
+  tlsPort: 0,
+  busEncrypted: false,
   endpointAddresses: [],
   maxmemoryBytes: 536_870_912,
   clusterEnabled: false,
+  encryptedAtRest: true,
+  parameters: {},
+  users: [],
 };
 
 function directives(text: string): Map<string, string> {
@@ -34,23 +40,29 @@ function unquote(word: string): string {
 
 describe('the configuration file', () => {
   test('a node listens on its own address first, and on the endpoints it holds', () => {
-    const text = renderConfigFile({ ...settings, endpointAddresses: ['127.64.0.1', '127.64.0.2'] }, '/d');
+    const text = renderConfigFile(
+      { ...settings, endpointAddresses: ['127.64.0.1', '127.64.0.2'] },
+      '9.1.2',
+      '/d',
+    );
     expect(directives(text).get('bind')).toBe('127.64.0.3 127.64.0.1 127.64.0.2');
     expect(directives(text).get('bind-source-addr')).toBe('127.64.0.3');
   });
 
   test('nothing is kept on disk: a crashed primary must not come back with old data', () => {
-    const found = directives(renderConfigFile(settings, '/d'));
+    const found = directives(renderConfigFile(settings, '9.1.2', '/d'));
     expect([found.get('save'), found.get('appendonly')]).toEqual(['""', 'no']);
     expect(found.get('rdb-del-sync-files')).toBe('yes');
   });
 
   test('a replica is one from its first moment, but not by directive in cluster mode', () => {
     const replicaOf = { address: '127.64.0.9', port: 6379 };
-    expect(directives(renderConfigFile({ ...settings, replicaOf }, '/d')).get('replicaof')).toBe(
+    expect(directives(renderConfigFile({ ...settings, replicaOf }, '9.1.2', '/d')).get('replicaof')).toBe(
       '127.64.0.9 6379',
     );
-    const clustered = directives(renderConfigFile({ ...settings, replicaOf, clusterEnabled: true }, '/d'));
+    const clustered = directives(
+      renderConfigFile({ ...settings, replicaOf, clusterEnabled: true }, '9.1.2', '/d'),
+    );
     expect(clustered.has('replicaof')).toBe(false);
     expect(clustered.get('cluster-port')).toBe('16379');
   });
@@ -61,10 +73,10 @@ describe('the configuration file', () => {
       fc.constantFrom(...hostile),
       fc.string({ unit: 'grapheme' }).map((each) => `/${each}`),
     );
-    const expected = renderConfigFile(settings, '/d').split('\n').length;
+    const expected = renderConfigFile(settings, '9.1.2', '/d').split('\n').length;
     fc.assert(
       fc.property(folder, (each) => {
-        const text = renderConfigFile(settings, each);
+        const text = renderConfigFile(settings, '9.1.2', each);
         expect(text.split('\n')).toHaveLength(expected);
         const word = directives(text).get('dir')!;
         expect(word).toMatch(/^"[\x20-\x7e]*"$/);

@@ -2,20 +2,42 @@
  * (pure) What an engine process is started with. Everything is in the file or the arguments we render here;
  * nothing is ever kept by CONFIG REWRITE, which would persist run-time changes such as an endpoint's address.
  */
-import type { EngineName } from './engine.ts';
+import { type AclUser, aclDirective } from './acl.ts';
+import { compareVersions, type EngineName } from './engine.ts';
+import { memcachedArguments } from './parameters/memcached.ts';
 
 export interface EngineSettings {
   readonly engine: EngineName;
   /** The node's own address; peers and clients know it by this one. */
   readonly address: string;
+  /** The port clients know. Where the router stands before the engine, the engine itself listens on others. */
   readonly port: number;
+  /** What the engine listens on without and with TLS; 0 for not at all. */
+  readonly plainPort: number;
+  readonly tlsPort: number;
+  /** Between the nodes of a cluster. Kept for a group's life: nodes that disagree can't talk. */
+  readonly busEncrypted: boolean;
   /** More addresses to listen on from the start, for a node that holds an endpoint. */
   readonly endpointAddresses: readonly string[];
   readonly maxmemoryBytes: number;
   readonly clusterEnabled: boolean;
   /** Set: it starts as a replica of this address, so that it is at no moment an empty primary. */
   readonly replicaOf?: { readonly address: string; readonly port: number };
+  /** Directives of the parameter group, in the engine's own spelling; Memcached: its parameters. */
+  readonly parameters: Readonly<Record<string, string>>;
+  /** Every user of the engine, the service's own among them. None for Memcached. */
+  readonly users: readonly AclUser[];
+  /** Customers' data is not written to files as it is, also not for a moment. */
+  readonly encryptedAtRest: boolean;
+  /** What a replica proves itself with to its primary. */
+  readonly replication?: { readonly user: string; readonly password: string };
 }
+
+/** In the node's folder: its certificate, its key, and the authority that signed it. */
+export const certificateFiles = { certificate: 'tls.crt', key: 'tls.key', authority: 'ca.crt' } as const;
+
+/** In the node's folder: where the service talks to the engine. Clients are not let in here. */
+export const adminSocket = 'engine.sock';
 
 /** Cluster bus port. Explicit, so that it can't fall into the range of ephemeral ports. */
 export function clusterBusPort(port: number): number {
@@ -23,11 +45,14 @@ export function clusterBusPort(port: number): number {
 }
 
 /** The text of `engine.conf` for Valkey and Redis. `folder` is the node's working directory. */
-export function renderConfigFile(settings: EngineSettings, folder: string): string {
+export function renderConfigFile(settings: EngineSettings, version: string, folder: string): string {
   const lines: [string, string | number][] = [
     ['bind', [settings.address, ...settings.endpointAddresses].join(' ')],
     ['bind-source-addr', settings.address],
-    ['port', settings.port],
+    ['port', settings.plainPort],
+    // Relative to the folder: a socket's path may have 107 characters only.
+    ['unixsocket', adminSocket],
+    ['unixsocketperm', '700'],
     ['dir', quote(folder)],
     ['daemonize', 'no'],
     // A restarted service finds the process by this file's path on its command line.
@@ -40,40 +65,83 @@ export function renderConfigFile(settings: EngineSettings, folder: string): stri
     // Nor the file in which a replica received its primary's data.
     ['rdb-del-sync-files', 'yes'],
     ['maxmemory', settings.maxmemoryBytes],
-    ['maxmemory-policy', 'volatile-lru'],
     ['maxclients', mostConnections],
     ['tcp-backlog', 511],
     ['repl-diskless-sync', 'yes'],
     ['repl-diskless-sync-delay', 0],
-    ['repl-backlog-size', '64mb'],
-    ['repl-backlog-ttl', 0],
+    ...replicaLoading(settings, version),
     ['repl-timeout', 60],
     ['repl-ping-replica-period', 2],
-    ['client-output-buffer-limit', 'replica 256mb 64mb 60'],
     ['replica-announce-ip', settings.address],
-    ['replica-announce-port', settings.port],
+    ['replica-announce-port', settings.plainPort === 0 ? settings.tlsPort : settings.plainPort],
     ['replica-serve-stale-data', 'yes'],
     ['stop-writes-on-bgsave-error', 'no'],
     ['crash-log-enabled', 'yes'],
   ];
+  if (settings.replication !== undefined) {
+    lines.push(['masteruser', settings.replication.user], ['masterauth', settings.replication.password]);
+  }
+  if (settings.tlsPort !== 0) lines.push(...tlsLines(settings));
   if (settings.clusterEnabled) {
     lines.push(
       ['cluster-enabled', 'yes'],
       ['cluster-config-file', 'nodes.conf'],
       ['cluster-port', clusterBusPort(settings.port)],
       ['cluster-announce-ip', settings.address],
-      ['cluster-announce-port', settings.port],
+      ...announcedPorts(settings),
       ['cluster-announce-bus-port', clusterBusPort(settings.port)],
       // Deaths are noticed as events and a vote is started at once; this is only the engine's own backstop.
       ['cluster-node-timeout', 5_000],
-      ['cluster-require-full-coverage', 'no'],
       ['cluster-allow-replica-migration', 'no'],
       ['cluster-replica-validity-factor', 0],
     );
   } else if (settings.replicaOf !== undefined) {
     lines.push(['replicaof', `${settings.replicaOf.address} ${settings.replicaOf.port}`]);
   }
-  return `${lines.map(([name, value]) => `${name} ${value}`).join('\n')}\n`;
+  // First: what the service decides has the last word.
+  const parameters = Object.entries(settings.parameters).map(([name, value]) => `${name} ${words(value)}`);
+  const decided = lines.map(([name, value]) => `${name} ${value}`);
+  return `${[...parameters, ...decided, ...settings.users.map(aclDirective)].join('\n')}\n`;
+}
+
+/**
+ * How a replica takes its primary's data on. From socket to memory it is there sooner, and nothing of it touches a
+ * file; but with a single channel the primary then holds its stream of writes back until the replica's next sign
+ * of life, for up to a second in which the replica calls itself in sync.
+ */
+function replicaLoading(settings: EngineSettings, version: string): [string, string][] {
+  const dualChannel = settings.engine === 'valkey' && compareVersions(version, '8.0') >= 0;
+  const lines: [string, string][] = [
+    ['repl-diskless-load', dualChannel || settings.encryptedAtRest ? 'swapdb' : 'disabled'],
+  ];
+  return dualChannel ? [...lines, ['dual-channel-replication-enabled', 'yes']] : lines;
+}
+
+function tlsLines({ plainPort, tlsPort, busEncrypted }: EngineSettings): [string, string | number][] {
+  return [
+    ['tls-port', tlsPort],
+    ['tls-cert-file', certificateFiles.certificate],
+    ['tls-key-file', certificateFiles.key],
+    ['tls-ca-cert-file', certificateFiles.authority],
+    // Clients prove who they are with a password or a token, as with ElastiCache.
+    ['tls-auth-clients', 'no'],
+    ['tls-replication', plainPort === 0 ? 'yes' : 'no'],
+    ['tls-cluster', busEncrypted ? 'yes' : 'no'],
+  ];
+}
+
+/** Where the router stands before the engine, clients of TLS are sent to it, by the port they know. */
+export function announcedPorts({ port, plainPort, tlsPort }: EngineSettings): [string, string | number][] {
+  return [
+    ['cluster-announce-port', plainPort],
+    ['cluster-announce-tls-port', tlsPort === 0 || plainPort !== 0 ? tlsPort : port],
+  ];
+}
+
+/** A parameter's value as a directive has it: several words stay several, an empty one is still there. */
+function words(value: string): string {
+  if (value === '') return '""';
+  return /^[\x21-\x7e]+(?: [\x21-\x7e]+)*$/.test(value) && !/["'\\#]/.test(value) ? value : quote(value);
 }
 
 /** What the process that starts an engine may do. */
@@ -101,21 +169,18 @@ export function engineArguments(settings: EngineSettings, folder: string, proces
   const megabytes = Math.max(64, Math.floor(settings.maxmemoryBytes / 2 ** 20));
   return [
     ...['-l', [settings.address, ...settings.endpointAddresses].join(','), '-p', String(settings.port)],
-    ...[
-      '-U',
-      '0',
-      '-m',
-      String(megabytes),
-      '-c',
-      String(connections),
-      '-o',
-      'modern',
-      '-P',
-      engineMark(folder, settings.engine),
-    ],
+    ...['-U', '0', '-m', String(megabytes), '-c', String(connections)],
+    ...['-P', engineMark(folder, settings.engine)],
+    ...memcachedArguments(settings.parameters),
+    ...(settings.tlsPort === 0 ? [] : memcachedTls(folder)),
     // Memcached refuses to stay root.
     ...(process.asRoot ? ['-u', 'nobody'] : []),
   ];
+}
+
+function memcachedTls(folder: string): string[] {
+  const file = (name: keyof typeof certificateFiles) => `${folder}/${certificateFiles[name]}`;
+  return ['-Z', '-o', `ssl_chain_cert=${file('certificate')},ssl_key=${file('key')}`];
 }
 
 /** Control characters too: a line break in a path must not begin another directive. */

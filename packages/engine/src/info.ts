@@ -19,6 +19,7 @@ export interface ServerInfo {
   readonly pid: number;
   readonly loading: boolean;
   readonly keys: number;
+  readonly usedMemoryBytes: number;
   readonly replication: ReplicationInfo;
 }
 
@@ -43,6 +44,7 @@ export function parseInfo(text: string): ServerInfo {
     pid: number('process_id'),
     loading: word('loading') === '1',
     keys,
+    usedMemoryBytes: number('used_memory'),
     replication: {
       role: isReplica ? 'replica' : 'primary',
       replicationId: word('master_replid'),

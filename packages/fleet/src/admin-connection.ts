@@ -1,9 +1,16 @@
 /**
  * The host's own connection to one engine. Its closing is one of the signs by which a death is noticed, so it
  * is kept open all the time a node runs.
+ *
+ * It goes by the engine's unix socket: the same with and without TLS, wherever the engine listens.
  */
 
+import { closeSync, openSync } from 'node:fs';
 import { connect } from 'node:net';
+import { join } from 'node:path';
+import { connect as connectTls } from 'node:tls';
+import { serviceUserName } from '@larder/engine/acl';
+import { adminSocket } from '@larder/engine/config-file';
 import type { EngineName } from '@larder/engine/engine';
 import { parseClusterNodes, parseInfo } from '@larder/engine/info';
 import { Redis, ReplyError } from 'ioredis';
@@ -16,6 +23,7 @@ export interface AdminConnection {
   /** Engine commands in order, pipelined. Rejects with the first error, after all were answered. */
   send(commands: readonly (readonly string[])[]): Promise<unknown[]>;
   observe(clusterEnabled: boolean): Promise<EngineObservation>;
+  readParameters(): Promise<{ parameters: Record<string, string>; userNames: string[] }>;
   close(): void;
 }
 
@@ -24,14 +32,20 @@ export interface AdminConnectionEvents {
   readonly onClose: () => void;
 }
 
+/** The kernel's bound on a socket's path. */
+const longestSocketPath = 107;
+
+/** @param folder the node's; @param password of the service's user. */
 export function adminConnection(
-  address: string,
-  port: number,
+  folder: string,
+  password: string,
   { onReady, onClose }: AdminConnectionEvents,
 ): AdminConnection {
+  const socket = shortSocketPath(folder);
   const redis = new Redis({
-    host: address,
-    port,
+    path: socket.path,
+    username: serviceUserName,
+    password,
     enableOfflineQueue: false,
     // LOADING is an answer: the node lives. We look at INFO ourselves.
     enableReadyCheck: false,
@@ -47,7 +61,7 @@ export function adminConnection(
   redis.on('error', () => {});
 
   async function send(commands: readonly (readonly string[])[]): Promise<unknown[]> {
-    if (redis.status !== 'ready') throw new NodeUnreachable(`No connection to ${address}:${port}.`);
+    if (redis.status !== 'ready') throw new NodeUnreachable(`No connection to the engine in ${folder}.`);
     const pipeline = redis.pipeline();
     for (const [name, ...words] of commands) pipeline.call(name!, ...words);
     const replies = (await pipeline.exec()) ?? [];
@@ -55,7 +69,7 @@ export function adminConnection(
       if (error === null) return reply;
       // The engine's own refusals go to the caller as they are; everything else means that it was not reached.
       if (error instanceof ReplyError) throw error;
-      throw new NodeUnreachable(`${address}:${port}: ${error.message}`, { cause: error });
+      throw new NodeUnreachable(`The engine in ${folder}: ${error.message}`, { cause: error });
     });
   }
 
@@ -83,14 +97,50 @@ export function adminConnection(
         }),
       };
     },
-    close: () => redis.disconnect(),
+    async readParameters() {
+      const [flat, names] = (await send([
+        ['CONFIG', 'GET', '*'],
+        ['ACL', 'USERS'],
+      ])) as [string[], string[]];
+      const parameters: Record<string, string> = {};
+      for (let index = 0; index < flat.length; index += 2) parameters[flat[index]!] = flat[index + 1]!;
+      return { parameters, userNames: names };
+    },
+    close() {
+      redis.disconnect();
+      socket.close();
+    },
+  };
+}
+
+/** A folder may be deeper than a socket's path may be long: then by an open folder's name in /proc. */
+function shortSocketPath(folder: string): { readonly path: string; close(): void } {
+  const path = join(folder, adminSocket);
+  if (Buffer.byteLength(path) <= longestSocketPath) return { path, close() {} };
+  const descriptor = openSync(folder, 'r');
+  let open = true;
+  return {
+    path: `/proc/${process.pid}/fd/${descriptor}/${adminSocket}`,
+    close() {
+      if (open) closeSync(descriptor);
+      open = false;
+    },
   };
 }
 
 /** How many items a Memcached node holds, as a sign of life. @throws NodeUnreachable */
-export function memcachedItems(address: string, port: number): Promise<number> {
+export async function memcachedItems(address: string, port: number, tls: boolean): Promise<number> {
+  const reply = await memcachedCommand(address, port, tls, 'stats');
+  return Number(/STAT curr_items (\d+)/.exec(reply)?.[1] ?? 0);
+}
+
+/** One command over a connection of its own; its reply up to `END` or `OK`. @throws NodeUnreachable */
+export function memcachedCommand(address: string, port: number, tls: boolean, text: string): Promise<string> {
   return new Promise((resolve, reject) => {
-    const socket = connect(port, address);
+    // It is our own node's address, on this machine: there is nobody to mistake it for.
+    const socket = tls
+      ? connectTls({ host: address, port, rejectUnauthorized: false })
+      : connect(port, address);
     let reply = '';
     const fail = () => {
       socket.destroy();
@@ -100,12 +150,12 @@ export function memcachedItems(address: string, port: number): Promise<number> {
     socket.once('error', fail);
     // A node that is shutting down may still accept, and then hang up without a word.
     socket.once('close', fail);
-    socket.once('connect', () => socket.write('stats\r\n'));
+    socket.once(tls ? 'secureConnect' : 'connect', () => socket.write(`${text}\r\n`));
     socket.on('data', (chunk) => {
       reply += chunk.toString('latin1');
-      if (!reply.endsWith('END\r\n')) return;
+      if (!/(^|\n)(END|OK|ERROR)[^\n]*\r\n$/.test(reply)) return;
       socket.destroy();
-      resolve(Number(/STAT curr_items (\d+)/.exec(reply)?.[1] ?? 0));
+      resolve(reply);
     });
   });
 }

@@ -2,6 +2,7 @@
  * A machine that runs nodes, as the control plane sees it. The control plane decides; a host does one thing
  * at a time as told and reports what is true. Every operation is safe to repeat.
  */
+import type { AclUser } from '@larder/engine/acl';
 import type { ClusterPeer, ServerInfo } from '@larder/engine/info';
 import type { NodeSpec } from './node-spec.ts';
 
@@ -35,10 +36,41 @@ export interface EngineObservation {
 export interface NodeObservation {
   readonly nodeId: string;
   readonly process: NodeProcess;
+  /** What its process was last started with. Missing for a node that never was. */
+  readonly started?: Started;
   /** Missing when there is no process or it did not answer in time: unknown, not "down". */
   readonly engine?: EngineObservation;
   /** Memcached has no roles to report; this says that it answered. */
   readonly memcachedItems?: number;
+}
+
+export interface Started {
+  readonly version: string;
+  readonly generation: number;
+  /** What it listens on; also when that was changed since. */
+  readonly ports: Ports;
+}
+
+/** 0 for not at all. */
+export interface Ports {
+  readonly plainPort: number;
+  readonly tlsPort: number;
+}
+
+/** What a node is set to, apart from its role. */
+export interface NodeSettings extends Ports {
+  /** Every parameter of the engine, in its own spelling; Memcached: those it was started with. */
+  readonly parameters: Readonly<Record<string, string>>;
+  /** `digestUsers` of those it was given last; undefined when the engine's differ by name. */
+  readonly users: string | undefined;
+  /** When the certificate it presents ends. Missing without TLS. */
+  readonly certificateEndsAtMs?: number;
+}
+
+export interface CertificatePaths {
+  readonly certificateFile: string;
+  readonly keyFile: string;
+  readonly authorityFile: string;
 }
 
 export class NodeUnreachable extends Error {
@@ -59,12 +91,30 @@ export interface Host {
   readonly id: string;
   /** Asks the processes and the engines now; waits at most about half a second for those that don't answer. */
   observe(nodeIds: readonly string[]): Promise<ReadonlyMap<string, NodeObservation>>;
+  /** As `observe`, of the settings. Nodes that don't run or don't answer are missing. */
+  readSettings(nodeIds: readonly string[]): Promise<ReadonlyMap<string, NodeSettings>>;
   /** Starts the process unless it runs. Returns when it was started, not when it answers. */
   startNode(spec: NodeSpec): Promise<void>;
+  /** Ends the process (SIGTERM, after a grace SIGKILL) and keeps its folder. Returns when it has ended. */
+  stopNode(nodeId: string, order: Order): Promise<void>;
   /** Ends the process (SIGTERM, after a grace SIGKILL) and removes the node's folder. Returns when both are done. */
   removeNode(nodeId: string): Promise<void>;
   /** Sends engine commands on one connection, in order. @throws NodeUnreachable, StaleOrder, or the engine's error. */
   command(nodeId: string, order: Order, commands: readonly (readonly string[])[]): Promise<unknown[]>;
+  /**
+   * Makes these the engine's only users. Connections of users that are gone or switched off end, others stay,
+   * also those of users whose password changed. Repeatable; remembered for `readSettings`.
+   */
+  setUsers(nodeId: string, order: Order, users: readonly AclUser[]): Promise<void>;
+  /**
+   * Makes the engine listen on these ports, with a certificate for `addresses` where one is for TLS. Open
+   * connections stay. Repeatable.
+   */
+  setPorts(nodeId: string, order: Order, ports: Ports, addresses: readonly string[]): Promise<void>;
+  /** Puts a new certificate under the node; open connections keep theirs. */
+  renewCertificate(nodeId: string, order: Order, addresses: readonly string[]): Promise<void>;
+  /** Where a node's certificate, its key and its authority are, for the router that stands before it. */
+  certificateFiles(nodeId: string): CertificatePaths;
   /** Whether nobody listens on it. Not a reservation. */
   isAddressFree(address: string, port: number): Promise<boolean>;
   /** Calls `listener` when something about a node changed: look again. Returns the way to stop. */

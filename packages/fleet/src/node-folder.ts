@@ -1,7 +1,9 @@
 /** A node's folder: what is written there and read back by a service that was restarted. */
+import { X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { renderConfigFile } from '@larder/engine/config-file';
+import { certificateFiles, renderConfigFile } from '@larder/engine/config-file';
 import type { Incarnation } from './host.ts';
 import type { NodeSpec } from './node-spec.ts';
 
@@ -16,7 +18,17 @@ export interface NodeFolders {
    * primary and left behind: the engine would load it at its start and serve what was long since deleted.
    */
   prepare(spec: NodeSpec): Promise<void>;
+  /** What the next service finds the node by; the engine's configuration stays as it is. */
+  recordSpec(spec: NodeSpec): Promise<void>;
   recordProcess(nodeId: string, incarnation: Incarnation): Promise<void>;
+  writeCertificate(
+    nodeId: string,
+    pem: { readonly certificatePem: string; readonly keyPem: string; readonly authorityPem: string },
+  ): Promise<void>;
+  /** Undefined when there is none. */
+  certificateEndsAtMs(nodeId: string): number | undefined;
+  /** Whether the one that is there names all these addresses and has not ended. */
+  certificateServes(nodeId: string, addresses: readonly string[]): boolean;
   /** Every node that has a folder, with its last recorded process. Clears away what a removal left half done. */
   readAll(): Promise<{ spec: NodeSpec; incarnation?: Incarnation }[]>;
   remove(nodeId: string): Promise<void>;
@@ -32,6 +44,15 @@ export function nodeFolders(directory: string): NodeFolders {
     return { spec, ...(incarnation !== undefined && { incarnation }) };
   }
 
+  function readCertificate(nodeId: string): X509Certificate | undefined {
+    try {
+      return new X509Certificate(readFileSync(join(path(nodeId), certificateFiles.certificate)));
+    } catch {
+      // None yet, or no certificate: it is made anew.
+      return undefined;
+    }
+  }
+
   return {
     directory,
     path,
@@ -40,9 +61,25 @@ export function nodeFolders(directory: string): NodeFolders {
       await mkdir(folder, { recursive: true, mode: 0o700 });
       if (spec.settings.engine !== 'memcached') {
         await removeReceivedData(folder);
-        await writeWhole(join(folder, 'engine.conf'), renderConfigFile(spec.settings, folder));
+        await writeWhole(join(folder, 'engine.conf'), renderConfigFile(spec.settings, spec.version, folder));
       }
-      await writeWhole(join(folder, 'spec.json'), JSON.stringify(spec));
+      await this.recordSpec(spec);
+    },
+    recordSpec: (spec) => writeWhole(join(path(spec.nodeId), 'spec.json'), JSON.stringify(spec)),
+    async writeCertificate(nodeId, { certificatePem, keyPem, authorityPem }) {
+      const folder = path(nodeId);
+      await writeWhole(join(folder, certificateFiles.authority), authorityPem);
+      await writeWhole(join(folder, certificateFiles.key), keyPem);
+      await writeWhole(join(folder, certificateFiles.certificate), certificatePem);
+    },
+    certificateEndsAtMs(nodeId) {
+      const found = readCertificate(nodeId);
+      return found && Date.parse(found.validTo);
+    },
+    certificateServes(nodeId, addresses) {
+      const found = readCertificate(nodeId);
+      if (found === undefined || Date.parse(found.validTo) < Date.now()) return false;
+      return addresses.every((address) => found.checkIP(address) !== undefined);
     },
     recordProcess: (nodeId, incarnation) =>
       writeWhole(join(path(nodeId), 'process.json'), JSON.stringify(incarnation)),

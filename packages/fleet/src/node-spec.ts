@@ -6,5 +6,9 @@ export interface NodeSpec {
   readonly nodeId: string;
   /** A whole version in the engine store, for example `9.1.2`. */
   readonly version: string;
+  /** Rises when the node is to be started anew: a process of a lower one is out of date. */
+  readonly generation: number;
   readonly settings: EngineSettings;
+  /** Besides its own address, the ones its certificate is made out to. Only with TLS. */
+  readonly certificateAddresses?: readonly string[];
 }

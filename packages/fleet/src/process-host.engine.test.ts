@@ -1,20 +1,24 @@
 import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { openDefaultUser, serviceUser } from '@larder/engine/acl';
 import type { EngineName } from '@larder/engine/engine';
 import { engineStore } from '@larder/engine/store/engine-store';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { directories, searchPath } from '../../../testing/config.ts';
-import { freshAddress } from '../../../testing/engine.ts';
+import { command, freshAddress } from '../../../testing/engine.ts';
 import { endProcess, engineProcesses } from '../../../testing/engine-processes.ts';
 import { waitFor } from '../../../testing/wait-for.ts';
 import { type Host, type NodeObservation, NodeUnreachable, StaleOrder } from './host.ts';
+import { nodeSecrets, passwordHash } from './node-secrets.ts';
 import type { NodeSpec } from './node-spec.ts';
 import { processHost } from './process-host.ts';
 
 const store = engineStore({ directory: join(directories.cache, 'engines'), searchPath });
+const secrets = nodeSecrets(randomBytes(32));
 let directory: string;
 let host: Host;
 
@@ -23,6 +27,12 @@ async function open(): Promise<Host> {
     id: 'test',
     directory,
     findBuild: async (engine, version) => (await store.find(engine, version))!,
+    secrets,
+    certificates: {
+      issue: async () => {
+        throw new Error('No node here has TLS.');
+      },
+    },
     onProblem: (error) => console.error(error),
   });
 }
@@ -45,16 +55,30 @@ afterEach(async () => {
 
 async function spec(nodeId = 'shop-001.0001', engine: EngineName = 'valkey'): Promise<NodeSpec> {
   const build = await store.find(engine);
+  const port = engine === 'memcached' ? 11211 : 6379;
   return {
     nodeId,
     version: build!.version,
+    generation: 1,
     settings: {
       engine,
       address: freshAddress(),
-      port: engine === 'memcached' ? 11211 : 6379,
+      port,
+      plainPort: port,
+      tlsPort: 0,
+      busEncrypted: false,
       endpointAddresses: [],
       maxmemoryBytes: 2 ** 26,
       clusterEnabled: false,
+      encryptedAtRest: true,
+      parameters: {},
+      users:
+        engine === 'memcached'
+          ? []
+          : [
+              openDefaultUser(engine, build!.version),
+              serviceUser(passwordHash(secrets.admin(nodeId)), engine, build!.version),
+            ],
     },
   };
 }
@@ -69,6 +93,11 @@ function answering(nodeId?: string): Promise<NodeObservation> {
     ({ engine, memcachedItems }) => engine !== undefined || memcachedItems !== undefined,
     { what: 'the node to answer' },
   );
+}
+
+/** What a customer's client gets for it. */
+function client({ settings }: NodeSpec, ...words: string[]): Promise<string> {
+  return command({ host: settings.address, port: settings.port }, words);
 }
 
 function pidOf({ process }: NodeObservation): number {
@@ -89,12 +118,8 @@ describe('a node', () => {
       info: { keys: 0, loading: false, pid: pidOf(seen), replication: { role: 'primary' } },
     });
     expect(engineProcesses(directory)).toEqual([{ pid: pidOf(seen), nodeId: wanted.nodeId }]);
-    expect(
-      await host.command(wanted.nodeId, order, [
-        ['SET', 'a', '1'],
-        ['GET', 'a'],
-      ]),
-    ).toEqual(['OK', '1']);
+    expect(await host.command(wanted.nodeId, order, [['DBSIZE'], ['ACL', 'WHOAMI']])).toEqual([0, 'larder']);
+    expect(await client(wanted, 'SET', 'a', '1')).toBe('+OK\r\n');
     expect(await host.isAddressFree(wanted.settings.address, 6379)).toBe(false);
   });
 
@@ -112,8 +137,14 @@ describe('a node', () => {
     const wanted = await spec();
     await host.startNode(wanted);
     const seen = await answering();
-    await host.command(wanted.nodeId, order, [['SET', 'a', 'old'], ['SAVE']]);
-    expect(existsSync(join(directory, 'nodes', wanted.nodeId, 'dump.rdb'))).toBe(true);
+    await client(wanted, 'SET', 'a', 'old');
+    await host.command(wanted.nodeId, order, [['BGSAVE']]);
+    const file = join(directory, 'nodes', wanted.nodeId, 'dump.rdb');
+    await waitFor(
+      () => existsSync(file),
+      (there) => there,
+      { what: 'the file' },
+    );
     endProcess(pidOf(seen));
     await waitFor(observe, ({ process }) => process.kind === 'dead', { what: 'the node to be dead' });
     await host.startNode(wanted);
@@ -146,11 +177,12 @@ describe('a node', () => {
 
 describe('a host that is opened again', () => {
   test('adopts what runs, with its data, and knows what died meanwhile', async () => {
-    await host.startNode(await spec('a.0001'));
+    const first = await spec('a.0001');
+    await host.startNode(first);
     await host.startNode(await spec('b.0001', 'memcached'));
     await host.startNode(await spec('c.0001'));
     const before = await answering('a.0001');
-    await host.command('a.0001', order, [['SET', 'a', '1']]);
+    await client(first, 'SET', 'a', '1');
     const memcached = await answering('b.0001');
     const killed = await answering('c.0001');
     await host.close();
@@ -164,7 +196,7 @@ describe('a host that is opened again', () => {
     host = await open();
     const after = await answering('a.0001');
     expect([after.process, after.engine?.info.runId]).toEqual([before.process, before.engine?.info.runId]);
-    expect(await host.command('a.0001', order, [['GET', 'a']])).toEqual(['1']);
+    expect(await client(first, 'GET', 'a')).toBe('$1\r\n1\r\n');
     expect((await answering('b.0001')).process).toEqual(memcached.process);
     expect((await observe('c.0001')).process.kind).toBe('dead');
     // Adopted nodes are watched as others are.

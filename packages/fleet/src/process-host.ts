@@ -10,12 +10,14 @@ import { mkdir, open } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { engineArguments, engineMark } from '@larder/engine/config-file';
+import { aclSetUser, digestUsers } from '@larder/engine/acl';
+import { announcedPorts, certificateFiles, engineArguments, engineMark } from '@larder/engine/config-file';
 import type { EngineBuild } from '@larder/engine/store/engine-build';
 import {
   type AdminConnection,
   adminConnection,
   keepsAdminConnection,
+  memcachedCommand,
   memcachedItems,
 } from './admin-connection.ts';
 import { epochFence } from './epoch-fence.ts';
@@ -25,9 +27,11 @@ import {
   type Incarnation,
   type NodeObservation,
   type NodeProcess,
+  type NodeSettings,
   NodeUnreachable,
 } from './host.ts';
 import { nodeFolders } from './node-folder.ts';
+import type { NodeSecrets } from './node-secrets.ts';
 import type { NodeSpec } from './node-spec.ts';
 import { deathOf, openFilesLimit, readStat, sessionsNaming } from './process-table.ts';
 
@@ -42,12 +46,23 @@ export interface ProcessHostOptions {
   readonly directory: string;
   /** The build to run for a node. @throws when it is no longer there. */
   readonly findBuild: (engine: NodeSpec['settings']['engine'], version: string) => Promise<EngineBuild>;
+  readonly secrets: Pick<NodeSecrets, 'admin'>;
+  readonly certificates: NodeCertificates;
   /** Told about things nobody waits for. */
   readonly onProblem: (error: Error) => void;
 }
 
+/** Who vouches for nodes that are reached with TLS. */
+export interface NodeCertificates {
+  /** PEM texts. The first address is the node's own. */
+  issue(
+    nodeId: string,
+    addresses: readonly string[],
+  ): Promise<{ readonly certificatePem: string; readonly keyPem: string; readonly authorityPem: string }>;
+}
+
 interface Node {
-  readonly spec: NodeSpec;
+  spec: NodeSpec;
   process: NodeProcess;
   admin: AdminConnection | undefined;
 }
@@ -98,10 +113,30 @@ export async function processHost(options: ProcessHostOptions): Promise<Host> {
     node.admin?.close();
     node.admin = undefined;
     if (!keepsAdminConnection(node.spec.settings.engine)) return;
-    node.admin = adminConnection(node.spec.settings.address, node.spec.settings.port, {
-      onReady: () => changed(node.spec.nodeId),
+    const { nodeId } = node.spec;
+    node.admin = adminConnection(folders.path(nodeId), options.secrets.admin(nodeId), {
+      onReady: () => changed(nodeId),
       onClose: () => void lookSoon(node),
     });
+  }
+
+  /** Writes it unless the one that is there serves these addresses for long enough. */
+  async function provideCertificate(
+    spec: NodeSpec,
+    addresses: readonly string[],
+    anew: boolean,
+  ): Promise<void> {
+    if (spec.settings.tlsPort === 0) return;
+    const wanted = [spec.settings.address, ...addresses];
+    if (!anew && folders.certificateServes(spec.nodeId, wanted)) return;
+    await folders.writeCertificate(spec.nodeId, await options.certificates.issue(spec.nodeId, wanted));
+  }
+
+  /** @throws NodeUnreachable */
+  function adminOf(nodeId: string): { node: Node; admin: AdminConnection } {
+    const node = nodes.get(nodeId);
+    if (node?.admin === undefined) throw new NodeUnreachable(`Node ${nodeId} is not running.`);
+    return { node, admin: node.admin };
   }
 
   for (const { spec, incarnation } of await folders.readAll()) {
@@ -132,6 +167,7 @@ export async function processHost(options: ProcessHostOptions): Promise<Host> {
     if (known?.process.kind === 'running') return;
     const build = await options.findBuild(spec.settings.engine, spec.version);
     await folders.prepare(spec);
+    await provideCertificate(spec, spec.certificateAddresses ?? [], false);
     const folder = folders.path(spec.nodeId);
     const log = await open(join(folder, 'engine.log'), 'a', 0o600);
     // The shell takes away core dumps (they would delay the noticing of a crash), allows all the files it
@@ -165,8 +201,8 @@ export async function processHost(options: ProcessHostOptions): Promise<Host> {
 
   async function announceWhenAnswering(node: Node): Promise<void> {
     while (!closed && node.process.kind === 'running') {
-      const { address, port } = node.spec.settings;
-      const answers = await memcachedItems(address, port).then(
+      const { address, port, tlsPort } = node.spec.settings;
+      const answers = await memcachedItems(address, port, tlsPort !== 0).then(
         () => true,
         () => false,
       );
@@ -192,21 +228,52 @@ export async function processHost(options: ProcessHostOptions): Promise<Host> {
     const node = nodes.get(nodeId);
     if (node === undefined) return { nodeId, process: { kind: 'absent' } };
     look(node);
-    const { address, port, engine, clusterEnabled } = node.spec.settings;
-    if (node.process.kind !== 'running') return { nodeId, process: node.process };
+    const { address, port, engine, clusterEnabled, plainPort, tlsPort } = node.spec.settings;
+    const { version, generation } = node.spec;
+    const started = { version, generation, ports: { plainPort, tlsPort } };
+    if (node.process.kind !== 'running') return { nodeId, process: node.process, started };
     try {
       if (engine === 'memcached') {
-        return { nodeId, process: node.process, memcachedItems: await memcachedItems(address, port) };
+        const items = await memcachedItems(address, port, node.spec.settings.tlsPort !== 0);
+        return { nodeId, process: node.process, started, memcachedItems: items };
       }
       const seen = await node.admin?.observe(clusterEnabled);
       look(node);
       // It may have died since it answered: a dead node has no role and listens nowhere.
       const answered = seen !== undefined && node.process.kind === 'running';
-      return { nodeId, process: node.process, ...(answered && { engine: seen }) };
+      return { nodeId, process: node.process, started, ...(answered && { engine: seen }) };
     } catch (error) {
       if (!(error instanceof NodeUnreachable)) options.onProblem(error as Error);
       look(node);
-      return { nodeId, process: node.process };
+      return { nodeId, process: node.process, started };
+    }
+  }
+
+  async function readNodeSettings(nodeId: string): Promise<NodeSettings | undefined> {
+    const node = nodes.get(nodeId);
+    if (node?.process.kind !== 'running') return undefined;
+    const { users, plainPort, tlsPort } = node.spec.settings;
+    const certificateEndsAtMs = tlsPort === 0 ? undefined : folders.certificateEndsAtMs(nodeId);
+    const certificate = certificateEndsAtMs !== undefined && { certificateEndsAtMs };
+    if (!keepsAdminConnection(node.spec.settings.engine)) {
+      const { parameters } = node.spec.settings;
+      return { plainPort, tlsPort, parameters, users: digestUsers(users), ...certificate };
+    }
+    try {
+      const seen = await node.admin?.readParameters();
+      if (seen === undefined) return undefined;
+      const known = new Set(users.map(({ name }) => name));
+      const same = seen.userNames.length === known.size && seen.userNames.every((name) => known.has(name));
+      return {
+        plainPort: Number(seen.parameters.port),
+        tlsPort: Number(seen.parameters['tls-port']),
+        parameters: seen.parameters,
+        users: same ? digestUsers(users) : undefined,
+        ...certificate,
+      };
+    } catch (error) {
+      if (!(error instanceof NodeUnreachable)) options.onProblem(error as Error);
+      return undefined;
     }
   }
 
@@ -216,7 +283,76 @@ export async function processHost(options: ProcessHostOptions): Promise<Host> {
       const seen = await Promise.all(nodeIds.map(observeNode));
       return new Map(seen.map((each) => [each.nodeId, each]));
     },
+    async readSettings(nodeIds) {
+      const seen = await Promise.all(nodeIds.map(async (id) => [id, await readNodeSettings(id)] as const));
+      return new Map(seen.filter((each): each is [string, NodeSettings] => each[1] !== undefined));
+    },
     startNode,
+    async stopNode(nodeId, order) {
+      fence.admit(order);
+      const node = nodes.get(nodeId);
+      if (node !== undefined) await stop(node);
+    },
+    async setUsers(nodeId, order, users) {
+      fence.admit(order);
+      const { node, admin } = adminOf(nodeId);
+      const there = (await admin.readParameters()).userNames;
+      const wanted = new Set(users.map(({ name }) => name));
+      const gone = there.filter((name) => !wanted.has(name));
+      await admin.send([
+        ...users.map(aclSetUser),
+        ...(gone.length > 0 ? [['ACL', 'DELUSER', ...gone]] : []),
+        // Switching a user off does not end its connections; deleting one does.
+        ...users
+          .filter(({ rules }) => rules.includes('off'))
+          .map(({ name }) => ['CLIENT', 'KILL', 'USER', name, 'SKIPME', 'yes']),
+      ]);
+      node.spec = { ...node.spec, settings: { ...node.spec.settings, users } };
+      await folders.recordSpec(node.spec);
+    },
+    async setPorts(nodeId, order, { plainPort, tlsPort }, addresses) {
+      fence.admit(order);
+      const { node, admin } = adminOf(nodeId);
+      const spec: NodeSpec = {
+        ...node.spec,
+        certificateAddresses: addresses,
+        settings: { ...node.spec.settings, plainPort, tlsPort },
+      };
+      await provideCertificate(spec, addresses, false);
+      const config = (name: string, value: string | number) => ['CONFIG', 'SET', name, String(value)];
+      const { certificate, key, authority } = certificateFiles;
+      const withTls = [
+        ['CONFIG', 'SET', 'tls-cert-file', certificate, 'tls-key-file', key, 'tls-ca-cert-file', authority],
+        config('tls-auth-clients', 'no'),
+      ];
+      // The port that both may want is given up before it is taken.
+      const plainFirst = plainPort === 0 || plainPort !== node.spec.settings.tlsPort;
+      const ports = [config('port', plainPort), config('tls-port', tlsPort)];
+      await admin.send([
+        ...(tlsPort === 0 ? [] : withTls),
+        ...(plainFirst ? ports : ports.reverse()),
+        config('tls-replication', plainPort === 0 ? 'yes' : 'no'),
+        ...(spec.settings.clusterEnabled ? announcedPorts(spec.settings).map((each) => config(...each)) : []),
+        config('replica-announce-port', plainPort === 0 ? tlsPort : plainPort),
+      ]);
+      node.spec = spec;
+      await folders.recordSpec(spec);
+    },
+    async renewCertificate(nodeId, order, addresses) {
+      fence.admit(order);
+      const node = nodes.get(nodeId);
+      if (node === undefined) throw new NodeUnreachable(`Node ${nodeId} is not running.`);
+      await provideCertificate(node.spec, addresses, true);
+      if (keepsAdminConnection(node.spec.settings.engine)) {
+        const { certificate, key } = certificateFiles;
+        await adminOf(nodeId).admin.send([
+          // Named anew the engine reads them again, both at once.
+          ['CONFIG', 'SET', 'tls-cert-file', certificate, 'tls-key-file', key],
+        ]);
+      } else {
+        await memcachedCommand(node.spec.settings.address, node.spec.settings.port, true, 'refresh_certs');
+      }
+    },
     async removeNode(nodeId) {
       const node = nodes.get(nodeId);
       if (node !== undefined) await stop(node);
@@ -226,9 +362,15 @@ export async function processHost(options: ProcessHostOptions): Promise<Host> {
     },
     async command(nodeId, order, commands) {
       fence.admit(order);
-      const node = nodes.get(nodeId);
-      if (node?.admin === undefined) throw new NodeUnreachable(`Node ${nodeId} is not running.`);
-      return node.admin.send(commands);
+      return adminOf(nodeId).admin.send(commands);
+    },
+    certificateFiles(nodeId) {
+      const folder = folders.path(nodeId);
+      return {
+        certificateFile: join(folder, certificateFiles.certificate),
+        keyFile: join(folder, certificateFiles.key),
+        authorityFile: join(folder, certificateFiles.authority),
+      };
     },
     isAddressFree: (address, port) =>
       new Promise((resolve) => {

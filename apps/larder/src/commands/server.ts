@@ -10,8 +10,11 @@ import type { EngineName } from '@larder/engine/engine';
 import type { EngineBuild } from '@larder/engine/store/engine-build';
 import { engineStore } from '@larder/engine/store/engine-store';
 import { addressesOfBlock } from '@larder/fleet/address-pool';
+import { openNodeSecrets } from '@larder/fleet/node-secrets';
 import { processHost } from '@larder/fleet/process-host';
+import { routerClient } from '@larder/fleet/router/router-client';
 import { scratchEngines } from '@larder/fleet/scratch-engine';
+import { openAuthority } from '@larder/fleet/tls/authority';
 import { pino } from 'pino';
 import { accessKeyLookup, ensureAccessKeys } from '../access-keys.ts';
 import { createApi } from '../api/server.ts';
@@ -26,6 +29,8 @@ export interface ServerOptions {
 
 const requestTimeoutMs = 30_000;
 const headersTimeoutMs = 10_000;
+/** Renewed when a month of it is left. */
+const certificateLifeMs = 120 * 24 * 3_600_000;
 
 /** Resolves when the service has ended in an orderly way. Nodes run on. */
 export async function runServer(config: Config, options: ServerOptions): Promise<void> {
@@ -48,17 +53,39 @@ export async function runServer(config: Config, options: ServerOptions): Promise
     return build;
   };
   const scratch = scratchEngines({ directory: join(place, 'scratch'), findBuild });
+  const secrets = await openNodeSecrets(place);
+  const authority = await openAuthority(join(place, 'tls'), Date.now);
   const host = await processHost({
     id: 'local',
     directory: place,
     findBuild,
-    onProblem: (error) => logger.error({ error }, 'A node could not be signalled.'),
+    secrets,
+    certificates: {
+      async issue(nodeId, addresses) {
+        const request = {
+          commonName: nodeId.slice(0, 64),
+          addresses,
+          dnsNames: [],
+          lifeMs: certificateLifeMs,
+        };
+        const { certificatePem, keyPem } = await authority.issue(request);
+        return { certificatePem, keyPem, authorityPem: authority.certificatePem };
+      },
+    },
+    onProblem: (error) => logger.error({ error }, 'Something was asked of a node and went wrong.'),
+  });
+  const router = await routerClient({
+    directory: place,
+    command: [process.execPath, process.argv[1]!, 'router', '--data-dir', place],
+    onProblem: (error) => logger.error({ error }, 'The router.'),
   });
   const control = await startControlPlane({
     database,
     host,
     engines,
     scratch,
+    router,
+    secrets,
     addresses: () => addressesOfBlock(place),
     nowMs: Date.now,
     logger,
@@ -83,6 +110,7 @@ export async function runServer(config: Config, options: ServerOptions): Promise
     if ('closeAllConnections' in server) server.closeAllConnections();
     await control.stop();
     await host.close();
+    await router.close();
     await scratch.close();
     await database.destroy();
   }

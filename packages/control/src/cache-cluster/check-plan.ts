@@ -1,7 +1,7 @@
 /**
  * (pure) Looks at a plan before it is executed, knowing nothing of how it was made.
  *
- * - C1 Nodes are removed only from a cluster that is being deleted.
+ * - C1 Nodes are removed only from a cluster that is being deleted, or when they were asked to go.
  * - C2 Only a node of this cluster is named.
  * - C3 A node is started only when its process is seen not to run.
  */
@@ -15,17 +15,19 @@ export interface Violation {
 }
 
 export function checkPlan(
-  { steps }: Plan,
+  { steps }: Pick<Plan, 'steps'>,
   cluster: CacheCluster,
   observations: ReadonlyMap<string, NodeObservation>,
 ): Violation[] {
   const violations: Violation[] = [];
   for (const step of steps) {
-    if (step.kind !== 'start-node' && cluster.status !== 'deleting') {
+    const node = 'node' in step ? cluster.nodes.find(({ id }) => id === step.node) : undefined;
+    const removes = ['remove-node', 'forget-node', 'forget-cluster'].includes(step.kind);
+    if (removes && cluster.status !== 'deleting' && node?.status !== 'deleting') {
       violations.push({ invariant: 'C1', detail: `${step.kind} in a cluster that is ${cluster.status}` });
     }
     if (!('node' in step)) continue;
-    if (!cluster.nodes.some(({ id }) => id === step.node)) {
+    if (node === undefined) {
       violations.push({
         invariant: 'C2',
         detail: `${step.kind} names ${step.node}, which is not in ${cluster.id}`,

@@ -3,11 +3,15 @@ import type { Input, Output } from '@larder/contract/elasticache/model';
 import { cacheNodeIdOf, formatArn } from '@larder/contract/ids';
 import { versionLine } from '@larder/engine/engine';
 import type { ControlContext } from '../control-context.ts';
+import type { PendingChange, ServiceIntent } from '../node/service-intent.ts';
+import { showEncryption, showLogDelivery } from '../node/show-service.ts';
+import type { ParameterStatus } from '../node/wanted-node.ts';
 import type { Owner } from '../replication-group/describe.ts';
-import { membersOf, type ReplicationGroup } from '../replication-group/replication-group.ts';
+import { type Member, membersOf, type ReplicationGroup } from '../replication-group/replication-group.ts';
 import { readReplicationGroup, readReplicationGroups } from '../replication-group/store.ts';
-import { defaultParameterGroup } from '../request/engine-choice.ts';
 import { cutPage, readPage } from '../request/page.ts';
+import { defaultSnapshotWindow } from '../request/snapshot-window.ts';
+import { defaultSubnetGroup } from '../subnet-group/subnet-group.ts';
 import type { CacheCluster, CacheNode } from './cache-cluster.ts';
 import { notFound } from './requests.ts';
 import { readCacheCluster, readCacheClusters } from './store.ts';
@@ -16,8 +20,13 @@ type Shown = NonNullable<Output<'DescribeCacheClusters'>['CacheClusters']>[numbe
 
 /** A cluster of its own, or one that is a member. */
 interface Described {
-  readonly cluster: Pick<CacheCluster, 'id' | 'createdAtMs' | 'nodes'> & { readonly status: string };
-  readonly intent: Omit<CacheCluster['intent'], 'azMode' | 'tags'>;
+  readonly cluster: Pick<
+    CacheCluster,
+    'id' | 'createdAtMs' | 'nodes' | 'pending' | 'configurationAddress'
+  > & {
+    readonly status: string;
+  };
+  readonly intent: ServiceIntent;
   readonly group?: ReplicationGroup;
 }
 
@@ -67,58 +76,107 @@ function describeMembers(group: ReplicationGroup): Described[] {
       id: cacheNodeIdOf(1),
       zone: member.zone,
       address: member.address,
-      status: member.status === 'available' ? 'available' : 'creating',
+      status: member.status,
+      generation: member.generation,
+      parameterStatus: member.parameterStatus,
+      createdAtMs: member.createdAtMs,
     };
-    const status = group.status === 'deleting' ? 'deleting' : member.status;
+    const { id, createdAtMs } = member;
+    const pending = group.pending !== undefined && { pending: group.pending };
     return {
       group,
       intent: group.intent,
-      cluster: { id: member.id, createdAtMs: group.createdAtMs, nodes: [node], status },
+      cluster: { id, createdAtMs, nodes: [node], status: memberStatus(group, member), ...pending },
     };
   });
 }
 
+function memberStatus(group: ReplicationGroup, { status }: Member): string {
+  if (group.status === 'deleting') return 'deleting';
+  if (status !== 'available') return status;
+  return group.status === 'modifying' ? 'modifying' : 'available';
+}
+
+export function showMember(group: ReplicationGroup, id: string, owner: Owner): Shown {
+  const found = describeMembers(group).find(({ cluster }) => cluster.id === id);
+  if (found === undefined) throw notFound(id);
+  return showDescribed(found, owner, false);
+}
+
 function showDescribed({ cluster, intent, group }: Described, owner: Owner, withNodes: boolean): Shown {
   const zones = new Set(cluster.nodes.map(({ zone }) => zone));
-  const clusterEnabled = group?.intent.clusterEnabled ?? false;
+  const discovery = cluster.configurationAddress;
+  const takesSnapshots = group?.intent.snapshottingClusterId === cluster.id || group === undefined;
+  const rebooting = cluster.nodes.filter(({ parameterStatus }) => parameterStatus === 'pending-reboot');
   return {
     CacheClusterId: cluster.id,
+    ...(discovery !== undefined && { ConfigurationEndpoint: { Address: discovery, Port: intent.port } }),
     CacheNodeType: intent.nodeType,
     Engine: intent.engine,
-    // ElastiCache shows patch numbers for Memcached only.
-    EngineVersion: intent.engine === 'memcached' ? intent.engineVersion : versionLine(intent.engineVersion),
+    EngineVersion: shownVersion(intent.engine, intent.engineVersion),
     CacheClusterStatus: cluster.status,
-    NumCacheNodes: cluster.nodes.length,
+    NumCacheNodes: cluster.nodes.filter(({ status }) => status !== 'deleting').length,
     PreferredAvailabilityZone: zones.size === 1 ? [...zones][0]! : 'Multiple',
     CacheClusterCreateTime: new Date(cluster.createdAtMs),
     PreferredMaintenanceWindow: intent.preferredMaintenanceWindow,
-    PendingModifiedValues: {},
+    PendingModifiedValues: showPending(cluster.pending, intent),
+    ...(intent.notification !== undefined && {
+      NotificationConfiguration: {
+        TopicArn: intent.notification.topicArn,
+        TopicStatus: intent.notification.active ? 'active' : 'inactive',
+      },
+    }),
     CacheSecurityGroups: [],
     CacheParameterGroup: {
-      CacheParameterGroupName: defaultParameterGroup(intent.engine, intent.engineVersion, clusterEnabled),
-      ParameterApplyStatus: 'in-sync',
-      CacheNodeIdsToReboot: [],
+      CacheParameterGroupName: intent.parameterGroup,
+      ParameterApplyStatus: applyStatus(cluster.nodes),
+      CacheNodeIdsToReboot: rebooting.map(({ id }) => id),
     },
-    ...(withNodes && {
-      CacheNodes: cluster.nodes.map((node) => ({
-        CacheNodeId: node.id,
-        CacheNodeStatus: cluster.status === 'deleting' ? 'deleting' : node.status,
-        CacheNodeCreateTime: new Date(cluster.createdAtMs),
-        Endpoint: { Address: node.address, Port: intent.port },
-        ParameterGroupStatus: 'in-sync',
-        CustomerAvailabilityZone: node.zone,
-      })),
-    }),
+    CacheSubnetGroupName: intent.subnetGroup ?? defaultSubnetGroup,
+    ...(withNodes && { CacheNodes: cluster.nodes.map((node) => showNode(node, cluster.status, intent)) }),
     AutoMinorVersionUpgrade: intent.autoMinorVersionUpgrade,
+    SecurityGroups: intent.securityGroupIds.map((id) => ({ SecurityGroupId: id, Status: 'active' })),
     ...(group !== undefined && { ReplicationGroupId: group.id }),
-    SnapshotRetentionLimit: 0,
-    AuthTokenEnabled: false,
-    TransitEncryptionEnabled: false,
-    AtRestEncryptionEnabled: false,
+    SnapshotRetentionLimit: takesSnapshots ? intent.snapshotRetentionDays : 0,
+    ...(intent.engine !== 'memcached' && { SnapshotWindow: intent.snapshotWindow ?? defaultSnapshotWindow }),
+    ...showEncryption(intent),
     ARN: formatArn({ ...owner, resourceType: 'cluster', name: cluster.id }),
-    ReplicationGroupLogDeliveryEnabled: false,
-    LogDeliveryConfigurations: [],
+    ReplicationGroupLogDeliveryEnabled: group !== undefined && intent.logDelivery.length > 0,
+    LogDeliveryConfigurations: showLogDelivery(intent),
     NetworkType: 'ipv4',
     IpDiscovery: 'ipv4',
   };
+}
+
+function showNode(node: CacheNode, clusterStatus: string, { port }: ServiceIntent) {
+  return {
+    CacheNodeId: node.id,
+    CacheNodeStatus: clusterStatus === 'deleting' ? 'deleting' : node.status,
+    CacheNodeCreateTime: new Date(node.createdAtMs),
+    Endpoint: { Address: node.address, Port: port },
+    ParameterGroupStatus: node.parameterStatus,
+    CustomerAvailabilityZone: node.zone,
+  };
+}
+
+/** ElastiCache shows patch numbers for Memcached only. */
+function shownVersion(engine: ServiceIntent['engine'], version: string): string {
+  return engine === 'memcached' ? version : versionLine(version);
+}
+
+function showPending(pending: PendingChange | undefined, { engine }: ServiceIntent) {
+  return {
+    ...(pending?.engineVersion !== undefined && {
+      EngineVersion: shownVersion(engine, pending.engineVersion),
+    }),
+    ...(pending?.nodeType !== undefined && { CacheNodeType: pending.nodeType }),
+    ...(pending?.nodeCount !== undefined && { NumCacheNodes: pending.nodeCount }),
+    ...(pending?.nodeIdsToRemove !== undefined && { CacheNodeIdsToRemove: [...pending.nodeIdsToRemove] }),
+  };
+}
+
+/** The furthest from done of the nodes'. */
+function applyStatus(nodes: readonly CacheNode[]): ParameterStatus {
+  const all = new Set(nodes.map(({ parameterStatus }) => parameterStatus));
+  return all.has('applying') ? 'applying' : all.has('pending-reboot') ? 'pending-reboot' : 'in-sync';
 }

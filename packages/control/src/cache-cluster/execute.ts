@@ -1,32 +1,66 @@
 /** Performs one step. Makes no choices, and is safe to repeat. */
 import type { Host } from '@larder/fleet/host';
+import type { RouterClient } from '@larder/fleet/router/router-client';
 import type { Database } from '../database/connect.ts';
 import { recordEvent } from '../event-log/event-log.ts';
+import { executeSetting, recordShutdown } from '../node/execute-setting.ts';
+import type { WantedNode } from '../node/wanted-node.ts';
 import { releaseAddresses } from '../placement/addresses.ts';
-import { type CacheCluster, nodeIdOf, nodeSpec } from './cache-cluster.ts';
+import { deleteTags } from '../tag/store.ts';
+import { type CacheCluster, certificateAddresses, nodeIdOf, nodeOf, nodeSpec } from './cache-cluster.ts';
 import type { Step } from './plan.ts';
-import { deleteCacheCluster } from './store.ts';
+import { deleteCacheCluster, deleteNode } from './store.ts';
 
 export interface ExecuteDeps {
   readonly database: Database;
   readonly host: Host;
-  readonly maxmemoryBytes: (nodeType: string) => number;
+  readonly router: Pick<RouterClient, 'put'>;
+  readonly wanted: (node: string) => WantedNode;
   readonly nowMs: () => number;
 }
 
 export async function execute(deps: ExecuteDeps, cluster: CacheCluster, step: Step): Promise<void> {
+  const order = { group: orderName(cluster), epoch: cluster.epoch };
   switch (step.kind) {
-    case 'start-node': {
-      const node = cluster.nodes.find(({ id }) => id === step.node);
-      if (node === undefined) throw new Error(`${cluster.id} has no node ${step.node}.`);
-      return deps.host.startNode(nodeSpec(cluster, node, deps.maxmemoryBytes(cluster.intent.nodeType)));
-    }
+    case 'start-node':
+      return deps.host.startNode(nodeSpec(cluster, nodeOf(cluster, step.node), deps.wanted(step.node)));
+    case 'stop-node':
+      await recordShutdown(deps, cluster.id, step.node);
+      return deps.host.stopNode(nodeIdOf(cluster, { id: step.node }), order);
+    case 'configure':
+    case 'set-users':
+    case 'set-ports':
+    case 'renew-certificate':
+      return executeSetting(
+        deps,
+        {
+          nodeId: nodeIdOf(cluster, { id: step.node }),
+          clusterId: cluster.id,
+          cacheNodeId: step.node,
+          order,
+          certificateAddresses: certificateAddresses(cluster),
+        },
+        step,
+      );
+    case 'route':
+      return deps.router.put(orderName(cluster), cluster.epoch, step.routes);
     case 'remove-node':
       return deps.host.removeNode(nodeIdOf(cluster, { id: step.node }));
+    case 'forget-node':
+      return deps.database.transaction().execute(async (transaction) => {
+        await deleteNode(transaction, cluster.id, step.node);
+        await recordEvent(transaction, {
+          atMs: deps.nowMs(),
+          sourceType: 'cache-cluster',
+          sourceId: cluster.id,
+          message: `Removed cache node ${step.node}`,
+        });
+      });
     case 'forget-cluster':
       return deps.database.transaction().execute(async (transaction) => {
         await deleteCacheCluster(transaction, cluster.id);
         await releaseAddresses(transaction, { resource: 'cache-cluster', id: cluster.id });
+        await deleteTags(transaction, { resourceType: 'cluster', name: cluster.id });
         await recordEvent(transaction, {
           atMs: deps.nowMs(),
           sourceType: 'cache-cluster',
@@ -35,4 +69,9 @@ export async function execute(deps: ExecuteDeps, cluster: CacheCluster, step: St
         });
       });
   }
+}
+
+/** A replication group may have the same id: what is ordered for one is not for the other. */
+export function orderName({ id }: Pick<CacheCluster, 'id'>): string {
+  return `cluster.${id}`;
 }

@@ -1,21 +1,28 @@
 /** One pass over a cache cluster: observe, plan, check the plan, execute, record. */
-import type { Host } from '@larder/fleet/host';
+import type { Host, NodeObservation } from '@larder/fleet/host';
+import type { NodeSecrets } from '@larder/fleet/node-secrets';
+import type { RouterClient } from '@larder/fleet/router/router-client';
 import type { Database } from '../database/connect.ts';
 import { recordEvent } from '../event-log/event-log.ts';
+import { readEnvironment, wantedNode } from '../node/environment.ts';
 import type { PassOutcome } from '../reconciler/driver.ts';
 import type { Logger } from '../reconciler/logger.ts';
 import type { StartHistory } from '../reconciler/start-history.ts';
-import { nodeIdOf } from './cache-cluster.ts';
+import { windowIsOpen } from '../request/maintenance-window.ts';
+import { type CacheCluster, nodeIdOf } from './cache-cluster.ts';
 import { checkPlan } from './check-plan.ts';
-import { execute } from './execute.ts';
-import { plan } from './plan.ts';
+import { execute, orderName } from './execute.ts';
+import { applyPending } from './modify.ts';
+import { type Plan, plan } from './plan.ts';
+import { routesOf } from './routes.ts';
 import { nextStatus } from './status.ts';
-import { changeStatus, readCacheCluster } from './store.ts';
+import { changeStatus, readCacheCluster, setNodesAvailable, setParameterStatus } from './store.ts';
 
 export interface ReconcileDeps {
   readonly database: Database;
   readonly host: Host;
-  readonly maxmemoryBytes: (nodeType: string) => number;
+  readonly router: Pick<RouterClient, 'put' | 'routes'>;
+  readonly secrets: NodeSecrets;
   readonly nowMs: () => number;
   readonly starts: StartHistory;
   readonly logger: Logger;
@@ -24,21 +31,33 @@ export interface ReconcileDeps {
 export async function reconcileCacheCluster(deps: ReconcileDeps, id: string): Promise<PassOutcome> {
   const cluster = await readCacheCluster(deps.database, id);
   if (cluster === undefined) return 'gone';
+  if (
+    cluster.pending !== undefined &&
+    windowIsOpen(cluster.intent.preferredMaintenanceWindow, deps.nowMs())
+  ) {
+    await applyPending(deps, id);
+    return 'again';
+  }
 
-  const observations = await deps.host.observe(cluster.nodes.map((node) => nodeIdOf(cluster, node)));
+  const environment = await readEnvironment(deps.database, cluster.intent);
+  const nodeIds = cluster.nodes.map((node) => nodeIdOf(cluster, node));
+  const wanted = (node: string) =>
+    wantedNode(environment, cluster.intent, deps.secrets, nodeIdOf(cluster, { id: node }));
+  const observations = await deps.host.observe(nodeIds);
   const planned = plan({
     cluster,
     observations,
+    settings: await deps.host.readSettings(nodeIds),
+    wanted,
+    routes: await routesOf(deps, orderName(cluster), cluster, wanted, observations),
     earliestStartMs: deps.starts.earliestStartMs(observations, deps.nowMs()),
     nowMs: deps.nowMs(),
   });
 
   const violations = checkPlan(planned, cluster, observations);
   if (violations.length > 0) {
-    deps.logger.error(
-      { cluster: id, violations, steps: planned.steps },
-      'A plan breaks its invariants; nothing was done.',
-    );
+    const kinds = planned.steps.map(({ kind }) => kind);
+    deps.logger.error({ cluster: id, violations, kinds }, 'A plan breaks its invariants; nothing was done.');
     return 'settled';
   }
 
@@ -48,27 +67,60 @@ export async function reconcileCacheCluster(deps: ReconcileDeps, id: string): Pr
       `${step.kind} ${'node' in step ? step.node : ''}: ${step.because}`,
     );
     if (step.kind === 'start-node') deps.starts.started(nodeIdOf(cluster, { id: step.node }), deps.nowMs());
-    await execute(deps, cluster, step);
+    await execute({ ...deps, wanted }, cluster, step);
     if (step.kind === 'forget-cluster') return 'gone';
   }
-
-  const hopeless = cluster.status === 'creating' && deps.starts.keepFailing(observations);
-  const event = planned.converged ? 'converged' : hopeless ? 'unable-to-create' : undefined;
-  const status = event === undefined ? 'stay' : nextStatus(cluster.status, event);
-  if (status !== 'stay' && status !== 'refuse') {
-    await deps.database.transaction().execute(async (transaction) => {
-      if (!(await changeStatus(transaction, id, { from: cluster.status, to: status }))) return;
-      await recordEvent(transaction, {
-        atMs: deps.nowMs(),
-        sourceType: 'cache-cluster',
-        sourceId: id,
-        message:
-          status === 'available'
-            ? 'Cache cluster created'
-            : `Cache cluster ${id} could not be created: its nodes end soon after they start; see their engine.log`,
-      });
-    });
-  }
+  await record(deps, cluster, planned, observations);
   if (planned.steps.length > 0) return 'again';
   return planned.waitingFor.length > 0 ? 'waiting' : 'settled';
+}
+
+async function record(
+  { database, nowMs, starts }: ReconcileDeps,
+  cluster: CacheCluster,
+  planned: Plan,
+  observations: ReadonlyMap<string, NodeObservation>,
+): Promise<void> {
+  const hopeless = cluster.status === 'creating' && starts.keepFailing(observations);
+  const event = planned.converged ? 'converged' : hopeless ? 'unable-to-create' : undefined;
+  const status = event === undefined ? 'stay' : nextStatus(cluster.status, event);
+  const parameters = cluster.nodes.flatMap((node) => {
+    const found = planned.parameterStatus.get(node.id);
+    return found === undefined || found === node.parameterStatus ? [] : [[node.id, found] as const];
+  });
+  const restarted = planned.converged ? cluster.nodes.filter((node) => node.status !== 'available') : [];
+  if (status === 'stay' && parameters.length === 0 && restarted.length === 0) return;
+
+  await database.transaction().execute(async (transaction) => {
+    for (const [node, found] of parameters) await setParameterStatus(transaction, cluster.id, node, found);
+    if (restarted.length > 0) {
+      await setNodesAvailable(transaction, cluster.id);
+      for (const { id } of restarted.filter((node) => node.status === 'rebooting')) {
+        await recordEvent(transaction, {
+          atMs: nowMs(),
+          sourceType: 'cache-cluster',
+          sourceId: cluster.id,
+          message: `Cache node ${id} restarted`,
+        });
+      }
+    }
+    if (status === 'stay' || status === 'refuse') return;
+    if (!(await changeStatus(transaction, cluster.id, { from: cluster.status, to: status }))) return;
+    await recordEvent(transaction, {
+      atMs: nowMs(),
+      sourceType: 'cache-cluster',
+      sourceId: cluster.id,
+      message: statusMessage(cluster, status),
+    });
+  });
+}
+
+function statusMessage({ id, status, nodes }: CacheCluster, to: CacheCluster['status']): string {
+  if (to === 'create-failed') {
+    return `Cache cluster ${id} could not be created: its nodes end soon after they start; see their engine.log`;
+  }
+  if (status === 'creating') return 'Cache cluster created';
+  return status === 'modifying'
+    ? `Finished modifying cache cluster ${id}; it has ${nodes.length} nodes`
+    : `Finished rebooting nodes of cache cluster ${id}`;
 }

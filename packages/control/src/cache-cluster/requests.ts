@@ -1,25 +1,27 @@
-/** Create and delete: check, write the intent, wake the reconciler. No engine is touched here. */
+/** Create, reboot and delete: check, write the intent, wake the reconciler. No engine is touched here. */
 import type { Input } from '@larder/contract/elasticache/model';
 import { serviceError } from '@larder/contract/errors';
 import { cacheClusterId, cacheNodeIdOf } from '@larder/contract/ids';
 import { engineTraits } from '@larder/engine/engine';
 import type { ControlContext } from '../control-context.ts';
-import type { DatabaseTransaction } from '../database/connect.ts';
+import type { Database, DatabaseTransaction } from '../database/connect.ts';
 import { recordEvent } from '../event-log/event-log.ts';
 import { takeAddresses } from '../placement/addresses.ts';
 import { spreadZone, zonesOf } from '../placement/zones.ts';
 import { chooseEngine } from '../request/engine-choice.ts';
-import { defaultMaintenanceWindow, maintenanceWindow } from '../request/maintenance-window.ts';
 import { refuseNotYet } from '../request/not-yet.ts';
+import { readServiceOptions } from '../request/service-options.ts';
 import { readTags } from '../request/tags.ts';
-import type { CacheCluster, CacheClusterIntent } from './cache-cluster.ts';
+import { zonesOfSubnetGroup } from '../subnet-group/store.ts';
+import { writeTags } from '../tag/store.ts';
+import type { CacheCluster, CacheClusterIntent, CacheNode } from './cache-cluster.ts';
 import { nextStatus } from './status.ts';
-import { changeStatus, insertCacheCluster, readCacheCluster } from './store.ts';
+import { changeStatus, insertCacheCluster, readCacheCluster, restartNodes } from './store.ts';
 
 type Request = Input<'CreateCacheCluster'>;
 type IntentOf<Key extends keyof CacheClusterIntent> = CacheClusterIntent[Key];
 
-const mostMemcachedNodes = 40;
+export const mostMemcachedNodes = 60;
 
 /**
  * Writes down a new cluster and returns it with status `creating`.
@@ -35,25 +37,24 @@ export async function createCacheCluster(
   if (input.Engine === undefined) {
     throw serviceError('InvalidParameterValueException', 'The parameter Engine must be provided.');
   }
+  const tags = readTags(input.Tags);
   const choice = await chooseEngine(context.engines, input, 'memcached');
   const count = input.NumCacheNodes ?? 1;
-  const most = engineTraits[choice.engine].replicates ? 1 : mostMemcachedNodes;
+  const discovers = !engineTraits[choice.engine].replicates;
+  const most = discovers ? mostMemcachedNodes : 1;
   if (count < 1 || count > most) {
     throw serviceError(
       'InvalidParameterValueException',
       `NumCacheNodes must be between 1 and ${most} for ${engineTraits[choice.engine].title}; it is ${count}.`,
     );
   }
-  const { zones, azMode } = chooseZones(input, count, region);
-  const intent: CacheClusterIntent = {
-    ...choice,
-    azMode,
-    autoMinorVersionUpgrade: input.AutoMinorVersionUpgrade ?? true,
-    preferredMaintenanceWindow: maintenanceWindow(
-      input.PreferredMaintenanceWindow ?? defaultMaintenanceWindow,
-    ),
-    tags: readTags(input.Tags),
-  };
+  const options = await readServiceOptions(context, region, choice, false, input);
+  const known =
+    options.subnetGroup === undefined
+      ? zonesOf(region)
+      : await zonesOfSubnetGroup(context.database, options.subnetGroup, region);
+  const { zones, azMode } = chooseZones(input, count, known);
+  const intent: CacheClusterIntent = { ...options, azMode };
 
   const cluster = await context.database.transaction().execute(async (transaction) => {
     if (
@@ -63,29 +64,23 @@ export async function createCacheCluster(
       throw serviceError('CacheClusterAlreadyExistsFault', `Cache cluster ${id} already exists.`);
     }
     const nodeIds = Array.from({ length: count }, (_, index) => cacheNodeIdOf(index + 1));
-    const addresses = await takeAddresses(transaction, {
-      host: context.host,
-      candidates: context.addresses(),
-      port: choice.port,
-      resource: 'cache-cluster',
-      owners: nodeIds.map((nodeId) => `${id}/${nodeId}`),
-    }).catch((error: Error) => {
-      throw serviceError('InsufficientCacheClusterCapacityFault', error.message);
-    });
+    const owners = [...nodeIds, ...(discovers ? ['configuration'] : [])].map((each) => `${id}/${each}`);
+    const addresses = await takeNodeAddresses(context, transaction, owners, choice.port);
+    const createdAtMs = context.nowMs();
     const created: CacheCluster = {
       id,
       intent,
       status: 'creating',
       epoch: 1,
-      createdAtMs: context.nowMs(),
-      nodes: nodeIds.map((nodeId, index) => ({
-        id: nodeId,
-        zone: zones[index]!,
-        address: addresses.get(`${id}/${nodeId}`)!,
-        status: 'creating',
-      })),
+      createdAtMs,
+      configVersion: 1,
+      ...(discovers && { configurationAddress: addresses.get(`${id}/configuration`)! }),
+      nodes: nodeIds.map((nodeId, index) =>
+        newNode(nodeId, zones[index]!, addresses.get(`${id}/${nodeId}`)!, createdAtMs),
+      ),
     };
     await insertCacheCluster(transaction, created);
+    await writeTags(transaction, { resourceType: 'cluster', name: id }, tags);
     return created;
   });
   context.wake('cache-cluster', id);
@@ -101,21 +96,9 @@ export async function deleteCacheCluster(
   refuseNotYet({ FinalSnapshotIdentifier: input.FinalSnapshotIdentifier });
   const cluster = await context.database.transaction().execute(async (transaction) => {
     const found = await readCacheCluster(transaction, id);
-    if (found === undefined) {
-      const group = await groupOfMember(transaction, id);
-      if (group === undefined) throw notFound(id);
-      throw serviceError(
-        'InvalidCacheClusterStateFault',
-        `Cache cluster ${id} belongs to replication group ${group}; single members can't be deleted in this version of Larder.`,
-      );
-    }
+    if (found === undefined) throw notFound(id);
     const status = nextStatus(found.status, 'delete-requested');
-    if (status === 'refuse' || status === 'stay') {
-      throw serviceError(
-        'InvalidCacheClusterStateFault',
-        `Cache cluster ${id} is ${found.status} and can't be deleted now.`,
-      );
-    }
+    if (status === 'refuse' || status === 'stay') throw wrongState(found, "can't be deleted now");
     await changeStatus(transaction, id, { from: found.status, to: status });
     await recordEvent(transaction, {
       atMs: context.nowMs(),
@@ -129,11 +112,76 @@ export async function deleteCacheCluster(
   return cluster;
 }
 
+/**
+ * Starts the named nodes anew. What they hold is lost, as on ElastiCache.
+ * @throws ServiceError CacheClusterNotFound, InvalidCacheClusterState, InvalidParameterValue for a node that is not there
+ */
+export async function rebootCacheCluster(
+  context: ControlContext,
+  input: Input<'RebootCacheCluster'>,
+): Promise<CacheCluster> {
+  const id = input.CacheClusterId.toLowerCase();
+  const cluster = await context.database.transaction().execute(async (transaction) => {
+    const found = await readCacheCluster(transaction, id);
+    if (found === undefined) throw notFound(id);
+    const nodeIds = checkNodeIds(found, input.CacheNodeIdsToReboot);
+    const status = nextStatus(found.status, 'reboot-requested');
+    if (status === 'refuse' || status === 'stay') throw wrongState(found, "can't be rebooted now");
+    await restartNodes(transaction, id, nodeIds);
+    await changeStatus(transaction, id, { from: found.status, to: status });
+    return (await readCacheCluster(transaction, id))!;
+  });
+  context.wake('cache-cluster', id);
+  return cluster;
+}
+
+/** @returns them, each once. @throws ServiceError InvalidParameterValue for one the cluster has not, or none at all. */
+export function checkNodeIds(cluster: CacheCluster, ids: readonly string[]): string[] {
+  const known = new Set(cluster.nodes.filter(({ status }) => status !== 'deleting').map((node) => node.id));
+  const wrong = ids.find((id) => !known.has(id));
+  if (wrong !== undefined || ids.length === 0) {
+    throw serviceError(
+      'InvalidParameterValueException',
+      `Cache cluster ${cluster.id} has the nodes ${[...known].join(', ')}; name some of them.`,
+    );
+  }
+  return [...new Set(ids)];
+}
+
+export function newNode(id: string, zone: string, address: string, createdAtMs: number): CacheNode {
+  return { id, zone, address, status: 'creating', generation: 1, parameterStatus: 'in-sync', createdAtMs };
+}
+
+export async function takeNodeAddresses(
+  context: ControlContext,
+  transaction: DatabaseTransaction,
+  owners: readonly string[],
+  port: number,
+): Promise<Map<string, string>> {
+  return takeAddresses(transaction, {
+    host: context.host,
+    candidates: context.addresses(),
+    port,
+    resource: 'cache-cluster',
+    owners,
+  }).catch((error: Error) => {
+    throw serviceError('InsufficientCacheClusterCapacityFault', error.message);
+  });
+}
+
+export function wrongState({ id, status }: Pick<CacheCluster, 'id' | 'status'>, what: string) {
+  return serviceError('InvalidCacheClusterStateFault', `Cache cluster ${id} is ${status} and ${what}.`);
+}
+
 export function notFound(id: string) {
   return serviceError('CacheClusterNotFoundFault', `Cache cluster ${id} not found.`);
 }
 
-async function groupOfMember(transaction: DatabaseTransaction, id: string): Promise<string | undefined> {
+/** The replication group that a member of this name is in. */
+export async function groupOfMember(
+  transaction: Database | DatabaseTransaction,
+  id: string,
+): Promise<string | undefined> {
   const row = await transaction
     .selectFrom('member')
     .select('group_id')
@@ -145,9 +193,8 @@ async function groupOfMember(transaction: DatabaseTransaction, id: string): Prom
 function chooseZones(
   input: Request,
   count: number,
-  region: string,
+  known: readonly string[],
 ): { zones: string[]; azMode: IntentOf<'azMode'> } {
-  const known = zonesOf(region);
   const wanted = input.PreferredAvailabilityZones ?? [];
   const single = input.PreferredAvailabilityZone;
   for (const zone of single === undefined ? wanted : [...wanted, single]) {
@@ -175,29 +222,17 @@ function chooseZones(
   return {
     azMode,
     zones: Array.from({ length: count }, (_, index) =>
-      azMode === 'cross-az' ? spreadZone(region, 0, index) : (single ?? spreadZone(region, 0, 0)),
+      azMode === 'cross-az' ? spreadZone(known, 0, index) : (single ?? spreadZone(known, 0, 0)),
     ),
   };
 }
 
 function refuseUnsupported(input: Request): void {
   refuseNotYet({
-    ReplicationGroupId: input.ReplicationGroupId,
-    CacheSubnetGroupName: input.CacheSubnetGroupName,
-    CacheSecurityGroupNames: input.CacheSecurityGroupNames,
-    SecurityGroupIds: input.SecurityGroupIds,
     SnapshotArns: input.SnapshotArns,
     SnapshotName: input.SnapshotName,
-    SnapshotRetentionLimit: input.SnapshotRetentionLimit,
-    SnapshotWindow: input.SnapshotWindow,
-    NotificationTopicArn: input.NotificationTopicArn,
-    AuthToken: input.AuthToken,
     OutpostMode: input.OutpostMode,
     PreferredOutpostArn: input.PreferredOutpostArn,
     PreferredOutpostArns: input.PreferredOutpostArns,
-    LogDeliveryConfigurations: input.LogDeliveryConfigurations,
-    TransitEncryptionEnabled: input.TransitEncryptionEnabled,
-    NetworkType: input.NetworkType === 'ipv4' ? undefined : input.NetworkType,
-    IpDiscovery: input.IpDiscovery === 'ipv4' ? undefined : input.IpDiscovery,
   });
 }

@@ -1,15 +1,39 @@
 /** (pure) Which status follows which, for every status and event. */
 import type { CacheClusterStatus } from './cache-cluster.ts';
 
-export type StatusEvent = 'converged' | 'unable-to-create' | 'delete-requested';
+export type StatusEvent =
+  | 'converged'
+  | 'unable-to-create'
+  | 'modify-requested'
+  | 'reboot-requested'
+  | 'delete-requested';
+
+/** `refuse`: the request is answered with InvalidCacheClusterState. `stay`: nothing changes. */
 type Answer = CacheClusterStatus | 'refuse' | 'stay';
 
+/** While something is under way only a deletion may come. */
+const busy = {
+  converged: 'available',
+  'unable-to-create': 'stay',
+  'modify-requested': 'refuse',
+  'reboot-requested': 'refuse',
+  'delete-requested': 'deleting',
+} as const;
+
 const table = {
-  creating: { converged: 'available', 'unable-to-create': 'create-failed', 'delete-requested': 'deleting' },
+  creating: { ...busy, 'unable-to-create': 'create-failed' },
   // A node that ended is started again, empty: a cache without replicas has nothing to copy from.
-  available: { converged: 'stay', 'unable-to-create': 'stay', 'delete-requested': 'deleting' },
-  deleting: { converged: 'stay', 'unable-to-create': 'stay', 'delete-requested': 'refuse' },
-  'create-failed': { converged: 'stay', 'unable-to-create': 'stay', 'delete-requested': 'deleting' },
+  available: {
+    converged: 'stay',
+    'unable-to-create': 'stay',
+    'modify-requested': 'modifying',
+    'reboot-requested': 'rebooting cluster nodes',
+    'delete-requested': 'deleting',
+  },
+  modifying: busy,
+  'rebooting cluster nodes': busy,
+  deleting: { ...busy, converged: 'stay', 'delete-requested': 'refuse' },
+  'create-failed': { ...busy, converged: 'stay' },
 } as const satisfies Record<CacheClusterStatus, Record<StatusEvent, Answer>>;
 
 export function nextStatus(status: CacheClusterStatus, event: StatusEvent): Answer {

@@ -1,5 +1,7 @@
 /** The cache clusters' SQL. */
 import type { Database, DatabaseTransaction } from '../database/connect.ts';
+import type { PendingChange } from '../node/service-intent.ts';
+import type { ParameterStatus } from '../node/wanted-node.ts';
 import type { CacheCluster, CacheClusterIntent, CacheClusterStatus, CacheNode } from './cache-cluster.ts';
 
 type Reader = Database | DatabaseTransaction;
@@ -12,6 +14,7 @@ export async function readCacheClusters(
   let query = database
     .selectFrom('cache_cluster')
     .select(['id', 'intent', 'status', 'epoch', 'created_at'])
+    .select(['pending', 'configuration_address', 'config_version'])
     .orderBy('id');
   if (filter.id !== undefined) query = query.where('id', '=', filter.id);
   if (filter.afterId !== undefined) query = query.where('id', '>', filter.afterId);
@@ -21,6 +24,7 @@ export async function readCacheClusters(
   const nodes = await database
     .selectFrom('cache_node')
     .select(['cluster_id', 'id', 'zone', 'address', 'status'])
+    .select(['generation', 'parameter_status', 'created_at'])
     .where(
       'cluster_id',
       'in',
@@ -34,9 +38,22 @@ export async function readCacheClusters(
     status: row.status as CacheClusterStatus,
     epoch: row.epoch,
     createdAtMs: row.created_at,
+    configVersion: row.config_version,
+    ...(row.pending !== null && { pending: JSON.parse(row.pending) as PendingChange }),
+    ...(row.configuration_address !== null && { configurationAddress: row.configuration_address }),
     nodes: nodes
       .filter((node) => node.cluster_id === row.id)
-      .map(({ id, zone, address, status }) => ({ id, zone, address, status: status as CacheNode['status'] })),
+      .map(
+        (node): CacheNode => ({
+          id: node.id,
+          zone: node.zone,
+          address: node.address,
+          status: node.status as CacheNode['status'],
+          generation: node.generation,
+          parameterStatus: node.parameter_status as ParameterStatus,
+          createdAtMs: node.created_at,
+        }),
+      ),
   }));
 }
 
@@ -56,11 +73,121 @@ export async function insertCacheCluster(
       status: cluster.status,
       epoch: cluster.epoch,
       created_at: cluster.createdAtMs,
+      pending: cluster.pending === undefined ? null : JSON.stringify(cluster.pending),
+      configuration_address: cluster.configurationAddress ?? null,
+      config_version: cluster.configVersion,
     })
     .execute();
+  await insertNodes(transaction, cluster.id, cluster.nodes);
+}
+
+export async function insertNodes(
+  transaction: DatabaseTransaction,
+  clusterId: string,
+  nodes: readonly CacheNode[],
+): Promise<void> {
   await transaction
     .insertInto('cache_node')
-    .values(cluster.nodes.map((node) => ({ ...node, cluster_id: cluster.id })))
+    .values(
+      nodes.map((node) => ({
+        cluster_id: clusterId,
+        id: node.id,
+        zone: node.zone,
+        address: node.address,
+        status: node.status,
+        generation: node.generation,
+        parameter_status: node.parameterStatus,
+        created_at: node.createdAtMs,
+      })),
+    )
+    .execute();
+}
+
+export async function deleteNode(
+  transaction: DatabaseTransaction,
+  clusterId: string,
+  nodeId: string,
+): Promise<void> {
+  await transaction
+    .deleteFrom('cache_node')
+    .where('cluster_id', '=', clusterId)
+    .where('id', '=', nodeId)
+    .execute();
+  await transaction
+    .deleteFrom('address')
+    .where('owner', '=', `cache-cluster:${clusterId}/${nodeId}`)
+    .execute();
+}
+
+/** Writes down what is asked for now, in the transaction that read it. */
+export async function writeIntent(
+  transaction: DatabaseTransaction,
+  { id, intent, pending }: Pick<CacheCluster, 'id' | 'intent' | 'pending'>,
+): Promise<void> {
+  await transaction
+    .updateTable('cache_cluster')
+    .set({ intent: JSON.stringify(intent), pending: pending === undefined ? null : JSON.stringify(pending) })
+    .where('id', '=', id)
+    .execute();
+}
+
+/** Clients that poll the configuration endpoint take a list of nodes on when its number is higher. */
+export async function raiseConfigVersion(transaction: DatabaseTransaction, clusterId: string): Promise<void> {
+  await transaction
+    .updateTable('cache_cluster')
+    .set(({ eb }) => ({ config_version: eb('config_version', '+', 1) }))
+    .where('id', '=', clusterId)
+    .execute();
+}
+
+export async function setNodeStatus(
+  transaction: DatabaseTransaction,
+  clusterId: string,
+  nodeIds: readonly string[],
+  status: CacheNode['status'],
+): Promise<void> {
+  await transaction
+    .updateTable('cache_node')
+    .set({ status })
+    .where('cluster_id', '=', clusterId)
+    .where('id', 'in', nodeIds)
+    .execute();
+}
+
+export async function setNodesAvailable(transaction: DatabaseTransaction, clusterId: string): Promise<void> {
+  await transaction
+    .updateTable('cache_node')
+    .set({ status: 'available' })
+    .where('cluster_id', '=', clusterId)
+    .where('status', '!=', 'deleting')
+    .execute();
+}
+
+export async function setParameterStatus(
+  transaction: DatabaseTransaction,
+  clusterId: string,
+  nodeId: string,
+  status: ParameterStatus,
+): Promise<void> {
+  await transaction
+    .updateTable('cache_node')
+    .set({ parameter_status: status })
+    .where('cluster_id', '=', clusterId)
+    .where('id', '=', nodeId)
+    .execute();
+}
+
+/** Asks for a new process of each: their next generation. */
+export async function restartNodes(
+  transaction: DatabaseTransaction,
+  clusterId: string,
+  nodeIds: readonly string[],
+): Promise<void> {
+  await transaction
+    .updateTable('cache_node')
+    .set(({ eb }) => ({ generation: eb('generation', '+', 1), status: 'rebooting' }))
+    .where('cluster_id', '=', clusterId)
+    .where('id', 'in', nodeIds)
     .execute();
 }
 
@@ -79,11 +206,7 @@ export async function changeStatus(
     .where('id', '=', id)
     .where('status', '=', from)
     .executeTakeFirst();
-  if (result.numUpdatedRows !== 1n) return false;
-  if (to === 'available') {
-    await transaction.updateTable('cache_node').set({ status: to }).where('cluster_id', '=', id).execute();
-  }
-  return true;
+  return result.numUpdatedRows === 1n;
 }
 
 export async function deleteCacheCluster(transaction: DatabaseTransaction, id: string): Promise<void> {

@@ -11,7 +11,11 @@ export interface Tables {
     epoch: number;
     configuration_address: string | null;
     created_at: number;
-    /** `digestUsers` of the access control users that every node was last seen with. */
+    /** JSON of `PendingChange`. */
+    pending: string | null;
+    /** 1: being deleted, but for its primary. */
+    retain_primary: Generated<number>;
+    /** `digestUsers` of its user groups' users, once every node was seen with them. */
     users_digest: string | null;
   };
   node_group: {
@@ -27,6 +31,8 @@ export interface Tables {
     formed: number;
     /** Replication id that the primary was last seen with. */
     lineage: string | null;
+    /** JSON of `Handover`. */
+    handover: string | null;
   };
   member: {
     id: string;
@@ -36,6 +42,11 @@ export interface Tables {
     zone: string;
     address: string;
     status: string;
+    generation: number;
+    parameter_status: string;
+    created_at: number;
+    /** 1: its process was started anew after it served, and it is not in sync again yet. */
+    recovering: Generated<number>;
   };
   cache_cluster: {
     id: string;
@@ -43,6 +54,11 @@ export interface Tables {
     status: string;
     epoch: number;
     created_at: number;
+    pending: string | null;
+    /** Memcached: where clients learn of the nodes. */
+    configuration_address: string | null;
+    /** Rises with every change of the nodes. */
+    config_version: number;
   };
   cache_node: {
     cluster_id: string;
@@ -50,6 +66,9 @@ export interface Tables {
     zone: string;
     address: string;
     status: string;
+    generation: number;
+    parameter_status: string;
+    created_at: number;
   };
   /** The last epoch of a deleted group: one made anew under its name goes on from there. */
   retired_epoch: { group_id: string; epoch: number };
@@ -108,22 +127,26 @@ export interface Tables {
 export const createTables: readonly string[] = [
   `create table if not exists replication_group (
      id text primary key, intent text not null, status text not null, epoch integer not null,
-     configuration_address text, created_at integer not null, users_digest text) strict`,
+     configuration_address text, created_at integer not null, pending text,
+     retain_primary integer not null default 0, users_digest text) strict`,
   `create table if not exists node_group (
      group_id text not null references replication_group(id) on delete cascade, id text not null,
      primary_member text not null, slots text not null, primary_address text, reader_address text,
-     formed integer not null, lineage text, primary key (group_id, id)) strict`,
+     formed integer not null, lineage text, handover text, primary key (group_id, id)) strict`,
   `create table if not exists member (
      id text primary key, group_id text not null references replication_group(id) on delete cascade,
      node_group_id text not null, ordinal integer not null, zone text not null, address text not null,
-     status text not null) strict`,
+     status text not null, generation integer not null, parameter_status text not null,
+     created_at integer not null, recovering integer not null default 0) strict`,
   `create index if not exists member_of_group on member (group_id, node_group_id, ordinal)`,
   `create table if not exists cache_cluster (
      id text primary key, intent text not null, status text not null, epoch integer not null,
-     created_at integer not null) strict`,
+     created_at integer not null, pending text, configuration_address text,
+     config_version integer not null) strict`,
   `create table if not exists cache_node (
      cluster_id text not null references cache_cluster(id) on delete cascade, id text not null,
-     zone text not null, address text not null, status text not null, primary key (cluster_id, id)) strict`,
+     zone text not null, address text not null, status text not null, generation integer not null,
+     parameter_status text not null, created_at integer not null, primary key (cluster_id, id)) strict`,
   `create table if not exists retired_epoch (group_id text primary key, epoch integer not null) strict`,
   `create table if not exists cache_user (
      id text primary key, user_name text not null, engine text not null, access_string text not null,

@@ -48,10 +48,26 @@ export async function takeAddresses(
   return taken;
 }
 
-/** Frees every address of one resource. */
+/** Frees every address of one resource, but for those in `kept`. */
 export async function releaseAddresses(
   transaction: DatabaseTransaction,
   { resource, id }: AddressOwner,
+  kept: readonly string[] = [],
 ): Promise<void> {
-  await transaction.deleteFrom('address').where('owner', 'like', `${resource}:${id}/%`).execute();
+  let query = transaction.deleteFrom('address').where('owner', 'like', `${resource}:${id}/%`);
+  if (kept.length > 0) query = query.where('address', 'not in', kept);
+  await query.execute();
+}
+
+/** Hands one address that is in use to another owner, whose `owner` begins with its id and a slash. */
+export async function passAddress(
+  transaction: DatabaseTransaction,
+  address: string,
+  to: { readonly resource: AddressOwner['resource']; readonly owner: string },
+): Promise<void> {
+  await transaction
+    .updateTable('address')
+    .set({ owner: `${to.resource}:${to.owner}` })
+    .where('address', '=', address)
+    .execute();
 }

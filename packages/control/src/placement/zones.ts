@@ -6,7 +6,12 @@ export function zonesOf(region: string): string[] {
 }
 
 /** The zone of the nth member of a shard when the request names none: spread in turn, shards offset. */
-export function spreadZone(region: string, shardIndex: number, memberIndex: number): string {
-  const zones = zonesOf(region);
+export function spreadZone(zones: readonly string[], shardIndex: number, memberIndex: number): string {
   return zones[(shardIndex + memberIndex) % zones.length]!;
+}
+
+/** The zone among `zones` that holds the fewest of `taken`, the first of those. */
+export function emptiestZone(zones: readonly string[], taken: readonly string[]): string {
+  const count = (zone: string) => taken.filter((each) => each === zone).length;
+  return [...zones].sort((a, b) => count(a) - count(b))[0]!;
 }

@@ -13,8 +13,7 @@ import type { Step } from './step.ts';
 const because = 'a test';
 
 function violations(steps: readonly Step[], changes: Record<string, Change> = {}, group = replicatedGroup()) {
-  const made = { steps, converged: false, waitingFor: [], lineages: new Map<string, string>() };
-  return checkPlan(made, group, observe(group, changes)).map(({ invariant }) => invariant);
+  return checkPlan(steps, group, observe(group, changes)).map(({ invariant }) => invariant);
 }
 
 const decide: Step = {
@@ -34,7 +33,7 @@ test('a sound failover passes', () => {
 test('I1 two primaries', () => {
   const other = replication({ role: 'primary' });
   expect(violations([decide, promote], { 'shop-001': dead, 'shop-003': other })).toEqual(['I1']);
-  const demote: Step = { kind: 'replicate', member: 'shop-003', primary: 'shop-002', because };
+  const demote: Step = { kind: 'replicate', member: 'shop-003', primary: 'shop-002', port: 6379, because };
   expect(violations([decide, demote, promote], { 'shop-001': dead, 'shop-003': other })).toEqual([]);
 });
 
@@ -73,9 +72,9 @@ test('I6 an address with two holders', () => {
 });
 
 test('I7 a stranger', () => {
-  expect(violations([{ kind: 'replicate', member: 'shop-002', primary: 'other-001', because }])).toEqual([
-    'I7',
-  ]);
+  expect(
+    violations([{ kind: 'replicate', member: 'shop-002', primary: 'other-001', port: 6379, because }]),
+  ).toEqual(['I7']);
 });
 
 test('I8 removal from a group that lives', () => {

@@ -8,11 +8,14 @@
  * - I5 At most one change of primary per shard in one plan.
  * - I6 An endpoint's address is listened on by at most one member after the plan.
  * - I7 Only a member of this group is named.
- * - I8 Nodes are removed only from a group that is being deleted.
+ * - I8 Nodes are removed only from a group that is being deleted, or when they are replicas that were asked to go.
+ * - I9 A role is handed over only to a replica that follows its holder and is in sync.
+ * - I10 A primary is stopped only when no other member of its shard stays.
+ * - I11 At most one member of a shard is stopped in one plan.
  */
 import type { NodeObservation } from '@larder/fleet/host';
 import { membersOf, type NodeGroup, nodeIdOf, type ReplicationGroup } from './replication-group.ts';
-import type { Plan, Step } from './step.ts';
+import type { Step } from './step.ts';
 
 export interface Violation {
   readonly invariant: `I${number}`;
@@ -20,7 +23,7 @@ export interface Violation {
 }
 
 export function checkPlan(
-  { steps }: Plan,
+  steps: readonly Step[],
   group: ReplicationGroup,
   observations: ReadonlyMap<string, NodeObservation>,
 ): Violation[] {
@@ -77,18 +80,49 @@ export function checkPlan(
         break;
       }
       case 'remove-node':
+      case 'forget-member': {
+        const shard = shardOf(step.member);
+        const leaving = shard?.members.find(({ id }) => id === step.member)?.status === 'deleting';
+        if (group.status === 'deleting' || (leaving && shard?.primary !== step.member)) break;
+        report('I8', `${step.kind} of ${step.member} in a group that is ${group.status}`);
+        break;
+      }
+      case 'retain-primary':
       case 'forget-group':
         if (group.status !== 'deleting') report('I8', `${step.kind} in a group that is ${group.status}`);
         break;
+      case 'switch-over': {
+        const replication = engineOf(step.member)?.info.replication;
+        const ruler = shardOf(step.member)?.members.find(({ id }) => id === step.previous);
+        const inSync =
+          replication?.primary?.linkUp === true && replication.primary.address === ruler?.address;
+        if (!inSync) report('I9', `${step.member} is not in sync with ${step.previous}`);
+        break;
+      }
+      case 'stop-node': {
+        const shard = shardOf(step.member);
+        const staying = shard?.members.filter(
+          ({ id, status }) => id !== step.member && status !== 'deleting',
+        );
+        if (shard?.primary === step.member && (staying?.length ?? 0) > 0) {
+          report('I10', `${step.member} is a primary with ${staying?.length} others beside it`);
+        }
+        break;
+      }
     }
   }
 
   for (const { id, members } of group.nodeGroups) {
     const changes = steps.filter(
       (step) =>
-        (step.kind === 'decide-primary' || step.kind === 'elect') &&
+        (step.kind === 'decide-primary' || step.kind === 'elect' || step.kind === 'switch-over') &&
         members.some((member) => member.id === step.member),
     );
+    const stopped = steps.filter(
+      (step) => step.kind === 'stop-node' && members.some((member) => member.id === step.member),
+    );
+    if (stopped.length > 1)
+      report('I11', `${stopped.length} members of shard ${id} would be stopped at once`);
     if (changes.length > 1) report('I5', `shard ${id} would change its primary ${changes.length} times`);
   }
   for (const [address, holders] of holdersAfter(steps, group, observations)) {

@@ -3,7 +3,9 @@ import type { Input, Output } from '@larder/contract/elasticache/model';
 import { cacheNodeIdOf, formatArn } from '@larder/contract/ids';
 import { formatSlots } from '@larder/engine/slots';
 import type { ControlContext } from '../control-context.ts';
+import { showEncryption, showLogDelivery } from '../node/show-service.ts';
 import { cutPage, readPage } from '../request/page.ts';
+import { defaultSnapshotWindow } from '../request/snapshot-window.ts';
 import { type Member, membersOf, type NodeGroup, type ReplicationGroup } from './replication-group.ts';
 import { notFound } from './requests.ts';
 import { readReplicationGroup, readReplicationGroups } from './store.ts';
@@ -43,7 +45,7 @@ export function showReplicationGroup(group: ReplicationGroup, owner: Owner): Sho
     ReplicationGroupId: group.id,
     Description: intent.description,
     Status: group.status,
-    PendingModifiedValues: {},
+    PendingModifiedValues: showPending(group),
     MemberClusters: membersOf(group).map(({ id }) => id),
     NodeGroups: group.nodeGroups.map((nodeGroup) => showNodeGroup(group, nodeGroup)),
     AutomaticFailover: intent.automaticFailover ? 'enabled' : 'disabled',
@@ -51,21 +53,32 @@ export function showReplicationGroup(group: ReplicationGroup, owner: Owner): Sho
     ...(group.configurationAddress !== undefined && {
       ConfigurationEndpoint: { Address: group.configurationAddress, Port: intent.port },
     }),
-    SnapshotRetentionLimit: 0,
+    ...(intent.snapshottingClusterId !== undefined && {
+      SnapshottingClusterId: intent.snapshottingClusterId,
+    }),
+    SnapshotRetentionLimit: intent.snapshotRetentionDays,
+    SnapshotWindow: intent.snapshotWindow ?? defaultSnapshotWindow,
     ClusterEnabled: intent.clusterEnabled,
-    ClusterMode: intent.clusterEnabled ? 'enabled' : 'disabled',
+    ClusterMode: intent.clusterMode,
     CacheNodeType: intent.nodeType,
-    AuthTokenEnabled: false,
-    TransitEncryptionEnabled: false,
-    AtRestEncryptionEnabled: false,
+    ...showEncryption(intent),
     ARN: formatArn({ ...owner, resourceType: 'replicationgroup', name: group.id }),
-    LogDeliveryConfigurations: [],
+    UserGroupIds: [...intent.userGroupIds],
+    LogDeliveryConfigurations: showLogDelivery(intent),
     ReplicationGroupCreateTime: new Date(group.createdAtMs),
     DataTiering: 'disabled',
     AutoMinorVersionUpgrade: intent.autoMinorVersionUpgrade,
     NetworkType: 'ipv4',
     IpDiscovery: 'ipv4',
     Engine: intent.engine,
+  };
+}
+
+/** What was accepted and is not true yet. Node type and version are shown by the members, as on ElastiCache. */
+function showPending(group: ReplicationGroup): Shown['PendingModifiedValues'] {
+  const to = group.nodeGroups[0]?.handover?.to;
+  return {
+    ...(to !== undefined && { PrimaryClusterId: to }),
   };
 }
 
@@ -78,7 +91,7 @@ function showNodeGroup(group: ReplicationGroup, nodeGroup: NodeGroup): ShownNode
   const reader = endpoint(nodeGroup.readerAddress);
   return {
     NodeGroupId: nodeGroup.id,
-    Status: group.status === 'deleting' ? 'deleting' : nodeGroup.formed ? 'available' : 'creating',
+    Status: statusOf(group, nodeGroup),
     ...(primary !== undefined && { PrimaryEndpoint: primary }),
     ...(reader !== undefined && { ReaderEndpoint: reader }),
     ...(clusterEnabled && { Slots: formatSlots(nodeGroup.slots) }),
@@ -93,6 +106,12 @@ function showNodeGroup(group: ReplicationGroup, nodeGroup: NodeGroup): ShownNode
       }),
     })),
   };
+}
+
+function statusOf(group: ReplicationGroup, { formed }: NodeGroup): string {
+  if (group.status === 'deleting') return 'deleting';
+  if (!formed) return 'creating';
+  return group.status === 'modifying' ? 'modifying' : 'available';
 }
 
 function roleOf(nodeGroup: NodeGroup, member: Member): 'primary' | 'replica' {

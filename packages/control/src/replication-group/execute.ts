@@ -3,17 +3,35 @@ import { cacheNodeIdOf } from '@larder/contract/ids';
 import { clusterBusPort } from '@larder/engine/config-file';
 import { formatSlots } from '@larder/engine/slots';
 import type { Host } from '@larder/fleet/host';
+import type { RouterClient } from '@larder/fleet/router/router-client';
+import type { CacheCluster } from '../cache-cluster/cache-cluster.ts';
+import { insertCacheCluster } from '../cache-cluster/store.ts';
 import type { Database } from '../database/connect.ts';
 import { recordEvent } from '../event-log/event-log.ts';
-import { releaseAddresses } from '../placement/addresses.ts';
-import { type Member, membersOf, nodeIdOf, nodeSpec, type ReplicationGroup } from './replication-group.ts';
+import { executeSetting, recordShutdown } from '../node/execute-setting.ts';
+import { serviceIntentOf } from '../node/service-intent.ts';
+import type { WantedNode } from '../node/wanted-node.ts';
+import { passAddress, releaseAddresses } from '../placement/addresses.ts';
+import { deleteTags } from '../tag/store.ts';
+import {
+  certificateAddresses,
+  type Member,
+  memberOfGroup,
+  nodeIdOf,
+  nodeSpec,
+  type ReplicationGroup,
+  replicationPort,
+} from './replication-group.ts';
 import type { Step } from './step.ts';
-import { decidePrimary, deleteReplicationGroup } from './store.ts';
+import { decidePrimary, deleteMember, deleteReplicationGroup, setHandover, setRecovering } from './store.ts';
+import { switchOver } from './switch-over.ts';
 
 export interface ExecuteDeps {
   readonly database: Database;
   readonly host: Host;
-  readonly maxmemoryBytes: (nodeType: string) => number;
+  readonly router: Pick<RouterClient, 'put'>;
+  /** What a member of the group is to be set to. */
+  readonly wanted: (member: string) => WantedNode;
   readonly nowMs: () => number;
 }
 
@@ -28,29 +46,43 @@ export async function execute(
 ): Promise<ReplicationGroup> {
   const { host } = deps;
   const { port } = group.intent;
-  const member = 'member' in step ? findMember(group, step.member) : undefined;
-  const send = (...commands: string[][]) =>
-    host.command(nodeIdOf(member!), { group: group.id, epoch: group.epoch }, commands);
+  const order = { group: group.id, epoch: group.epoch };
+  const member = 'member' in step ? memberOfGroup(group, step.member) : undefined;
+  const send = (...commands: string[][]) => host.command(nodeIdOf(member!), order, commands);
 
   switch (step.kind) {
     case 'start-node': {
-      const replicaOf = step.replicaOf === undefined ? undefined : findMember(group, step.replicaOf);
+      const replicaOf = step.replicaOf === undefined ? undefined : memberOfGroup(group, step.replicaOf);
       await recordRecovery(deps, group, step);
       await host.startNode(
-        nodeSpec(group, member!, deps.maxmemoryBytes(group.intent.nodeType), {
+        nodeSpec(group, member!, deps.wanted(step.member), {
           endpointAddresses: step.endpointAddresses,
           ...(replicaOf !== undefined && { replicaOf }),
         }),
       );
       return group;
     }
+    case 'stop-node':
+      await recordShutdown(deps, step.member);
+      await host.stopNode(nodeIdOf(member!), order);
+      return group;
     case 'decide-primary':
       return decide(deps, group, step);
+    case 'switch-over':
+      if (!group.intent.clusterEnabled) return switchOver(deps, group, step, () => decide(deps, group, step));
+      // The engines agree among themselves, and lose nothing; whom they made it is written down by the next pass.
+      await send(['CLUSTER', 'FAILOVER']);
+      return group;
+    case 'end-handover':
+      await deps.database
+        .transaction()
+        .execute((transaction) => setHandover(transaction, group.id, step.nodeGroup, undefined));
+      return group;
     case 'promote':
       await send(['REPLICAOF', 'NO', 'ONE']);
       return group;
     case 'replicate':
-      await send(['REPLICAOF', findMember(group, step.primary).address, String(port)]);
+      await send(['REPLICAOF', memberOfGroup(group, step.primary).address, String(step.port)]);
       return group;
     case 'listen':
       await send(
@@ -70,8 +102,9 @@ export async function execute(
       ]);
       return group;
     case 'meet': {
-      const peer = findMember(group, step.peer);
-      await send(['CLUSTER', 'MEET', peer.address, String(port), String(clusterBusPort(port))]);
+      const peer = memberOfGroup(group, step.peer);
+      const peerPort = replicationPort(deps.wanted(step.peer));
+      await send(['CLUSTER', 'MEET', peer.address, String(peerPort), String(clusterBusPort(port))]);
       return group;
     }
     case 'join-shard':
@@ -80,13 +113,52 @@ export async function execute(
     case 'elect':
       await send(['CLUSTER', 'FAILOVER', step.how === 'vote' ? 'FORCE' : 'TAKEOVER']);
       return group;
+    case 'forget-peer':
+      await send(['CLUSTER', 'FORGET', step.clusterNodeId]).catch((error: Error) => {
+        // It forgot it by itself, or is a replica of it and will be told when it follows another.
+        if (!/Unknown node|my master|my primary/i.test(error.message)) throw error;
+      });
+      return group;
+    case 'route':
+      await deps.router.put(group.id, group.epoch, step.routes);
+      return group;
+    case 'configure':
+    case 'set-users':
+    case 'set-ports':
+    case 'renew-certificate':
+      await executeSetting(
+        deps,
+        {
+          nodeId: nodeIdOf(member!),
+          clusterId: step.member,
+          order,
+          certificateAddresses: certificateAddresses(group),
+        },
+        step,
+      );
+      return group;
     case 'remove-node':
       await host.removeNode(nodeIdOf(member!));
+      return group;
+    case 'forget-member':
+      await deps.database.transaction().execute(async (transaction) => {
+        await deleteMember(transaction, group, step.member);
+        await recordEvent(transaction, {
+          atMs: deps.nowMs(),
+          sourceType: 'cache-cluster',
+          sourceId: step.member,
+          message: `Cache cluster ${step.member} deleted`,
+        });
+      });
+      return withoutMember(group, step.member);
+    case 'retain-primary':
+      await retainPrimary(deps, group, member!);
       return group;
     case 'forget-group':
       await deps.database.transaction().execute(async (transaction) => {
         await deleteReplicationGroup(transaction, group);
         await releaseAddresses(transaction, { resource: 'replication-group', id: group.id });
+        await deleteTags(transaction, { resourceType: 'replicationgroup', name: group.id });
         await recordEvent(transaction, {
           atMs: deps.nowMs(),
           sourceType: 'replication-group',
@@ -96,6 +168,62 @@ export async function execute(
       });
       return group;
   }
+}
+
+/** The member goes on under its own name as a cluster of its own; the rest of the group is forgotten. */
+async function retainPrimary(
+  { database, nowMs }: ExecuteDeps,
+  group: ReplicationGroup,
+  member: Member,
+): Promise<void> {
+  await database.transaction().execute(async (transaction) => {
+    await deleteReplicationGroup(transaction, group);
+    await releaseAddresses(transaction, { resource: 'replication-group', id: group.id }, [member.address]);
+    await passAddress(transaction, member.address, {
+      resource: 'cache-cluster',
+      owner: `${member.id}/${cacheNodeIdOf(1)}`,
+    });
+    await insertCacheCluster(transaction, asCacheCluster(group, member));
+    await recordEvent(transaction, {
+      atMs: nowMs(),
+      sourceType: 'replication-group',
+      sourceId: group.id,
+      message: `Replication group ${group.id} deleted; its primary ${member.id} goes on as a cache cluster`,
+    });
+  });
+}
+
+function asCacheCluster(group: ReplicationGroup, member: Member): CacheCluster {
+  const { intent } = group;
+  return {
+    id: member.id,
+    intent: { ...serviceIntentOf(intent), azMode: 'single-az' },
+    status: 'available',
+    epoch: group.epoch,
+    createdAtMs: member.createdAtMs,
+    configVersion: 1,
+    nodes: [
+      {
+        id: cacheNodeIdOf(1),
+        zone: member.zone,
+        address: member.address,
+        status: 'available',
+        generation: member.generation,
+        parameterStatus: member.parameterStatus,
+        createdAtMs: member.createdAtMs,
+      },
+    ],
+  };
+}
+
+function withoutMember(group: ReplicationGroup, id: string): ReplicationGroup {
+  return {
+    ...group,
+    nodeGroups: group.nodeGroups.map((nodeGroup) => ({
+      ...nodeGroup,
+      members: nodeGroup.members.filter((member) => member.id !== id),
+    })),
+  };
 }
 
 /** Tells of a node that served before, and of a primary that comes back without its data. */
@@ -108,6 +236,7 @@ async function recordRecovery(
   if (shard?.formed !== true) return;
   const atMs = nowMs();
   await database.transaction().execute(async (transaction) => {
+    await setRecovering(transaction, [member], true);
     await recordEvent(transaction, {
       atMs,
       sourceType: 'cache-cluster',
@@ -127,7 +256,7 @@ async function recordRecovery(
 async function decide(
   { database, nowMs }: ExecuteDeps,
   group: ReplicationGroup,
-  step: Step & { kind: 'decide-primary' },
+  step: Step & { kind: 'decide-primary' | 'switch-over' },
 ): Promise<ReplicationGroup> {
   const epoch = await database.transaction().execute(async (transaction) => {
     const decided = await decidePrimary(transaction, group, step.nodeGroup, step.member);
@@ -147,12 +276,6 @@ async function decide(
       nodeGroup.id === step.nodeGroup ? { ...nodeGroup, primary: step.member } : nodeGroup,
     ),
   };
-}
-
-function findMember(group: ReplicationGroup, id: string): Member {
-  const member = membersOf(group).find((each) => each.id === id);
-  if (member === undefined) throw new Error(`${group.id} has no member ${id}.`);
-  return member;
 }
 
 /** For people: a step in one line. */

@@ -2,10 +2,19 @@
 import type { ClusterPeer } from '@larder/engine/info';
 import { splitEvenly } from '@larder/engine/slots';
 import type { EngineObservation, NodeObservation } from '@larder/fleet/host';
+import { noTokens } from '../node/service-intent.ts';
 import { membersOf, nodeIdOf, type ReplicationGroup } from './replication-group.ts';
 import type { PlanInput } from './seen-member.ts';
 
 export const lineage = 'a'.repeat(40);
+
+const settled = {
+  status: 'available',
+  generation: 1,
+  parameterStatus: 'in-sync',
+  createdAtMs: 0,
+  recovering: false,
+} as const;
 
 /** A group without cluster mode whose first member is the primary. */
 export function replicatedGroup(members = 3, change: Partial<ReplicationGroup> = {}): ReplicationGroup {
@@ -17,14 +26,24 @@ export function replicatedGroup(members = 3, change: Partial<ReplicationGroup> =
       engineVersion: '9.1.2',
       nodeType: 'cache.t4g.micro',
       port: 6379,
+      parameterGroup: 'default.valkey9',
+      securityGroupIds: [],
+      autoMinorVersionUpgrade: true,
+      preferredMaintenanceWindow: 'sun:05:00-sun:06:00',
+      snapshotRetentionDays: 0,
+      transit: 'none',
+      busEncrypted: false,
+      atRestEncryption: true,
+      auth: noTokens,
+      logDelivery: [],
+      clusterMode: 'disabled',
       clusterEnabled: false,
       automaticFailover: true,
       multiAz: false,
-      autoMinorVersionUpgrade: true,
-      preferredMaintenanceWindow: 'sun:05:00-sun:06:00',
-      tags: [],
+      userGroupIds: [],
     },
     status: 'available',
+    retainPrimary: false,
     epoch: 1,
     createdAtMs: 0,
     nodeGroups: [
@@ -40,7 +59,7 @@ export function replicatedGroup(members = 3, change: Partial<ReplicationGroup> =
           id: `shop-00${index + 1}`,
           zone: `us-east-1${'abc'[index % 3]}`,
           address: `127.64.0.${index + 10}`,
-          status: 'available' as const,
+          ...settled,
         })),
       },
     ],
@@ -54,7 +73,7 @@ export function clusterGroup(shards = 3, replicas = 1, formed = true): Replicati
   const slots = splitEvenly(shards);
   return {
     ...base,
-    intent: { ...base.intent, clusterEnabled: true },
+    intent: { ...base.intent, clusterMode: 'enabled', clusterEnabled: true },
     configurationAddress: '127.64.0.1',
     nodeGroups: slots.map((range, shard) => ({
       id: `000${shard + 1}`,
@@ -66,7 +85,7 @@ export function clusterGroup(shards = 3, replicas = 1, formed = true): Replicati
         id: `shop-000${shard + 1}-00${index + 1}`,
         zone: `us-east-1${'abc'[(shard + index) % 3]}`,
         address: `127.64.${shard + 1}.${index + 10}`,
-        status: 'available' as const,
+        ...settled,
       })),
     })),
   };
@@ -95,6 +114,7 @@ export function observe(
           pid: 100 + index,
           loading: false,
           keys: 5,
+          usedMemoryBytes: 1_000_000,
           replication: {
             role: isPrimary ? 'primary' : 'replica',
             replicationId: lineage,
@@ -119,6 +139,7 @@ export function observe(
       const seen: NodeObservation = {
         nodeId,
         process: { kind: 'running', incarnation: { pid: 100 + index, startTicks: 1 } },
+        started: { version: '9.1.2', generation: 1, ports: { plainPort: 6379, tlsPort: 0 } },
         engine,
       };
       observations.set(nodeId, (changes[member.id] ?? ((same) => same))(seen));
@@ -181,6 +202,7 @@ export function input(
     observations: observe(group, changes),
     earliestStartMs: new Map(),
     nowMs: 1_000_000,
+    front: { routes: [] },
     ...more,
   };
 }

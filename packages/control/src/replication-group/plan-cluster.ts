@@ -3,7 +3,8 @@
  * cluster, start votes at once when a primary died, and bring nodes back.
  */
 import { slotCount } from '@larder/engine/slots';
-import type { NodeGroup, ReplicationGroup } from './replication-group.ts';
+import { planRoutes } from './plan-routes.ts';
+import type { NodeGroup } from './replication-group.ts';
 import {
   fenceOf,
   type PlanInput,
@@ -32,11 +33,11 @@ export function planCluster(input: PlanInput): Plan {
 
   for (const shard of shards) planShard(input, shard, shards, steps, waitingFor);
   if (shards.some(({ nodeGroup }) => !nodeGroup.formed)) planForming(shards, steps, waitingFor);
-  planConfigurationEndpoint(input.group, shards, steps);
+  const routed = planConfigurationEndpoint(input, shards, steps);
 
   return {
     steps,
-    converged: steps.length === 0 && waitingFor.length === 0 && shards.every(healthy),
+    converged: routed && steps.length === 0 && waitingFor.length === 0 && shards.every(healthy),
     waitingFor,
     lineages: new Map(
       shards.flatMap(({ nodeGroup, primary }) => {
@@ -97,6 +98,7 @@ function planShard(
       else if (nodeGroup.formed && each !== primary) planReturned(each, primary, steps, waitingFor);
       continue;
     }
+    if (each.member.status === 'deleting') continue;
     const ready = startable(input, each);
     if (ready !== true) {
       waitingFor.push(ready);
@@ -118,6 +120,10 @@ function planReturned(seen: SeenMember, primary: SeenMember, steps: Step[], wait
   const replication = seen.engine!.info.replication;
   if (replication.role === 'replica' && myself(seen)?.primaryId === primaryId) {
     if (replication.primary?.linkUp !== true) waitingFor.push(`${seen.member.id} to be in sync`);
+    return;
+  }
+  if (isAlone(seen)) {
+    planMeeting(seen, primary, steps, waitingFor);
     return;
   }
   if (ownsSlots(seen) || !knows(seen, primaryId)) {
@@ -205,22 +211,27 @@ function planMeeting(one: SeenMember, other: SeenMember, steps: Step[], waitingF
   });
 }
 
-/** The configuration endpoint is an address of one living node; it moves only when that node is gone. */
+/**
+ * The configuration endpoint is an address of one living node; it moves only when that node is gone.
+ * @returns whether the router, where there is one, serves what it should.
+ */
 function planConfigurationEndpoint(
-  { configurationAddress }: ReplicationGroup,
+  { group: { configurationAddress }, front }: PlanInput,
   shards: readonly SeenShard[],
   steps: Step[],
-): void {
-  if (configurationAddress === undefined) return;
+): boolean {
+  if (configurationAddress === undefined) return true;
   const all = shards.flatMap(({ members }) => members);
   const answering = all.filter(({ engine }) => engine !== undefined);
+  const { routeTo } = front;
   const present = answering.find(({ engine }) => engine!.boundAddresses.includes(configurationAddress));
   // One that runs and does not answer may still listen there: the address stays where it is until we know.
   const unknown = all.some(({ process, engine }) => process.kind === 'running' && engine === undefined);
-  if (present === undefined && unknown) return;
+  if (routeTo === undefined && present === undefined && unknown) return false;
   const holder = present ?? shards.map(({ primary }) => primary).find(ownsSlots);
   for (const { member, engine } of answering) {
-    const addresses = [member.address, ...(member === holder?.member ? [configurationAddress] : [])];
+    const holds = routeTo === undefined && member === holder?.member;
+    const addresses = [member.address, ...(holds ? [configurationAddress] : [])];
     if (sameAddresses(addresses, engine!.boundAddresses)) continue;
     steps.push({
       kind: 'listen',
@@ -230,6 +241,14 @@ function planConfigurationEndpoint(
       because: 'the configuration endpoint needs a node that lives',
     });
   }
+  if (routeTo === undefined) return planRoutes(front, [], steps);
+  const contact = shards.map(({ primary }) => primary).find(({ engine }) => engine !== undefined);
+  if (contact === undefined) return false;
+  const routes = all
+    .filter(({ member }) => member.status !== 'deleting')
+    .map(({ member: { address } }) => routeTo({ listenAddress: address, nodeAddress: address }));
+  const entry = routeTo({ listenAddress: configurationAddress, nodeAddress: contact.member.address });
+  return planRoutes(front, [...routes, entry], steps);
 }
 
 function healthy({ primary, members }: SeenShard): boolean {
@@ -237,8 +256,9 @@ function healthy({ primary, members }: SeenShard): boolean {
     ownsSlots(primary) &&
     members.every(
       ({ engine, member }) =>
-        engine?.cluster?.state === 'ok' &&
-        (member === primary.member || engine.info.replication.primary?.linkUp === true),
+        member.status === 'deleting' ||
+        (engine?.cluster?.state === 'ok' &&
+          (member === primary.member || engine.info.replication.primary?.linkUp === true)),
     )
   );
 }
@@ -254,6 +274,11 @@ function clusterNodeId(seen: SeenMember): string | undefined {
 function ownsSlots(seen: SeenMember): boolean {
   const self = myself(seen);
   return self !== undefined && self.role === 'primary' && self.slots.length > 0;
+}
+
+/** Added to a cluster that stands, and not introduced yet. */
+function isAlone({ engine }: SeenMember): boolean {
+  return engine?.cluster?.peers.every((peer) => peer.myself || peer.handshake) === true;
 }
 
 function knows({ engine }: SeenMember, id: string): boolean {

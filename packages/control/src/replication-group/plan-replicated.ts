@@ -2,8 +2,11 @@
  * (pure) The plan of a group without cluster mode: one primary, up to five replicas, and two endpoints that
  * are addresses which nodes take and give up.
  */
-import type { NodeGroup } from './replication-group.ts';
+import type { Route } from '@larder/fleet/router/route-table';
+import { planRoutes } from './plan-routes.ts';
+import type { Member, NodeGroup, ReplicationGroup } from './replication-group.ts';
 import {
+  type Front,
   fenceOf,
   type PlanInput,
   type SeenMember,
@@ -25,7 +28,7 @@ export function planReplicated(input: PlanInput): Plan {
   const leader = planLeader(input, nodeGroup, primary, others, steps, waitingFor);
   if (leader === undefined) return { steps, converged: false, waitingFor, lineages: new Map() };
   // The endpoint first: clients wait for it, replicas can wait.
-  const settled = planListening(nodeGroup, seen, leader, steps);
+  const settled = planListening(input, nodeGroup, seen, leader, steps);
   for (const each of seen) {
     if (each !== leader) planReplica(input, each, leader, steps, waitingFor);
   }
@@ -57,6 +60,11 @@ function planLeader(
       return undefined;
     }
     if (primary.engine.info.replication.role === 'replica') {
+      const ruling = others.find(({ engine }) => engine?.info.replication.role === 'primary');
+      if (ruling !== undefined) {
+        planInterruptedSwitch(nodeGroup, primary, ruling, steps, waitingFor);
+        return undefined;
+      }
       // Decided, but its service died before the command was sent.
       demoteOthers(primary, others, steps);
       steps.push({ kind: 'promote', member: primary.member.id, because: 'it was decided to be the primary' });
@@ -96,7 +104,10 @@ function planLeader(
       steps.push({
         kind: 'start-node',
         member: primary.member.id,
-        endpointAddresses: [nodeGroup.primaryAddress!, nodeGroup.readerAddress!].filter(
+        endpointAddresses: (input.front.routeTo === undefined
+          ? [nodeGroup.primaryAddress!, nodeGroup.readerAddress!]
+          : []
+        ).filter(
           // Another node still listens there; it gives the address up first.
           (address) => !others.some(({ engine }) => engine?.boundAddresses.includes(address)),
         ),
@@ -107,6 +118,45 @@ function planLeader(
   }
 }
 
+/**
+ * A switchover was written down and then cut off: the old primary lives and may have taken writes since. It is
+ * done again from the start, so that none is lost.
+ */
+function planInterruptedSwitch(
+  nodeGroup: NodeGroup,
+  decided: SeenMember,
+  ruling: SeenMember,
+  steps: Step[],
+  waitingFor: string[],
+): void {
+  if (follows(decided, ruling)) {
+    steps.push({
+      kind: 'switch-over',
+      nodeGroup: nodeGroup.id,
+      member: decided.member.id,
+      previous: ruling.member.id,
+      because: 'it was decided to be the primary, and the old one still is',
+    });
+    return;
+  }
+  if (decided.engine!.info.replication.primary?.address !== ruling.member.address) {
+    steps.push({
+      kind: 'replicate',
+      member: decided.member.id,
+      primary: ruling.member.id,
+      port: ruling.replicationPort,
+      because: 'it is to take over and lacks what the old primary has',
+    });
+    return;
+  }
+  waitingFor.push(`${decided.member.id} to be in sync before it takes over`);
+}
+
+function follows({ engine }: SeenMember, { member }: SeenMember): boolean {
+  const primary = engine?.info.replication.primary;
+  return primary?.linkUp === true && primary.address === member.address;
+}
+
 function demoteOthers(primary: SeenMember, others: readonly SeenMember[], steps: Step[]): void {
   for (const { member, engine } of others) {
     if (engine?.info.replication.role !== 'primary') continue;
@@ -114,6 +164,7 @@ function demoteOthers(primary: SeenMember, others: readonly SeenMember[], steps:
       kind: 'replicate',
       member: member.id,
       primary: primary.member.id,
+      port: primary.replicationPort,
       because: 'only one may be the primary',
     });
   }
@@ -128,6 +179,7 @@ function planReplica(
 ): void {
   const { member, process, engine } = seen;
   if (process.kind !== 'running') {
+    if (member.status === 'deleting') return;
     const ready = startable(input, seen);
     if (ready !== true) {
       waitingFor.push(ready);
@@ -148,7 +200,8 @@ function planReplica(
     return;
   }
   const { role, primary } = engine.info.replication;
-  if (role === 'replica' && primary?.address === leader.member.address) {
+  const led = primary?.address === leader.member.address && primary.port === leader.replicationPort;
+  if (role === 'replica' && led) {
     if (!primary.linkUp) waitingFor.push(`${member.id} to be in sync`);
     return;
   }
@@ -158,12 +211,14 @@ function planReplica(
     kind: 'replicate',
     member: member.id,
     primary: leader.member.id,
+    port: leader.replicationPort,
     because: role === 'primary' ? 'it is not the primary' : `it follows ${primary?.address ?? 'nobody'}`,
   });
 }
 
 /** @returns whether the endpoints are where they belong already. */
 function planListening(
+  { front, group }: PlanInput,
   nodeGroup: NodeGroup,
   seen: readonly SeenMember[],
   leader: SeenMember,
@@ -179,8 +234,10 @@ function planListening(
     if (engine === undefined) continue;
     const addresses = [
       member.address,
-      ...(member === leader.member ? [nodeGroup.primaryAddress!] : []),
-      ...(member === reader.member && keepsReader(reader) ? [nodeGroup.readerAddress!] : []),
+      ...(front.routeTo === undefined && member === leader.member ? [nodeGroup.primaryAddress!] : []),
+      ...(front.routeTo === undefined && member === reader.member && keepsReader(reader)
+        ? [nodeGroup.readerAddress!]
+        : []),
     ];
     if (sameAddresses(addresses, engine.boundAddresses)) continue;
     changes.push({
@@ -193,7 +250,21 @@ function planListening(
   }
   // An address can be taken only after the other gave it up.
   steps.push(...changes.sort((a, b) => b.dropped.length - a.dropped.length));
-  return changes.length === 0;
+  const routed = planRoutes(front, routesOf(front, group, leader.member, reader.member), steps);
+  return changes.length === 0 && routed;
+}
+
+function routesOf(front: Front, group: ReplicationGroup, leader: Member, reader: Member): Route[] {
+  const { routeTo } = front;
+  if (routeTo === undefined) return [];
+  const nodeGroup = group.nodeGroups[0]!;
+  return [
+    ...nodeGroup.members
+      .filter(({ status }) => status !== 'deleting')
+      .map(({ address }) => routeTo({ listenAddress: address, nodeAddress: address })),
+    routeTo({ listenAddress: nodeGroup.primaryAddress!, nodeAddress: leader.address }),
+    routeTo({ listenAddress: nodeGroup.readerAddress!, nodeAddress: reader.address }),
+  ];
 }
 
 /** A replica that has the reader endpoint keeps it; else the first in sync gets it; else the primary. */
@@ -208,6 +279,7 @@ function readerHolder(nodeGroup: NodeGroup, seen: readonly SeenMember[], leader:
 
 function inSync(seen: readonly SeenMember[], leader: SeenMember): boolean {
   return seen.every(({ member, engine }) => {
+    if (member.status === 'deleting') return true;
     const replication = engine?.info.replication;
     if (member === leader.member) return replication?.role === 'primary';
     return replication?.primary?.linkUp === true && replication.primary.address === leader.member.address;

@@ -3,92 +3,120 @@
  *
  * A pass begins from what is written down and what is seen now, never from what an earlier pass meant to do. So
  * a service that was killed between two steps goes on by making an ordinary pass.
+ *
+ * Roles come first, settings second: a pass that changed roles, or waits for one, leaves settings to the next.
  */
 import type { Host, NodeObservation } from '@larder/fleet/host';
+import type { NodeSecrets } from '@larder/fleet/node-secrets';
+import type { RouterClient } from '@larder/fleet/router/router-client';
+import type { ControlContext } from '../control-context.ts';
 import type { Database } from '../database/connect.ts';
-import { recordEvent } from '../event-log/event-log.ts';
+import { type Environment, readEnvironment, wantedNode } from '../node/environment.ts';
 import type { PassOutcome } from '../reconciler/driver.ts';
 import type { Logger } from '../reconciler/logger.ts';
 import type { StartHistory } from '../reconciler/start-history.ts';
+import { windowIsOpen } from '../request/maintenance-window.ts';
 import { checkPlan } from './check-plan.ts';
-import { describeStep, execute } from './execute.ts';
+import { describeStep, type ExecuteDeps, execute } from './execute.ts';
+import { frontOf } from './front.ts';
+import { applyPending } from './pending.ts';
 import { plan } from './plan.ts';
+import { planSettings, type SettingsPlan } from './plan-settings.ts';
+import { recordPass } from './record.ts';
 import { membersOf, nodeIdOf, type ReplicationGroup } from './replication-group.ts';
-import { nextStatus } from './status.ts';
-import type { Plan } from './step.ts';
-import { changeStatus, markFormed, readReplicationGroup, setLineage } from './store.ts';
+import type { Step } from './step.ts';
+import { readReplicationGroup } from './store.ts';
 
 export interface ReconcileDeps {
   readonly database: Database;
   readonly host: Host;
-  readonly maxmemoryBytes: (nodeType: string) => number;
+  readonly router: Pick<RouterClient, 'put' | 'routes'>;
+  readonly secrets: NodeSecrets;
   readonly nowMs: () => number;
   readonly starts: StartHistory;
+  readonly wake: ControlContext['wake'];
   readonly logger: Logger;
 }
 
 export async function reconcileReplicationGroup(deps: ReconcileDeps, id: string): Promise<PassOutcome> {
-  let group = await readReplicationGroup(deps.database, id);
+  const group = await readReplicationGroup(deps.database, id);
   if (group === undefined) return 'gone';
+  if (group.pending !== undefined && windowIsOpen(group.intent.preferredMaintenanceWindow, deps.nowMs())) {
+    await applyPending(deps, id);
+    return 'again';
+  }
 
-  const nodeIds = membersOf(group).map(nodeIdOf);
-  const observations = await deps.host.observe(nodeIds);
+  const environment = await readEnvironment(deps.database, group.intent);
+  const observations = await deps.host.observe(membersOf(group).map(nodeIdOf));
   const planned = plan({
     group,
     observations,
     earliestStartMs: deps.starts.earliestStartMs(observations, deps.nowMs()),
     nowMs: deps.nowMs(),
+    front: await frontOf(deps, group, environment, observations),
   });
+  const after = await carryOut(deps, group, environment, planned.steps, observations);
+  if (after === undefined) return 'settled';
+  if (after === 'gone') return 'gone';
 
-  const violations = checkPlan(planned, group, observations);
-  if (violations.length > 0) {
-    deps.logger.error(
-      { group: id, violations, steps: planned.steps },
-      'A plan breaks its invariants; nothing was done.',
-    );
-    return 'settled';
-  }
+  const settings =
+    planned.converged && planned.waitingFor.length === 0
+      ? await settle(deps, after, environment, observations)
+      : undefined;
+  await recordPass(deps, after, planned, settings, environment, observations);
 
-  for (const step of planned.steps) {
-    deps.logger.info({ group: id, epoch: group.epoch, step: step.kind }, describeStep(step));
-    if (step.kind === 'start-node') deps.starts.started(nodeIdOf({ id: step.member }), deps.nowMs());
-    group = await execute(deps, group, step);
-    if (step.kind === 'forget-group') return 'gone';
-  }
-  await record(deps, group, planned, observations);
-
-  if (planned.steps.length > 0) return 'again';
+  if (planned.steps.length > 0 || (settings?.steps.length ?? 0) > 0) return 'again';
   // Nothing wakes us when a replica has caught up or a cluster has agreed: look again soon.
   return planned.waitingFor.length > 0 ? 'waiting' : 'settled';
 }
 
-async function record(
-  { database, nowMs, starts }: ReconcileDeps,
+/** Brings every node's settings to what they are to be. */
+async function settle(
+  deps: ReconcileDeps,
   group: ReplicationGroup,
-  planned: Plan,
+  environment: Environment,
   observations: ReadonlyMap<string, NodeObservation>,
-): Promise<void> {
-  const hopeless = group.status === 'creating' && starts.keepFailing(observations);
-  const event = planned.converged ? 'converged' : hopeless ? 'unable-to-create' : undefined;
-  const status = event === undefined ? 'stay' : nextStatus(group.status, event);
-  const unformed = planned.converged && group.nodeGroups.some(({ formed }) => !formed);
-  if (planned.lineages.size === 0 && status === 'stay' && !unformed) return;
-
-  await database.transaction().execute(async (transaction) => {
-    for (const [nodeGroup, lineage] of planned.lineages) {
-      await setLineage(transaction, group.id, nodeGroup, lineage);
-    }
-    if (unformed) await markFormed(transaction, group.id);
-    if (status === 'stay' || status === 'refuse') return;
-    if (!(await changeStatus(transaction, group.id, { from: group.status, to: status }))) return;
-    await recordEvent(transaction, {
-      atMs: nowMs(),
-      sourceType: 'replication-group',
-      sourceId: group.id,
-      message:
-        status === 'available'
-          ? `Replication group ${group.id} created`
-          : `Replication group ${group.id} could not be created: its nodes end soon after they start; see their engine.log`,
-    });
+): Promise<SettingsPlan> {
+  const planned = planSettings({
+    group,
+    settings: await deps.host.readSettings(membersOf(group).map(nodeIdOf)),
+    wanted: wantedOf(deps, group, environment),
+    nowMs: deps.nowMs(),
   });
+  await carryOut(deps, group, environment, planned.steps, observations);
+  return planned;
+}
+
+/** @returns the group after the steps, or undefined when they may not be taken. */
+async function carryOut(
+  deps: ReconcileDeps,
+  group: ReplicationGroup,
+  environment: Environment,
+  steps: readonly Step[],
+  observations: ReadonlyMap<string, NodeObservation>,
+): Promise<ReplicationGroup | 'gone' | undefined> {
+  const violations = checkPlan(steps, group, observations);
+  if (violations.length > 0) {
+    const kinds = steps.map(({ kind }) => kind);
+    deps.logger.error(
+      { group: group.id, violations, kinds },
+      'A plan breaks its invariants; nothing was done.',
+    );
+    return undefined;
+  }
+  const executing: ExecuteDeps = { ...deps, wanted: wantedOf(deps, group, environment) };
+  let now = group;
+  for (const step of steps) {
+    deps.logger.info({ group: now.id, epoch: now.epoch, step: step.kind }, describeStep(step));
+    if (step.kind === 'start-node') deps.starts.started(nodeIdOf({ id: step.member }), deps.nowMs());
+    now = await execute(executing, now, step);
+    if (step.kind === 'retain-primary') deps.wake('cache-cluster', step.member);
+    if (step.kind === 'forget-group' || step.kind === 'retain-primary') return 'gone';
+  }
+  return now;
+}
+
+function wantedOf({ secrets }: ReconcileDeps, group: ReplicationGroup, environment: Environment) {
+  return (member: string) =>
+    wantedNode(environment, group.intent, secrets, nodeIdOf({ id: member }), group.id);
 }

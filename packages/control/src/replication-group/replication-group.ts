@@ -1,34 +1,47 @@
 /** The nouns of a replication group: what was asked, what was decided. What is seen is fleet's NodeObservation. */
-import type { EngineName } from '@larder/engine/engine';
 import type { SlotRange } from '@larder/engine/slots';
+import type { Ports } from '@larder/fleet/host';
 import type { NodeSpec } from '@larder/fleet/node-spec';
+import type { PendingChange, ServiceIntent } from '../node/service-intent.ts';
+import type { ParameterStatus, WantedNode } from '../node/wanted-node.ts';
 
 /** What the user asked for, as checked and completed. Written by requests only; read back as it was sent. */
-export interface ReplicationGroupIntent {
+export interface ReplicationGroupIntent extends ServiceIntent {
   readonly description: string;
-  readonly engine: EngineName;
-  /** A whole version of the engine store. */
-  readonly engineVersion: string;
-  readonly nodeType: string;
-  readonly port: number;
+  readonly clusterMode: ClusterMode;
+  /** The engines run with cluster mode: `compatible` or `enabled`. */
   readonly clusterEnabled: boolean;
   readonly automaticFailover: boolean;
   readonly multiAz: boolean;
-  readonly autoMinorVersionUpgrade: boolean;
-  readonly preferredMaintenanceWindow: string;
-  readonly tags: readonly { readonly key: string; readonly value: string }[];
+  readonly userGroupIds: readonly string[];
+  /** The member whose automatic snapshots are taken; only without cluster mode. */
+  readonly snapshottingClusterId?: string;
 }
 
-export const replicationGroupStatuses = ['creating', 'available', 'deleting', 'create-failed'] as const;
+export type ClusterMode = 'disabled' | 'compatible' | 'enabled';
+
+export const replicationGroupStatuses = [
+  'creating',
+  'available',
+  'modifying',
+  'deleting',
+  'create-failed',
+] as const;
 export type ReplicationGroupStatus = (typeof replicationGroupStatuses)[number];
 export type MemberStatus = 'creating' | 'available' | 'deleting';
 
 export interface ReplicationGroup {
   readonly id: string;
   readonly intent: ReplicationGroupIntent;
+  /** Accepted changes that wait for the maintenance window. */
+  readonly pending?: PendingChange;
   readonly status: ReplicationGroupStatus;
   readonly epoch: number;
   readonly createdAtMs: number;
+  /** Deleted, but for its primary, which lives on as a cache cluster. */
+  readonly retainPrimary: boolean;
+  /** `digestUsers` of the user groups' users that every node was last seen with. */
+  readonly usersDigest?: string;
   /** Only with cluster mode. */
   readonly configurationAddress?: string;
   readonly nodeGroups: readonly NodeGroup[];
@@ -47,7 +60,14 @@ export interface NodeGroup {
   readonly formed: boolean;
   /** The replication id the primary was last seen with: copies of another history are not promoted. */
   readonly lineage?: string;
+  /** The primary is to hand its role over: to this member, or when none is named to the best one. */
+  readonly handover?: Handover;
   readonly members: readonly Member[];
+}
+
+export interface Handover {
+  readonly from: string;
+  readonly to?: string;
 }
 
 export interface Member {
@@ -56,6 +76,12 @@ export interface Member {
   readonly zone: string;
   readonly address: string;
   readonly status: MemberStatus;
+  /** Its process is to be of this generation; an older one is started anew. */
+  readonly generation: number;
+  readonly parameterStatus: ParameterStatus;
+  readonly createdAtMs: number;
+  /** Its process was started anew after it served, and it is not in sync again yet. */
+  readonly recovering: boolean;
 }
 
 /** A replication group's members are clusters of one node, numbered `0001`. */
@@ -73,27 +99,56 @@ export function memberOf(nodeGroup: NodeGroup, id: string): Member {
   return member;
 }
 
+export function memberOfGroup(group: ReplicationGroup, id: string): Member {
+  const member = membersOf(group).find((each) => each.id === id);
+  if (member === undefined) throw new Error(`${group.id} has no member ${id}.`);
+  return member;
+}
+
 /** Everything a host needs to run the member. */
 export function nodeSpec(
   group: ReplicationGroup,
   member: Member,
-  maxmemoryBytes: number,
+  wanted: WantedNode,
   start: { readonly replicaOf?: Member; readonly endpointAddresses: readonly string[] },
 ): NodeSpec {
   const { intent } = group;
   return {
     nodeId: nodeIdOf(member),
     version: intent.engineVersion,
+    generation: member.generation,
+    certificateAddresses: certificateAddresses(group),
     settings: {
       engine: intent.engine,
       address: member.address,
       port: intent.port,
+      plainPort: wanted.plainPort,
+      tlsPort: wanted.tlsPort,
+      busEncrypted: intent.busEncrypted,
       endpointAddresses: start.endpointAddresses,
-      maxmemoryBytes,
+      maxmemoryBytes: wanted.maxmemoryBytes,
       clusterEnabled: intent.clusterEnabled,
+      encryptedAtRest: intent.atRestEncryption,
+      parameters: wanted.parameters,
+      users: wanted.users,
+      replication: wanted.replication,
       ...(start.replicaOf !== undefined && {
-        replicaOf: { address: start.replicaOf.address, port: intent.port },
+        replicaOf: { address: start.replicaOf.address, port: replicationPort(wanted) },
       }),
     },
   };
+}
+
+/** Where a replica reaches its primary. */
+export function replicationPort({ plainPort, tlsPort }: Ports): number {
+  return plainPort === 0 ? tlsPort : plainPort;
+}
+
+/** Any member may come to hold an endpoint, so each one's certificate names them all. */
+export function certificateAddresses(group: ReplicationGroup): string[] {
+  const endpoints = group.nodeGroups.flatMap(({ primaryAddress, readerAddress }) => [
+    primaryAddress,
+    readerAddress,
+  ]);
+  return [group.configurationAddress, ...endpoints].filter((each) => each !== undefined);
 }

@@ -3,18 +3,34 @@ import type { Input } from '@larder/contract/elasticache/model';
 import { serviceError } from '@larder/contract/errors';
 import { memberClusterId, nodeGroupIdOf, replicationGroupId } from '@larder/contract/ids';
 import { engineTraits } from '@larder/engine/engine';
+import type { CacheCluster } from '../cache-cluster/cache-cluster.ts';
+import { deleteCacheCluster, readCacheCluster } from '../cache-cluster/store.ts';
 import type { ControlContext } from '../control-context.ts';
 import type { DatabaseTransaction } from '../database/connect.ts';
 import { recordEvent } from '../event-log/event-log.ts';
-import { takeAddresses } from '../placement/addresses.ts';
+import { serviceIntentOf } from '../node/service-intent.ts';
+import { parameterGroupWantsClusterMode } from '../parameter-group/settings.ts';
+import { passAddress, takeAddresses } from '../placement/addresses.ts';
+import { zonesOf } from '../placement/zones.ts';
 import { chooseEngine } from '../request/engine-choice.ts';
-import { defaultMaintenanceWindow, maintenanceWindow } from '../request/maintenance-window.ts';
 import { refuseNotYet } from '../request/not-yet.ts';
+import { readServiceOptions } from '../request/service-options.ts';
 import { readTags } from '../request/tags.ts';
-import type { NodeGroup, ReplicationGroup } from './replication-group.ts';
+import { zonesOfSubnetGroup } from '../subnet-group/store.ts';
+import { writeTags } from '../tag/store.ts';
+import { checkUserGroups } from '../user-group/group-users.ts';
+import type { Member, NodeGroup, ReplicationGroup, ReplicationGroupIntent } from './replication-group.ts';
 import { planShape, type Shape, type ShapedNodeGroup } from './shape.ts';
 import { nextStatus } from './status.ts';
-import { changeStatus, firstEpoch, insertReplicationGroup, readReplicationGroup } from './store.ts';
+import {
+  changeStatus,
+  firstEpoch,
+  insertReplicationGroup,
+  readReplicationGroup,
+  retainPrimary,
+} from './store.ts';
+
+type CreateRequest = Input<'CreateReplicationGroup'>;
 
 /**
  * Writes down a new group and returns it with status `creating`. No process has started yet; what is promised is
@@ -24,53 +40,56 @@ import { changeStatus, firstEpoch, insertReplicationGroup, readReplicationGroup 
 export async function createReplicationGroup(
   context: ControlContext,
   region: string,
-  input: Input<'CreateReplicationGroup'>,
+  input: CreateRequest,
 ): Promise<ReplicationGroup> {
   const id = replicationGroupId(input.ReplicationGroupId);
   refuseUnsupported(input);
-  const choice = await chooseEngine(context.engines, input, 'valkey');
-  if (!engineTraits[choice.engine].replicates) {
-    throw serviceError(
-      'InvalidParameterValueException',
-      `${engineTraits[choice.engine].title} has no replication; use CreateCacheCluster.`,
-    );
-  }
-  const shape = planShape(input, region);
-  const intent = {
-    description: input.ReplicationGroupDescription,
-    ...choice,
-    clusterEnabled: shape.clusterEnabled,
-    automaticFailover: shape.automaticFailover,
-    multiAz: shape.multiAz,
-    autoMinorVersionUpgrade: input.AutoMinorVersionUpgrade ?? true,
-    preferredMaintenanceWindow: maintenanceWindow(
-      input.PreferredMaintenanceWindow ?? defaultMaintenanceWindow,
-    ),
-    tags: readTags(input.Tags),
-  };
+  const tags = readTags(input.Tags);
+  const adopted = await clusterToAdopt(context, input);
+  const zones =
+    input.CacheSubnetGroupName === undefined
+      ? zonesOf(region)
+      : await zonesOfSubnetGroup(context.database, input.CacheSubnetGroupName.toLowerCase(), region);
+  const wantsClusterMode = await parameterGroupWantsClusterMode(
+    context.database,
+    input.CacheParameterGroupName,
+  );
+  const shape = planShape(input, zones, { wantsClusterMode });
+  const intent =
+    adopted === undefined
+      ? await newIntent(context, region, input, shape)
+      : adoptedIntent(adopted, input, shape);
 
   const group = await context.database.transaction().execute(async (transaction) => {
-    await refuseTaken(transaction, id, shape);
+    await refuseTaken(transaction, id, shape, adopted?.id);
     const owners = addressOwners(id, shape.nodeGroups, shape.clusterEnabled);
+    const needed =
+      adopted === undefined ? owners : owners.filter((owner) => owner !== `${id}/${firstMember(id)}`);
     const addresses = await takeAddresses(transaction, {
       host: context.host,
       candidates: context.addresses(),
-      port: choice.port,
+      port: intent.port,
       resource: 'replication-group',
-      owners,
+      owners: needed,
     }).catch((error: Error) => {
       throw serviceError('InsufficientCacheClusterCapacityFault', error.message);
     });
+    const createdAtMs = context.nowMs();
+    const placed = shape.nodeGroups.map((each) =>
+      placeNodeGroup(id, each, addresses, shape.clusterEnabled, createdAtMs),
+    );
     const created: ReplicationGroup = {
       id,
       intent,
       status: 'creating',
+      retainPrimary: false,
       epoch: await firstEpoch(transaction, id),
-      createdAtMs: context.nowMs(),
+      createdAtMs,
       ...(shape.clusterEnabled && { configurationAddress: addresses.get(`${id}/configuration`)! }),
-      nodeGroups: shape.nodeGroups.map((each) => placeNodeGroup(id, each, addresses, shape.clusterEnabled)),
+      nodeGroups: adopted === undefined ? placed : [await adopt(transaction, id, placed[0]!, adopted)],
     };
     await insertReplicationGroup(transaction, created);
+    await writeTags(transaction, { resourceType: 'replicationgroup', name: id }, tags);
     return created;
   });
   context.wake('replication-group', id);
@@ -86,28 +105,29 @@ export async function deleteReplicationGroup(
   input: Input<'DeleteReplicationGroup'>,
 ): Promise<ReplicationGroup> {
   const id = input.ReplicationGroupId.toLowerCase();
-  refuseNotYet({
-    RetainPrimaryCluster: input.RetainPrimaryCluster,
-    FinalSnapshotIdentifier: input.FinalSnapshotIdentifier,
-  });
+  const retain = input.RetainPrimaryCluster === true;
+  refuseNotYet({ FinalSnapshotIdentifier: input.FinalSnapshotIdentifier });
   const group = await context.database.transaction().execute(async (transaction) => {
     const found = await readReplicationGroup(transaction, id);
     if (found === undefined) throw notFound(id);
     const status = nextStatus(found.status, 'delete-requested');
-    if (status === 'refuse' || status === 'stay') {
+    if (status === 'refuse' || status === 'stay') throw wrongState(found, "can't be deleted now");
+    if (retain && found.intent.clusterEnabled) {
       throw serviceError(
-        'InvalidReplicationGroupStateFault',
-        `Replication group ${id} is ${found.status} and can't be deleted now.`,
+        'InvalidParameterCombinationException',
+        'RetainPrimaryCluster needs a group without cluster mode.',
       );
     }
+    if (retain && found.status === 'creating') throw wrongState(found, 'has no primary to retain yet');
     await changeStatus(transaction, id, { from: found.status, to: status });
+    if (retain) await retainPrimary(transaction, id);
     await recordEvent(transaction, {
       atMs: context.nowMs(),
       sourceType: 'replication-group',
       sourceId: id,
       message: `Deleting replication group ${id}`,
     });
-    return { ...found, status };
+    return { ...found, status, retainPrimary: retain };
   });
   context.wake('replication-group', id);
   return group;
@@ -117,49 +137,144 @@ export function notFound(id: string) {
   return serviceError('ReplicationGroupNotFoundFault', `Replication group ${id} not found.`);
 }
 
-function refuseUnsupported(input: Input<'CreateReplicationGroup'>): void {
+/** @param what follows the status, as in "… is modifying and can't be deleted now." */
+export function wrongState({ id, status }: Pick<ReplicationGroup, 'id' | 'status'>, what: string) {
+  return serviceError(
+    'InvalidReplicationGroupStateFault',
+    `Replication group ${id} is ${status} and ${what}.`,
+  );
+}
+
+async function newIntent(
+  context: ControlContext,
+  region: string,
+  input: CreateRequest,
+  shape: Shape,
+): Promise<ReplicationGroupIntent> {
+  const choice = await chooseEngine(context.engines, input, 'valkey');
+  if (!engineTraits[choice.engine].replicates) {
+    throw serviceError(
+      'InvalidParameterValueException',
+      `${engineTraits[choice.engine].title} has no replication; use CreateCacheCluster.`,
+    );
+  }
+  const options = await readServiceOptions(context, region, choice, shape.clusterEnabled, input);
+  const userGroupIds = (input.UserGroupIds ?? []).map((each) => each.toLowerCase());
+  if (userGroupIds.length > 0) {
+    if (options.transit === 'none') {
+      throw combination('User groups need TransitEncryptionEnabled.');
+    }
+    if (input.AuthToken !== undefined) throw combination('Give AuthToken or UserGroupIds, not both.');
+    await checkUserGroups(context.database, userGroupIds, {
+      engine: choice.engine,
+      version: choice.engineVersion,
+    });
+  }
+  return { ...options, ...shapeIntent(input, shape), userGroupIds };
+}
+
+function shapeIntent(input: CreateRequest, shape: Shape) {
+  return {
+    description: input.ReplicationGroupDescription,
+    clusterMode: shape.clusterEnabled ? ('enabled' as const) : ('disabled' as const),
+    clusterEnabled: shape.clusterEnabled,
+    automaticFailover: shape.automaticFailover,
+    multiAz: shape.multiAz,
+  };
+}
+
+/** The cluster that PrimaryClusterId names: it becomes the group's primary, with its data. */
+async function clusterToAdopt(
+  { database }: ControlContext,
+  input: CreateRequest,
+): Promise<CacheCluster | undefined> {
+  if (input.PrimaryClusterId === undefined) return undefined;
+  const id = input.PrimaryClusterId.toLowerCase();
+  const cluster = await readCacheCluster(database, id);
+  if (cluster === undefined)
+    throw serviceError('CacheClusterNotFoundFault', `Cache cluster ${id} not found.`);
+  if (cluster.status !== 'available') {
+    throw serviceError('InvalidCacheClusterStateFault', `Cache cluster ${id} is ${cluster.status}.`);
+  }
+  if (!engineTraits[cluster.intent.engine].replicates) {
+    throw combination(`${engineTraits[cluster.intent.engine].title} has no replication.`);
+  }
+  const own = [
+    'Engine',
+    'EngineVersion',
+    'CacheNodeType',
+    'Port',
+    'NumNodeGroups',
+    'NodeGroupConfiguration',
+  ] as const;
+  const surplus = own.find((name) => input[name] !== undefined);
+  if (surplus !== undefined) throw combination(`With PrimaryClusterId, ${surplus} is the cluster's own.`);
+  return cluster;
+}
+
+function adoptedIntent(cluster: CacheCluster, input: CreateRequest, shape: Shape): ReplicationGroupIntent {
+  return { ...serviceIntentOf(cluster.intent), ...shapeIntent(input, shape), userGroupIds: [] };
+}
+
+/** The cluster's node becomes the first member; its own records go. */
+async function adopt(
+  transaction: DatabaseTransaction,
+  groupId: string,
+  placed: NodeGroup,
+  cluster: CacheCluster,
+): Promise<NodeGroup> {
+  const node = cluster.nodes[0]!;
+  await deleteCacheCluster(transaction, cluster.id);
+  await passAddress(transaction, node.address, {
+    resource: 'replication-group',
+    owner: `${groupId}/${cluster.id}`,
+  });
+  const first: Member = {
+    id: cluster.id,
+    zone: node.zone,
+    address: node.address,
+    status: 'available',
+    generation: node.generation,
+    parameterStatus: node.parameterStatus,
+    createdAtMs: node.createdAtMs,
+    recovering: false,
+  };
+  return { ...placed, primary: cluster.id, members: [first, ...placed.members.slice(1)] };
+}
+
+function refuseUnsupported(input: CreateRequest): void {
   refuseNotYet({
     GlobalReplicationGroupId: input.GlobalReplicationGroupId,
-    PrimaryClusterId: input.PrimaryClusterId,
     SnapshotArns: input.SnapshotArns,
     SnapshotName: input.SnapshotName,
-    SnapshotRetentionLimit: input.SnapshotRetentionLimit,
-    SnapshotWindow: input.SnapshotWindow,
     ServerlessCacheSnapshotName: input.ServerlessCacheSnapshotName,
-    CacheSubnetGroupName: input.CacheSubnetGroupName,
-    CacheSecurityGroupNames: input.CacheSecurityGroupNames,
-    SecurityGroupIds: input.SecurityGroupIds,
-    NotificationTopicArn: input.NotificationTopicArn,
-    AuthToken: input.AuthToken,
-    TransitEncryptionEnabled: input.TransitEncryptionEnabled,
-    TransitEncryptionMode: input.TransitEncryptionMode,
-    AtRestEncryptionEnabled: input.AtRestEncryptionEnabled,
-    KmsKeyId: input.KmsKeyId,
-    UserGroupIds: input.UserGroupIds,
-    LogDeliveryConfigurations: input.LogDeliveryConfigurations,
-    DataTieringEnabled: input.DataTieringEnabled,
-    Durability:
-      input.Durability === 'disabled' || input.Durability === 'default' ? undefined : input.Durability,
-    NetworkType: input.NetworkType === 'ipv4' ? undefined : input.NetworkType,
-    IpDiscovery: input.IpDiscovery === 'ipv4' ? undefined : input.IpDiscovery,
   });
 }
 
-async function refuseTaken(transaction: DatabaseTransaction, id: string, shape: Shape): Promise<void> {
+async function refuseTaken(
+  transaction: DatabaseTransaction,
+  id: string,
+  shape: Shape,
+  adopted: string | undefined,
+): Promise<void> {
   if ((await readReplicationGroup(transaction, id)) !== undefined) {
     throw serviceError(
       'ReplicationGroupAlreadyExistsFault',
       `Replication group with specified id already exists: ${id}.`,
     );
   }
-  const members = shape.nodeGroups.flatMap(({ memberZones, index: shardIndex }) =>
-    memberZones.map((_, index) => memberIdOf(id, shape.clusterEnabled, shardIndex, index)),
-  );
-  const taken = await transaction
-    .selectFrom('cache_cluster')
-    .select('id')
-    .where('id', 'in', members)
-    .executeTakeFirst();
+  const members = shape.nodeGroups
+    .flatMap(({ memberZones, index: shardIndex }) =>
+      memberZones.map((_, index) => memberIdOf(id, shape.clusterEnabled, shardIndex, index)),
+    )
+    .filter((member) => adopted === undefined || member !== firstMember(id));
+  const taken =
+    (await transaction
+      .selectFrom('cache_cluster')
+      .select('id')
+      .where('id', 'in', members)
+      .executeTakeFirst()) ??
+    (await transaction.selectFrom('member').select('id').where('id', 'in', members).executeTakeFirst());
   if (taken === undefined) return;
   throw serviceError(
     'InvalidParameterValueException',
@@ -177,6 +292,10 @@ function addressOwners(
     nodeGroup.memberZones.map((_, index) => `${id}/${memberIdOf(id, clusterEnabled, shardIndex, index)}`),
   );
   return [...endpoints, ...members];
+}
+
+function firstMember(groupId: string): string {
+  return memberClusterId(groupId, 1);
 }
 
 function memberIdOf(
@@ -197,10 +316,11 @@ function placeNodeGroup(
   shaped: ShapedNodeGroup,
   addresses: ReadonlyMap<string, string>,
   clusterEnabled: boolean,
+  createdAtMs: number,
 ): NodeGroup {
   const members = shaped.memberZones.map((zone, index) => {
     const id = memberIdOf(groupId, clusterEnabled, shaped.index, index);
-    return { id, zone, address: addresses.get(`${groupId}/${id}`)!, status: 'creating' as const };
+    return newMember(id, zone, addresses.get(`${groupId}/${id}`)!, createdAtMs);
   });
   return {
     id: nodeGroupIdOf(shaped.index + 1),
@@ -213,4 +333,21 @@ function placeNodeGroup(
       readerAddress: addresses.get(`${groupId}/reader`)!,
     }),
   };
+}
+
+export function newMember(id: string, zone: string, address: string, createdAtMs: number): Member {
+  return {
+    id,
+    zone,
+    address,
+    status: 'creating',
+    generation: 1,
+    parameterStatus: 'in-sync',
+    createdAtMs,
+    recovering: false,
+  };
+}
+
+function combination(message: string) {
+  return serviceError('InvalidParameterCombinationException', message);
 }

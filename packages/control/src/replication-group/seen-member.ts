@@ -1,6 +1,7 @@
 /** (pure) A member as a planner sees it: what was decided about it beside what was observed. */
 import type { NodeObservation, NodeProcess } from '@larder/fleet/host';
-import { type Member, nodeIdOf, type ReplicationGroup } from './replication-group.ts';
+import type { Route } from '@larder/fleet/router/route-table';
+import { type Member, nodeIdOf, type ReplicationGroup, replicationPort } from './replication-group.ts';
 import type { Fence } from './step.ts';
 
 export interface PlanInput {
@@ -10,6 +11,20 @@ export interface PlanInput {
   /** Nodes whose process keeps ending are not started again before this time. */
   readonly earliestStartMs: ReadonlyMap<string, number>;
   readonly nowMs: number;
+  /** What stands between clients and engines, and what it serves for the group now. */
+  readonly front: Front;
+}
+
+export interface Front {
+  /** Undefined: clients reach the engines themselves, and endpoints are addresses that engines listen on. */
+  readonly routeTo?: (target: RouteTarget) => Route;
+  readonly routes: readonly Route[];
+}
+
+/** An address that clients know, and the node that is to answer there. */
+export interface RouteTarget {
+  readonly listenAddress: string;
+  readonly nodeAddress: string;
 }
 
 /** What the planners of both modes ask about one member. */
@@ -18,12 +33,26 @@ export interface SeenMember {
   readonly process: NodeProcess;
   /** Runs and answered just now. */
   readonly engine: NodeObservation['engine'];
+  /** Its process is of an older version or generation than it is to be. */
+  readonly outdated: boolean;
+  /** Where replicas reach it. */
+  readonly replicationPort: number;
 }
 
-export function seeMember({ observations }: PlanInput, member: Member): SeenMember {
+export function seeMember({ observations, group }: PlanInput, member: Member): SeenMember {
   const seen = observations.get(nodeIdOf(member));
   if (seen === undefined) throw new Error(`No observation of ${nodeIdOf(member)}.`);
-  return { member, process: seen.process, engine: seen.engine };
+  const { started } = seen;
+  const outdated =
+    started !== undefined &&
+    (started.version !== group.intent.engineVersion || started.generation < member.generation);
+  return {
+    member,
+    process: seen.process,
+    engine: seen.engine,
+    outdated,
+    replicationPort: started === undefined ? group.intent.port : replicationPort(started.ports),
+  };
 }
 
 /** Whether a process may be started in its place now, and if not what is waited for. */

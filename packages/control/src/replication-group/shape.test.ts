@@ -2,6 +2,7 @@ import { isServiceError } from '@larder/contract/errors';
 import { formatSlots, tileAllSlots } from '@larder/engine/slots';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { zonesOf } from '../placement/zones.ts';
 import { mostMembers, mostNodes, planShape } from './shape.ts';
 
 type Request = Parameters<typeof planShape>[0];
@@ -34,7 +35,7 @@ test('any request is refused with a modelled error or has a shape that keeps eve
     fc.property(request, (input) => {
       let shape: ReturnType<typeof planShape>;
       try {
-        shape = planShape({ ...base, ...input } as Request, 'us-east-1');
+        shape = planShape({ ...base, ...input } as Request, zonesOf('us-east-1'));
       } catch (error) {
         if (!isServiceError(error)) throw error;
         return;
@@ -78,7 +79,7 @@ test('shards take their slots and zones by their ids, in whatever order they com
         { NodeGroupId: '0001', Slots: '100-16383', ReplicaCount: 1 },
       ],
     },
-    'us-east-1',
+    zonesOf('us-east-1'),
   );
   expect(nodeGroups.map(({ slots, memberZones }) => [formatSlots(slots), ...memberZones])).toEqual([
     ['100-16383', 'us-east-1a', 'us-east-1b'],

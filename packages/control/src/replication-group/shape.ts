@@ -3,7 +3,7 @@ import type { Input } from '@larder/contract/elasticache/model';
 import { serviceError } from '@larder/contract/errors';
 import { nodeGroupId, nodeGroupIdOf } from '@larder/contract/ids';
 import { parseSlots, type SlotRange, splitEvenly, tileAllSlots } from '@larder/engine/slots';
-import { spreadZone, zonesOf } from '../placement/zones.ts';
+import { spreadZone } from '../placement/zones.ts';
 import { refuseNotYet } from '../request/not-yet.ts';
 
 export interface ShapedNodeGroup {
@@ -29,13 +29,22 @@ export const mostNodes = 90;
 type Request = Input<'CreateReplicationGroup'>;
 type Configuration = NonNullable<Request['NodeGroupConfiguration']>[number];
 
-export function planShape(input: Request, region: string): Shape {
+/**
+ * @param zones where members may be placed.
+ * @param options.wantsClusterMode the parameter group of the request is one for cluster mode.
+ * @throws ServiceError
+ */
+export function planShape(
+  input: Request,
+  zones: readonly string[],
+  { wantsClusterMode = false } = {},
+): Shape {
   const configurations = input.NodeGroupConfiguration ?? [];
   for (const configuration of configurations) refuseHalfPlaced(configuration);
-  const clusterEnabled = isClusterEnabled(input, configurations);
+  const clusterEnabled = isClusterEnabled(input, configurations, wantsClusterMode);
   const nodeGroups = clusterEnabled
-    ? shapeCluster(input, configurations, region)
-    : [shapeReplicated(input, configurations, region)];
+    ? shapeCluster(input, configurations, zones)
+    : [shapeReplicated(input, configurations, zones)];
   const nodes = nodeGroups.reduce((sum, { memberZones }) => sum + memberZones.length, 0);
   if (nodes > mostNodes) {
     throw serviceError(
@@ -48,18 +57,19 @@ export function planShape(input: Request, region: string): Shape {
 }
 
 /** With several shards, or when asked for; `compatible` is for groups on their way. */
-function isClusterEnabled(input: Request, configurations: readonly Configuration[]): boolean {
-  if (input.ClusterMode === 'compatible') {
+function isClusterEnabled(
+  input: Request,
+  configurations: readonly Configuration[],
+  wantsClusterMode: boolean,
+): boolean {
+  if (!['disabled', 'enabled', undefined].includes(input.ClusterMode)) {
     throw combination(
-      'ClusterMode compatible has no effect in this version of Larder; use enabled or disabled.',
+      'A new group has ClusterMode disabled or enabled; compatible is for groups on their way.',
     );
   }
   const shards = input.NumNodeGroups ?? Math.max(1, configurations.length);
   if (shards < 1) throw value(`NumNodeGroups must be between 1 and ${mostNodes}; it is ${shards}.`);
-  const wanted =
-    input.ClusterMode === 'enabled' ||
-    (input.CacheParameterGroupName?.endsWith('.cluster.on') ?? false) ||
-    shards > 1;
+  const wanted = input.ClusterMode === 'enabled' || wantsClusterMode || shards > 1;
   if (wanted && input.ClusterMode === 'disabled') {
     throw combination('Several node groups need cluster mode; ClusterMode says disabled.');
   }
@@ -90,7 +100,7 @@ function failoverFlags(
 function shapeReplicated(
   input: Request,
   configurations: readonly Configuration[],
-  region: string,
+  known: readonly string[],
 ): ShapedNodeGroup {
   if (configurations.length > 1) {
     throw combination(
@@ -118,13 +128,13 @@ function shapeReplicated(
     );
   }
   const zones = input.PreferredCacheClusterAZs ?? configuredZones(configuration);
-  return { index: 0, slots: splitEvenly(1), memberZones: placeZones(zones, count, 0, region) };
+  return { index: 0, slots: splitEvenly(1), memberZones: placeZones(zones, count, 0, known) };
 }
 
 function shapeCluster(
   input: Request,
   configurations: readonly Configuration[],
-  region: string,
+  known: readonly string[],
 ): ShapedNodeGroup[] {
   if (input.NumCacheClusters !== undefined) {
     throw combination(
@@ -154,7 +164,7 @@ function shapeCluster(
     return {
       index,
       slots: slots[index]!,
-      memberZones: placeZones(configuredZones(configuration), replicas + 1, index, region),
+      memberZones: placeZones(configuredZones(configuration), replicas + 1, index, known),
     };
   });
 }
@@ -217,20 +227,25 @@ function placeZones(
   wanted: readonly string[] | undefined,
   count: number,
   shardIndex: number,
-  region: string,
+  known: readonly string[],
 ): string[] {
   if (wanted === undefined || wanted.length === 0) {
-    return Array.from({ length: count }, (_, index) => spreadZone(region, shardIndex, index));
+    return Array.from({ length: count }, (_, index) => spreadZone(known, shardIndex, index));
   }
   if (wanted.length !== count) {
     throw combination(`${wanted.length} availability zones were given for ${count} members.`);
   }
-  const known = zonesOf(region);
-  for (const zone of wanted) {
-    if (!known.includes(zone))
-      throw value(`There is no availability zone ${zone}; there are ${known.join(', ')}.`);
-  }
+  checkZones(wanted, known);
   return [...wanted];
+}
+
+/** @throws ServiceError InvalidParameterValue for a zone that is none of `known`. */
+export function checkZones(wanted: readonly string[], known: readonly string[]): void {
+  const wrong = wanted.find((zone) => !known.includes(zone));
+  if (wrong === undefined) return;
+  throw value(
+    `Nothing can be placed in availability zone ${wrong.slice(0, 60)}; there are ${known.join(', ')}.`,
+  );
 }
 
 function combination(message: string) {

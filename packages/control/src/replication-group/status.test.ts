@@ -4,12 +4,32 @@ import { nextStatus as nextClusterStatus } from '../cache-cluster/status.ts';
 import { replicationGroupStatuses } from './replication-group.ts';
 import { nextStatus } from './status.ts';
 
-const events = ['converged', 'unable-to-create', 'delete-requested'] as const;
+const groupEvents = ['converged', 'unable-to-create', 'modify-requested', 'delete-requested'] as const;
+const clusterEvents = [...groupEvents, 'reboot-requested'] as const;
 
-describe.each([
-  ['replication group', replicationGroupStatuses, nextStatus],
-  ['cache cluster', cacheClusterStatuses, nextClusterStatus],
-] as const)('the statuses of a %s', (_, statuses, next) => {
+interface Resource {
+  readonly title: string;
+  readonly statuses: readonly string[];
+  readonly events: readonly string[];
+  readonly next: (status: string, event: string) => string;
+}
+
+const resources: readonly Resource[] = [
+  {
+    title: 'replication group',
+    statuses: replicationGroupStatuses,
+    events: groupEvents,
+    next: nextStatus as Resource['next'],
+  },
+  {
+    title: 'cache cluster',
+    statuses: cacheClusterStatuses,
+    events: clusterEvents,
+    next: nextClusterStatus as Resource['next'],
+  },
+];
+
+describe.each(resources)('the statuses of a $title', ({ statuses, events, next }) => {
   test('every one answers every event with a status, stay or refuse', () => {
     for (const status of statuses) {
       for (const event of events) {
@@ -18,9 +38,19 @@ describe.each([
     }
   });
 
-  test('only a creation becomes available, and a deletion never ends otherwise', () => {
-    expect(statuses.filter((status) => next(status, 'converged') === 'available')).toEqual(['creating']);
+  test('what was under way becomes available, and a deletion never ends otherwise', () => {
+    const underWay = statuses.filter(
+      (status) => !['available', 'deleting', 'create-failed'].includes(status),
+    );
+    expect(statuses.filter((status) => next(status, 'converged') === 'available')).toEqual(underWay);
     for (const event of events) expect(['stay', 'refuse']).toContain(next('deleting', event));
+  });
+
+  test('nothing but an available one is changed', () => {
+    const changing = events.filter((event) => event !== 'delete-requested' && event.endsWith('-requested'));
+    for (const event of changing) {
+      expect(statuses.filter((status) => next(status, event) !== 'refuse')).toEqual(['available']);
+    }
   });
 
   test('everything but a deletion can be deleted', () => {

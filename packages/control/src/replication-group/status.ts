@@ -1,17 +1,43 @@
 /** (pure) Which status follows which, for every status and event. */
 import type { ReplicationGroupStatus } from './replication-group.ts';
 
-export type StatusEvent = 'converged' | 'unable-to-create' | 'delete-requested';
+export type StatusEvent = 'converged' | 'unable-to-create' | 'modify-requested' | 'delete-requested';
 
 /** `refuse`: the request is answered with InvalidReplicationGroupState. `stay`: nothing changes. */
 type Answer = ReplicationGroupStatus | 'refuse' | 'stay';
 
 const table = {
-  creating: { converged: 'available', 'unable-to-create': 'create-failed', 'delete-requested': 'deleting' },
+  creating: {
+    converged: 'available',
+    'unable-to-create': 'create-failed',
+    'modify-requested': 'refuse',
+    'delete-requested': 'deleting',
+  },
   // A lost node does not leave `available`: the group serves, and repairs itself.
-  available: { converged: 'stay', 'unable-to-create': 'stay', 'delete-requested': 'deleting' },
-  deleting: { converged: 'stay', 'unable-to-create': 'stay', 'delete-requested': 'refuse' },
-  'create-failed': { converged: 'stay', 'unable-to-create': 'stay', 'delete-requested': 'deleting' },
+  available: {
+    converged: 'stay',
+    'unable-to-create': 'stay',
+    'modify-requested': 'modifying',
+    'delete-requested': 'deleting',
+  },
+  modifying: {
+    converged: 'available',
+    'unable-to-create': 'stay',
+    'modify-requested': 'refuse',
+    'delete-requested': 'deleting',
+  },
+  deleting: {
+    converged: 'stay',
+    'unable-to-create': 'stay',
+    'modify-requested': 'refuse',
+    'delete-requested': 'refuse',
+  },
+  'create-failed': {
+    converged: 'stay',
+    'unable-to-create': 'stay',
+    'modify-requested': 'refuse',
+    'delete-requested': 'deleting',
+  },
 } as const satisfies Record<ReplicationGroupStatus, Record<StatusEvent, Answer>>;
 
 export function nextStatus(status: ReplicationGroupStatus, event: StatusEvent): Answer {

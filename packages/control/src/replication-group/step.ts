@@ -1,6 +1,8 @@
 /** The steps a plan is made of. Each is complete in itself and safe to repeat. */
 import type { SlotRange } from '@larder/engine/slots';
 import type { DeathEvidence, Incarnation } from '@larder/fleet/host';
+import type { Route } from '@larder/fleet/router/route-table';
+import type { SettingStep } from '../node/node-settings.ts';
 
 /** Why the previous primary can take no more writes. Without one there is no promotion. */
 export type Fence =
@@ -17,6 +19,8 @@ export type Step = { readonly because: string } & (
       readonly replicaOf?: string;
       readonly endpointAddresses: readonly string[];
     }
+  /** Ends the process; the next pass starts it anew, as whatever it is then to be. */
+  | { readonly kind: 'stop-node'; readonly member: string }
   /** Writes down a new primary and a new epoch. Comes before the command that makes it so. */
   | {
       readonly kind: 'decide-primary';
@@ -26,7 +30,16 @@ export type Step = { readonly because: string } & (
       readonly fence: Fence;
     }
   | { readonly kind: 'promote'; readonly member: string }
-  | { readonly kind: 'replicate'; readonly member: string; readonly primary: string }
+  | { readonly kind: 'replicate'; readonly member: string; readonly primary: string; readonly port: number }
+  /** Hands the role of a primary that lives to a replica in sync, without losing a write. */
+  | {
+      readonly kind: 'switch-over';
+      readonly nodeGroup: string;
+      readonly member: string;
+      readonly previous: string;
+    }
+  /** The handover that was asked for is done, or can't be. */
+  | { readonly kind: 'end-handover'; readonly nodeGroup: string }
   /** Makes the node listen on just these addresses and cuts off clients of those it gives up. */
   | {
       readonly kind: 'listen';
@@ -34,10 +47,14 @@ export type Step = { readonly because: string } & (
       readonly addresses: readonly string[];
       readonly dropped: readonly string[];
     }
+  /** What the router serves for the group, complete. */
+  | { readonly kind: 'route'; readonly routes: readonly Route[] }
   | { readonly kind: 'set-config-epoch'; readonly member: string; readonly configEpoch: number }
   | { readonly kind: 'add-slots'; readonly member: string; readonly slots: readonly SlotRange[] }
   | { readonly kind: 'meet'; readonly member: string; readonly peer: string }
   | { readonly kind: 'join-shard'; readonly member: string; readonly primaryClusterNodeId: string }
+  /** The member forgets a peer that is gone for good. */
+  | { readonly kind: 'forget-peer'; readonly member: string; readonly clusterNodeId: string }
   /** Asks the engines for a vote, or takes over where too few are left to vote and the fence is proven. */
   | {
       readonly kind: 'elect';
@@ -46,7 +63,11 @@ export type Step = { readonly because: string } & (
       readonly how: 'vote' | 'takeover';
       readonly fence: Fence;
     }
+  | (SettingStep & { readonly member: string })
   | { readonly kind: 'remove-node'; readonly member: string }
+  | { readonly kind: 'forget-member'; readonly member: string }
+  /** The group's primary becomes a cache cluster of its own, and the group ends. */
+  | { readonly kind: 'retain-primary'; readonly member: string }
   | { readonly kind: 'forget-group' }
 );
 

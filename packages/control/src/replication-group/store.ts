@@ -1,7 +1,10 @@
 /** The replication groups' SQL. */
 import type { SlotRange } from '@larder/engine/slots';
 import type { Database, DatabaseTransaction } from '../database/connect.ts';
+import type { PendingChange } from '../node/service-intent.ts';
+import type { ParameterStatus } from '../node/wanted-node.ts';
 import type {
+  Handover,
   Member,
   MemberStatus,
   NodeGroup,
@@ -20,6 +23,7 @@ export async function readReplicationGroups(
   let query = database
     .selectFrom('replication_group')
     .select(['id', 'intent', 'status', 'epoch', 'configuration_address', 'created_at'])
+    .select(['pending', 'retain_primary', 'users_digest'])
     .orderBy('id');
   if (filter.id !== undefined) query = query.where('id', '=', filter.id);
   if (filter.afterId !== undefined) query = query.where('id', '>', filter.afterId);
@@ -31,13 +35,14 @@ export async function readReplicationGroups(
   const nodeGroups = await database
     .selectFrom('node_group')
     .select(['group_id', 'id', 'primary_member', 'slots', 'primary_address', 'reader_address'])
-    .select(['formed', 'lineage'])
+    .select(['formed', 'lineage', 'handover'])
     .where('group_id', 'in', ids)
     .orderBy('id')
     .execute();
   const members = await database
     .selectFrom('member')
     .select(['id', 'group_id', 'node_group_id', 'zone', 'address', 'status'])
+    .select(['generation', 'parameter_status', 'created_at', 'recovering'])
     .where('group_id', 'in', ids)
     .orderBy('ordinal')
     .execute();
@@ -48,6 +53,9 @@ export async function readReplicationGroups(
     status: row.status as ReplicationGroupStatus,
     epoch: row.epoch,
     createdAtMs: row.created_at,
+    retainPrimary: row.retain_primary === 1,
+    ...(row.users_digest !== null && { usersDigest: row.users_digest }),
+    ...(row.pending !== null && { pending: JSON.parse(row.pending) as PendingChange }),
     ...(row.configuration_address !== null && { configurationAddress: row.configuration_address }),
     nodeGroups: nodeGroups
       .filter((each) => each.group_id === row.id)
@@ -60,6 +68,7 @@ export async function readReplicationGroups(
           ...(each.primary_address !== null && { primaryAddress: each.primary_address }),
           ...(each.reader_address !== null && { readerAddress: each.reader_address }),
           ...(each.lineage !== null && { lineage: each.lineage }),
+          ...(each.handover !== null && { handover: JSON.parse(each.handover) as Handover }),
           members: members
             .filter((member) => member.group_id === row.id && member.node_group_id === each.id)
             .map(
@@ -68,6 +77,10 @@ export async function readReplicationGroups(
                 zone: member.zone,
                 address: member.address,
                 status: member.status as MemberStatus,
+                generation: member.generation,
+                parameterStatus: member.parameter_status as ParameterStatus,
+                createdAtMs: member.created_at,
+                recovering: member.recovering === 1,
               }),
             ),
         }),
@@ -95,6 +108,8 @@ export async function insertReplicationGroup(
       epoch: group.epoch,
       configuration_address: group.configurationAddress ?? null,
       created_at: group.createdAtMs,
+      pending: group.pending === undefined ? null : JSON.stringify(group.pending),
+      retain_primary: group.retainPrimary ? 1 : 0,
     })
     .execute();
   for (const nodeGroup of group.nodeGroups) {
@@ -109,23 +124,150 @@ export async function insertReplicationGroup(
         reader_address: nodeGroup.readerAddress ?? null,
         formed: nodeGroup.formed ? 1 : 0,
         lineage: nodeGroup.lineage ?? null,
+        handover: nodeGroup.handover === undefined ? null : JSON.stringify(nodeGroup.handover),
       })
       .execute();
-    await transaction
-      .insertInto('member')
-      .values(
-        nodeGroup.members.map((member, index) => ({
-          id: member.id,
-          group_id: group.id,
-          node_group_id: nodeGroup.id,
-          ordinal: index,
-          zone: member.zone,
-          address: member.address,
-          status: member.status,
-        })),
-      )
-      .execute();
+    await insertMembers(transaction, group.id, nodeGroup.id, nodeGroup.members);
   }
+}
+
+/** Behind those the shard has already. */
+export async function insertMembers(
+  transaction: DatabaseTransaction,
+  groupId: string,
+  nodeGroupId: string,
+  members: readonly Member[],
+): Promise<void> {
+  const last = await transaction
+    .selectFrom('member')
+    .select(({ fn }) => fn.max('ordinal').as('ordinal'))
+    .where('group_id', '=', groupId)
+    .where('node_group_id', '=', nodeGroupId)
+    .executeTakeFirst();
+  const first = last?.ordinal === null || last === undefined ? 0 : last.ordinal + 1;
+  await transaction
+    .insertInto('member')
+    .values(
+      members.map((member, index) => ({
+        id: member.id,
+        group_id: groupId,
+        node_group_id: nodeGroupId,
+        ordinal: first + index,
+        zone: member.zone,
+        address: member.address,
+        status: member.status,
+        generation: member.generation,
+        parameter_status: member.parameterStatus,
+        created_at: member.createdAtMs,
+      })),
+    )
+    .execute();
+}
+
+export async function deleteMember(
+  transaction: DatabaseTransaction,
+  group: Pick<ReplicationGroup, 'id'>,
+  memberId: string,
+): Promise<void> {
+  await transaction
+    .deleteFrom('member')
+    .where('id', '=', memberId)
+    .where('group_id', '=', group.id)
+    .execute();
+  await transaction
+    .deleteFrom('address')
+    .where('owner', '=', `replication-group:${group.id}/${memberId}`)
+    .execute();
+}
+
+/** Writes down what is asked for now, in the transaction that read it. */
+export async function writeIntent(
+  transaction: DatabaseTransaction,
+  { id, intent, pending }: Pick<ReplicationGroup, 'id' | 'intent' | 'pending'>,
+): Promise<void> {
+  await transaction
+    .updateTable('replication_group')
+    .set({ intent: JSON.stringify(intent), pending: pending === undefined ? null : JSON.stringify(pending) })
+    .where('id', '=', id)
+    .execute();
+}
+
+export async function setHandover(
+  transaction: DatabaseTransaction,
+  groupId: string,
+  nodeGroupId: string,
+  handover: Handover | undefined,
+): Promise<void> {
+  await transaction
+    .updateTable('node_group')
+    .set({ handover: handover === undefined ? null : JSON.stringify(handover) })
+    .where('group_id', '=', groupId)
+    .where('id', '=', nodeGroupId)
+    .execute();
+}
+
+export async function setMemberStatus(
+  transaction: DatabaseTransaction,
+  memberIds: readonly string[],
+  status: MemberStatus,
+): Promise<void> {
+  await transaction.updateTable('member').set({ status }).where('id', 'in', memberIds).execute();
+}
+
+export async function setRecovering(
+  transaction: DatabaseTransaction,
+  memberIds: readonly string[],
+  recovering: boolean,
+): Promise<void> {
+  await transaction
+    .updateTable('member')
+    .set({ recovering: recovering ? 1 : 0 })
+    .where('id', 'in', memberIds)
+    .execute();
+}
+
+export async function setParameterStatus(
+  transaction: DatabaseTransaction,
+  memberId: string,
+  status: ParameterStatus,
+): Promise<void> {
+  await transaction
+    .updateTable('member')
+    .set({ parameter_status: status })
+    .where('id', '=', memberId)
+    .execute();
+}
+
+/** Asks for a new process of each: their next generation. */
+export async function restartMembers(
+  transaction: DatabaseTransaction,
+  memberIds: readonly string[],
+): Promise<void> {
+  await transaction
+    .updateTable('member')
+    .set(({ eb }) => ({ generation: eb('generation', '+', 1) }))
+    .where('id', 'in', memberIds)
+    .execute();
+}
+
+export async function setUsersDigest(
+  transaction: DatabaseTransaction,
+  groupId: string,
+  digest: string | undefined,
+): Promise<void> {
+  await transaction
+    .updateTable('replication_group')
+    .set({ users_digest: digest ?? null })
+    .where('id', '=', groupId)
+    .execute();
+}
+
+export async function retainPrimary(transaction: DatabaseTransaction, groupId: string): Promise<void> {
+  await transaction
+    .updateTable('replication_group')
+    .set({ retain_primary: 1 })
+    .where('id', '=', groupId)
+    .execute();
 }
 
 /**
@@ -204,6 +346,7 @@ export async function markFormed(transaction: DatabaseTransaction, groupId: stri
     .updateTable('member')
     .set({ status: 'available' })
     .where('group_id', '=', groupId)
+    .where('status', '=', 'creating')
     .execute();
 }
 

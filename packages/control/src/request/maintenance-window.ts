@@ -5,6 +5,19 @@ const days = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'];
 const minutesPerWeek = 7 * 24 * 60;
 export const defaultMaintenanceWindow = 'sun:05:00-sun:06:00';
 
+/** Whether `nowMs` lies in a window as stored. */
+export function windowIsOpen(window: string, nowMs: number): boolean {
+  const [from, to] = window.split('-').map(minuteOfWeek) as [number, number];
+  // The epoch began on a Thursday.
+  const now = (Math.floor(nowMs / 60_000) + 3 * 24 * 60) % minutesPerWeek;
+  return (now - from + minutesPerWeek) % minutesPerWeek < (to - from + minutesPerWeek) % minutesPerWeek;
+}
+
+function minuteOfWeek(text: string): number {
+  const [day, hour, minutes] = text.split(':');
+  return (days.indexOf(day!) * 24 + Number(hour)) * 60 + Number(minutes);
+}
+
 /** @returns it as stored, in lower case. @throws ServiceError InvalidParameterValue */
 export function maintenanceWindow(text: string): string {
   const match = /^([a-z]{3}):(\d{2}):(\d{2})-([a-z]{3}):(\d{2}):(\d{2})$/.exec(text.toLowerCase());

@@ -36,6 +36,9 @@ async function place(id: string, zone: string, subnetGroup: string): Promise<voi
       zone,
       address: '127.64.0.1',
       status: 'available',
+      generation: 1,
+      parameter_status: 'in-sync',
+      created_at: 0,
     })
     .execute();
 }
@@ -44,11 +47,21 @@ async function place(id: string, zone: string, subnetGroup: string): Promise<voi
 async function placeCluster(id: string, zone: string, subnetGroup: string): Promise<void> {
   await control.database
     .insertInto('cache_cluster')
-    .values({ id, intent: JSON.stringify({ subnetGroup }), status: 'available', epoch: 1, created_at: 0 })
+    .values({
+      id,
+      intent: JSON.stringify({ subnetGroup }),
+      status: 'available',
+      epoch: 1,
+      created_at: 0,
+      config_version: 1,
+    })
     .execute();
   await control.database
     .insertInto('cache_node')
-    .values({ cluster_id: id, id: '0001', zone, address: '127.64.0.2', status: 'available' })
+    .values({
+      ...{ cluster_id: id, id: '0001', zone, address: '127.64.0.2', status: 'available' },
+      ...{ generation: 1, parameter_status: 'in-sync', created_at: 0 },
+    })
     .execute();
 }
 

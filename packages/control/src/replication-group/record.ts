@@ -1,0 +1,88 @@
+/** Writes down what a pass found to be true: lineages, statuses, how far settings are. */
+import { cacheNodeIdOf } from '@larder/contract/ids';
+import { digestUsers } from '@larder/engine/acl';
+import type { NodeObservation } from '@larder/fleet/host';
+import type { Database } from '../database/connect.ts';
+import { recordEvent } from '../event-log/event-log.ts';
+import type { Environment } from '../node/environment.ts';
+import type { StartHistory } from '../reconciler/start-history.ts';
+import type { SettingsPlan } from './plan-settings.ts';
+import { membersOf, type ReplicationGroup, type ReplicationGroupStatus } from './replication-group.ts';
+import { nextStatus } from './status.ts';
+import type { Plan } from './step.ts';
+import {
+  changeStatus,
+  markFormed,
+  setLineage,
+  setParameterStatus,
+  setRecovering,
+  setUsersDigest,
+} from './store.ts';
+
+export interface RecordDeps {
+  readonly database: Database;
+  readonly nowMs: () => number;
+  readonly starts: StartHistory;
+}
+
+export async function recordPass(
+  { database, nowMs, starts }: RecordDeps,
+  group: ReplicationGroup,
+  planned: Plan,
+  settings: SettingsPlan | undefined,
+  environment: Environment,
+  observations: ReadonlyMap<string, NodeObservation>,
+): Promise<void> {
+  const settled = planned.converged && settings !== undefined && settings.steps.length === 0;
+  const hopeless = group.status === 'creating' && starts.keepFailing(observations);
+  const event = settled ? 'converged' : hopeless ? 'unable-to-create' : undefined;
+  const status = event === undefined ? 'stay' : nextStatus(group.status, event);
+  const forming =
+    planned.converged &&
+    (group.nodeGroups.some(({ formed }) => !formed) ||
+      membersOf(group).some((member) => member.status === 'creating'));
+  const parameters = membersOf(group).flatMap((member) => {
+    const found = settings?.parameterStatus.get(member.id);
+    return found === undefined || found === member.parameterStatus ? [] : [[member.id, found] as const];
+  });
+  const usersDigest =
+    settings?.usersInSync === true && environment.groupUsers !== undefined
+      ? digestUsers(environment.groupUsers.users)
+      : undefined;
+  const recovered = planned.converged ? membersOf(group).filter(({ recovering }) => recovering) : [];
+  const quiet = recovered.length === 0 && planned.lineages.size === 0 && status === 'stay' && !forming;
+  if (quiet && parameters.length === 0 && usersDigest === group.usersDigest) return;
+
+  await database.transaction().execute(async (transaction) => {
+    for (const [nodeGroup, lineage] of planned.lineages) {
+      await setLineage(transaction, group.id, nodeGroup, lineage);
+    }
+    for (const { id } of recovered) {
+      await setRecovering(transaction, [id], false);
+      await recordEvent(transaction, {
+        atMs: nowMs(),
+        sourceType: 'cache-cluster',
+        sourceId: id,
+        message: `Finished recovery for cache nodes ${cacheNodeIdOf(1)}`,
+      });
+    }
+    if (forming) await markFormed(transaction, group.id);
+    for (const [member, found] of parameters) await setParameterStatus(transaction, member, found);
+    if (usersDigest !== group.usersDigest) await setUsersDigest(transaction, group.id, usersDigest);
+    if (status === 'stay' || status === 'refuse') return;
+    if (!(await changeStatus(transaction, group.id, { from: group.status, to: status }))) return;
+    await recordEvent(transaction, {
+      atMs: nowMs(),
+      sourceType: 'replication-group',
+      sourceId: group.id,
+      message: statusMessage(group, status),
+    });
+  });
+}
+
+function statusMessage({ id, status }: ReplicationGroup, to: ReplicationGroupStatus): string {
+  if (to === 'create-failed') {
+    return `Replication group ${id} could not be created: its nodes end soon after they start; see their engine.log`;
+  }
+  return status === 'modifying' ? `Replication group ${id} modified` : `Replication group ${id} created`;
+}
