@@ -45,7 +45,7 @@ async function main() {
       await setUp(['valkey']);
       return run(process.execPath, [join(root, 'apps', 'storefront', 'dist', 'main.js'), ...rest]);
     case 'test':
-      await setUp(['valkey', 'redis', 'memcached']);
+      await setUp(['valkey', 'valkey 8.1', 'redis', 'memcached']);
       return test();
     case 'model':
     case 'simulate':
@@ -55,6 +55,9 @@ async function main() {
       await setUp(['valkey', 'redis', 'memcached']);
       await installPeers();
       return lab('bench', 'consistency');
+    case 'coverage:api':
+      await setUp(['valkey', 'valkey 8.1', 'redis', 'memcached']);
+      return lab('tools', 'api-coverage', { ...process.env, ...quietSdk });
     case 'families':
       await setUp(['valkey', 'redis', 'memcached']);
       return lab('tools', command);
@@ -69,7 +72,8 @@ async function main() {
     default:
       process.stderr.write(
         'Use: npm run setup | npm start [-- --help] | npm test [-- FILE...] | npm run bench -- NAME |\n' +
-          '     npm run check:consistency | npm run model | npm run simulate | npm run families   (each with [-- --help])\n',
+          '     npm run check:consistency | npm run model | npm run simulate | npm run families |\n' +
+          '     npm run coverage:api   (each with [-- --help])\n',
       );
       return command === 'help' ? 0 : 2;
   }
@@ -121,8 +125,8 @@ async function installPeers() {
 }
 
 /** Runs the program `<area>/<name>/main.ts`, as built. */
-function lab(area, name) {
-  return run(process.execPath, [join(root, 'dist', area, name, 'main.js'), ...rest]);
+function lab(area, name, env = process.env) {
+  return run(process.execPath, [join(root, 'dist', area, name, 'main.js'), ...rest], env);
 }
 
 /** The compiler itself knows what changed. */
@@ -135,10 +139,12 @@ async function build() {
   });
 }
 
+/** @param engine its name, and a version when it is not the default one: `valkey 8.1`. */
 async function installEngine(engine) {
-  const found = await quiet(process.execPath, [larder, 'engines', 'path', engine]);
+  const words = engine.split(' ');
+  const found = await quiet(process.execPath, [larder, 'engines', 'path', ...words]);
   if (found.exit === 0) return;
-  const code = await run(process.execPath, [larder, 'engines', 'install', engine]);
+  const code = await run(process.execPath, [larder, 'engines', 'install', ...words]);
   if (code !== 0) {
     throw new SetUpFailed(
       `${engine} could not be installed; the reason is above.`,

@@ -8,12 +8,22 @@ import type { OperationName } from '@larder/contract/elasticache/model';
 import { apiCoverageFile } from './config.ts';
 
 export type Sighting =
+  /** Requests with random members of the model arrived at the handler as they were sent, and its answers came back. */
+  | { readonly operation: string; readonly kind: 'decoded' }
   /** The service answered it; the SDK could read the answer. */
   | { readonly operation: string; readonly kind: 'answered' }
-  /** The service refused it with this code. */
-  | { readonly operation: string; readonly kind: 'error'; readonly code: string; readonly httpStatus: number }
+  /** The service refused it with this code on the wire. */
+  | {
+      readonly operation: string;
+      readonly kind: 'error';
+      readonly code: string;
+      readonly httpStatus: number;
+      readonly message: string;
+    }
   /** Its effect was seen from outside: at an engine, with a client, in the process table or on disk. */
-  | { readonly operation: string; readonly kind: 'effect'; readonly what: string };
+  | { readonly operation: string; readonly kind: 'effect'; readonly what: string }
+  /** It does nothing here, and says so. */
+  | { readonly operation: string; readonly kind: 'refusal'; readonly message: string };
 
 /**
  * Runs the checks of an operation's effect, and records it when they hold.
@@ -22,6 +32,16 @@ export type Sighting =
 export async function effect(operation: OperationName, what: string, check: () => unknown): Promise<void> {
   await check();
   record({ operation, kind: 'effect', what });
+}
+
+/** Records that an operation said that it does nothing here. */
+export function refusal(operation: OperationName, message: string): void {
+  record({ operation, kind: 'refusal', message });
+}
+
+/** Records that the round trip of an operation held. */
+export function decoded(operation: OperationName): void {
+  record({ operation, kind: 'decoded' });
 }
 
 /** Makes a client record what it is answered. */
@@ -34,13 +54,16 @@ export function recordAnswers(client: ElastiCacheClient): void {
         record({ operation, kind: 'answered' });
         return result;
       } catch (error) {
-        const { name, Code, $metadata } = error as {
+        const { name, Code, message, $metadata } = error as {
           name: string;
           Code?: string;
+          message: string;
           $metadata?: { httpStatusCode?: number };
         };
         const httpStatus = $metadata?.httpStatusCode;
-        if (httpStatus !== undefined) record({ operation, kind: 'error', code: Code ?? name, httpStatus });
+        if (httpStatus !== undefined) {
+          record({ operation, kind: 'error', code: Code ?? name, httpStatus, message });
+        }
         throw error;
       }
     },

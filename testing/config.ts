@@ -13,3 +13,8 @@ export const otherNodes: readonly string[] =
 
 /** Where tests write down what they saw of the API; undefined in an ordinary run. */
 export const apiCoverageFile: string | undefined = process.env.LARDER_API_COVERAGE;
+
+/** For a program that runs the tests: its own environment with more in it. */
+export function environmentWith(more: Readonly<Record<string, string>>): NodeJS.ProcessEnv {
+  return { ...process.env, ...more };
+}

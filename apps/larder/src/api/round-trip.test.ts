@@ -9,6 +9,7 @@ import { elastiCache, operationModel, operationNames } from '@larder/contract/el
 import type { Shape, StructureShape } from '@larder/contract/service-model';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { decoded } from '../../../../testing/api-coverage.ts';
 import { type RunningApi, startApi } from './running-api.test-support.ts';
 
 const RUNS_PER_OPERATION = 8;
@@ -54,6 +55,7 @@ test.each(operationNames)('%s', async (name) => {
     }),
     { numRuns: RUNS_PER_OPERATION },
   );
+  decoded(name);
 });
 
 test('every operation the SDK has a command for is covered', () => {
