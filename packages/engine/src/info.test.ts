@@ -37,6 +37,7 @@ describe('INFO', () => {
       pid: 4711,
       loading: false,
       keys: 42,
+      usedMemoryBytes: 0,
       replication: {
         role: 'replica',
         replicationId: id('a'),
@@ -44,6 +45,7 @@ describe('INFO', () => {
         previousReplicationOffset: -1,
         offset: 1112,
         syncInProgress: false,
+        replicas: [],
         primary: { address: '127.64.0.1', port: 6379, linkUp: true },
       },
     });

@@ -11,6 +11,19 @@ export interface ReplicationInfo {
   readonly offset: number;
   readonly primary?: { readonly address: string; readonly port: number; readonly linkUp: boolean };
   readonly syncInProgress: boolean;
+  /** A primary's: who follows it. */
+  readonly replicas: readonly FollowingReplica[];
+}
+
+export interface FollowingReplica {
+  readonly address: string;
+  readonly port: number;
+  readonly online: boolean;
+  /**
+   * Up to where it said that it has the stream; 0 before it said anything. With a single channel a primary holds its
+   * stream back until then, while the replica already calls itself in sync.
+   */
+  readonly acknowledgedOffset: number;
 }
 
 export interface ServerInfo {
@@ -52,6 +65,9 @@ export function parseInfo(text: string): ServerInfo {
       previousReplicationOffset: number('second_repl_offset'),
       offset: isReplica ? number('slave_repl_offset') : number('master_repl_offset'),
       syncInProgress: word('master_sync_in_progress') === '1',
+      replicas: [...fields].flatMap(([name, value]) =>
+        /^slave\d+$/.test(name) ? [parseReplica(value)] : [],
+      ),
       ...(isReplica && {
         primary: {
           address: word('master_host'),
@@ -60,6 +76,16 @@ export function parseInfo(text: string): ServerInfo {
         },
       }),
     },
+  };
+}
+
+function parseReplica(line: string): FollowingReplica {
+  const fields = new Map(line.split(',').map((each) => each.split('=') as [string, string]));
+  return {
+    address: fields.get('ip') ?? '',
+    port: Number(fields.get('port')),
+    online: fields.get('state') === 'online',
+    acknowledgedOffset: Number(fields.get('offset') ?? 0),
   };
 }
 

@@ -81,6 +81,10 @@ export async function execute(
     case 'promote':
       await send(['REPLICAOF', 'NO', 'ONE']);
       return group;
+    case 'ask-replicas':
+      // For more than there are, since else it would find all content; what counts is the question, not the wait.
+      await send(['WAIT', '100', '1']);
+      return group;
     case 'replicate':
       await send(['REPLICAOF', memberOfGroup(group, step.primary).address, String(step.port)]);
       return group;

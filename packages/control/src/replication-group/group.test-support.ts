@@ -122,6 +122,11 @@ export function observe(
             previousReplicationOffset: -1,
             offset: 1_000,
             syncInProgress: false,
+            replicas: isPrimary
+              ? nodeGroup.members
+                  .filter(({ id }) => id !== nodeGroup.primary)
+                  .map(({ address }) => ({ address, port: 6379, online: true, acknowledgedOffset: 1_000 }))
+              : [],
             ...(!isPrimary && { primary: { address: primary.address, port: 6379, linkUp: true } }),
           },
         },

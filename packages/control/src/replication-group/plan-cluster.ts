@@ -8,10 +8,12 @@ import type { NodeGroup } from './replication-group.ts';
 import {
   fenceOf,
   type PlanInput,
+  planStream,
   type SeenMember,
   sameAddresses,
   seeMember,
   startable,
+  streams,
 } from './seen-member.ts';
 import type { Plan, Step } from './step.ts';
 import { chooseSuccessor } from './successor.ts';
@@ -119,7 +121,7 @@ function planReturned(seen: SeenMember, primary: SeenMember, steps: Step[], wait
   if (primaryId === undefined) return;
   const replication = seen.engine!.info.replication;
   if (replication.role === 'replica' && myself(seen)?.primaryId === primaryId) {
-    if (replication.primary?.linkUp !== true) waitingFor.push(`${seen.member.id} to be in sync`);
+    planStream(primary, seen, steps, waitingFor);
     return;
   }
   if (isAlone(seen)) {
@@ -177,8 +179,7 @@ function planForming(shards: readonly SeenShard[], steps: Step[], waitingFor: st
     for (const each of members) {
       if (each === primary) continue;
       if (myself(each)?.primaryId === primaryId) {
-        if (each.engine!.info.replication.primary?.linkUp !== true)
-          waitingFor.push(`${each.member.id} to be in sync`);
+        planStream(primary, each, steps, waitingFor);
       } else if (knows(each, primaryId)) {
         steps.push({
           kind: 'join-shard',
@@ -255,10 +256,9 @@ function healthy({ primary, members }: SeenShard): boolean {
   return (
     ownsSlots(primary) &&
     members.every(
-      ({ engine, member }) =>
-        member.status === 'deleting' ||
-        (engine?.cluster?.state === 'ok' &&
-          (member === primary.member || engine.info.replication.primary?.linkUp === true)),
+      (each) =>
+        each.member.status === 'deleting' ||
+        (each.engine?.cluster?.state === 'ok' && (each === primary || streams(primary, each))),
     )
   );
 }

@@ -9,10 +9,12 @@ import {
   type Front,
   fenceOf,
   type PlanInput,
+  planStream,
   type SeenMember,
   sameAddresses,
   seeMember,
   startable,
+  streams,
 } from './seen-member.ts';
 import type { Plan, Step } from './step.ts';
 import { chooseSuccessor } from './successor.ts';
@@ -202,7 +204,7 @@ function planReplica(
   const { role, primary } = engine.info.replication;
   const led = primary?.address === leader.member.address && primary.port === leader.replicationPort;
   if (role === 'replica' && led) {
-    if (!primary.linkUp) waitingFor.push(`${member.id} to be in sync`);
+    planStream(leader, seen, steps, waitingFor);
     return;
   }
   const already = steps.some((step) => step.kind === 'replicate' && step.member === member.id);
@@ -278,10 +280,11 @@ function readerHolder(nodeGroup: NodeGroup, seen: readonly SeenMember[], leader:
 }
 
 function inSync(seen: readonly SeenMember[], leader: SeenMember): boolean {
-  return seen.every(({ member, engine }) => {
+  return seen.every((each) => {
+    const { member, engine } = each;
     if (member.status === 'deleting') return true;
     const replication = engine?.info.replication;
     if (member === leader.member) return replication?.role === 'primary';
-    return replication?.primary?.linkUp === true && replication.primary.address === leader.member.address;
+    return replication?.primary?.address === leader.member.address && streams(leader, each);
   });
 }

@@ -65,7 +65,9 @@ export async function reconcileReplicationGroup(deps: ReconcileDeps, id: string)
       : undefined;
   await recordPass(deps, after, planned, settings, environment, observations);
 
-  if (planned.steps.length > 0 || (settings?.steps.length ?? 0) > 0) return 'again';
+  // A question changes nothing by itself: its answer is waited for.
+  const acted = [...planned.steps, ...(settings?.steps ?? [])].some(({ kind }) => kind !== 'ask-replicas');
+  if (acted) return 'again';
   // Nothing wakes us when a replica has caught up or a cluster has agreed: look again soon.
   return planned.waitingFor.length > 0 ? 'waiting' : 'settled';
 }
@@ -107,7 +109,8 @@ async function carryOut(
   const executing: ExecuteDeps = { ...deps, wanted: wantedOf(deps, group, environment) };
   let now = group;
   for (const step of steps) {
-    deps.logger.info({ group: now.id, epoch: now.epoch, step: step.kind }, describeStep(step));
+    const level = step.kind === 'ask-replicas' ? 'debug' : 'info';
+    deps.logger[level]({ group: now.id, epoch: now.epoch, step: step.kind }, describeStep(step));
     if (step.kind === 'start-node') deps.starts.started(nodeIdOf({ id: step.member }), deps.nowMs());
     now = await execute(executing, now, step);
     if (step.kind === 'retain-primary') deps.wake('cache-cluster', step.member);

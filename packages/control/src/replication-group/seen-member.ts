@@ -2,7 +2,7 @@
 import type { NodeObservation, NodeProcess } from '@larder/fleet/host';
 import type { Route } from '@larder/fleet/router/route-table';
 import { type Member, nodeIdOf, type ReplicationGroup, replicationPort } from './replication-group.ts';
-import type { Fence } from './step.ts';
+import type { Fence, Step } from './step.ts';
 
 export interface PlanInput {
   readonly group: ReplicationGroup;
@@ -64,6 +64,35 @@ export function startable(
   if (process.kind === 'dead' && process.how === 'exiting') return `the end of ${member.id}'s old process`;
   const earliest = earliestStartMs.get(nodeIdOf(member)) ?? 0;
   return earliest <= nowMs || `${member.id}: it ended soon after its last starts`;
+}
+
+/** Whether writes of the primary reach the replica: it called itself in sync, and the primary heard of it since. */
+export function streams(primary: SeenMember, { member, engine }: SeenMember): boolean {
+  if (engine?.info.replication.primary?.linkUp !== true) return false;
+  const heard = primary.engine?.info.replication.replicas.find(({ address }) => address === member.address);
+  return heard?.online === true && heard.acknowledgedOffset > 0;
+}
+
+/**
+ * Adds what is missing until a replica that calls itself in sync streams: the primary asks its replicas how far they
+ * are. By themselves they tell it once a second.
+ */
+export function planStream(
+  primary: SeenMember,
+  replica: SeenMember,
+  steps: Step[],
+  waitingFor: string[],
+): void {
+  if (streams(primary, replica)) return;
+  waitingFor.push(`${replica.member.id} to be in sync`);
+  const linkUp = replica.engine?.info.replication.primary?.linkUp === true;
+  const asked = steps.some((step) => step.kind === 'ask-replicas' && step.member === primary.member.id);
+  if (!linkUp || primary.engine?.info.replication.role !== 'primary' || asked) return;
+  steps.push({
+    kind: 'ask-replicas',
+    member: primary.member.id,
+    because: 'a replica says that it follows and was not heard of since',
+  });
 }
 
 export function sameAddresses(left: readonly string[], right: readonly string[]): boolean {

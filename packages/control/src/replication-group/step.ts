@@ -31,6 +31,8 @@ export type Step = { readonly because: string } & (
     }
   | { readonly kind: 'promote'; readonly member: string }
   | { readonly kind: 'replicate'; readonly member: string; readonly primary: string; readonly port: number }
+  /** Has the primary ask its replicas how far they are. */
+  | { readonly kind: 'ask-replicas'; readonly member: string }
   /** Hands the role of a primary that lives to a replica in sync, without losing a write. */
   | {
       readonly kind: 'switch-over';
