@@ -16,7 +16,7 @@ beforeEach(() => {
   loop = reconciler({
     name: 'test',
     periodMs,
-    logger: { info() {}, error() {}, warn: (_, message) => warnings.push(message) },
+    logger: { debug() {}, info() {}, error() {}, warn: (_, message) => warnings.push(message) },
     reconcile: (id) => {
       passes.push(id);
       return behave(id);
