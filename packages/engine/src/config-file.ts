@@ -39,6 +39,9 @@ export const certificateFiles = { certificate: 'tls.crt', key: 'tls.key', author
 /** In the node's folder: where the service talks to the engine. Clients are not let in here. */
 export const adminSocket = 'engine.sock';
 
+/** In the node's folder: what the engine saves its data to, and loads at its start. */
+export const dataFile = 'dump.rdb';
+
 /** Cluster bus port. Explicit, so that it can't fall into the range of ephemeral ports. */
 export function clusterBusPort(port: number): number {
   return port + 10_000;
@@ -62,6 +65,8 @@ export function renderConfigFile(settings: EngineSettings, version: string, fold
     // A cache: nothing on disk. It also keeps a crashed primary from coming back with old data.
     ['save', '""'],
     ['appendonly', 'no'],
+    // Written and read for snapshots alone.
+    ['dbfilename', dataFile],
     // Nor the file in which a replica received its primary's data.
     ['rdb-del-sync-files', 'yes'],
     ['maxmemory', settings.maxmemoryBytes],

@@ -77,6 +77,43 @@ export class NodeUnreachable extends Error {
   override name = 'NodeUnreachable';
 }
 
+/** The engine did not write its data, or wrote what its own checker refuses. */
+export class SaveFailed extends Error {
+  override name = 'SaveFailed';
+}
+
+/** A kept file is gone or not what it was, or the engine that is to load it can't read it. */
+export class SnapshotDamaged extends Error {
+  override name = 'SnapshotDamaged';
+}
+
+/** One shard's data in a snapshot. */
+export interface SnapshotFile {
+  readonly snapshot: string;
+  /** `0001`, ... */
+  readonly shard: string;
+  /** Kept encrypted. */
+  readonly sealed: boolean;
+}
+
+/** What was saved of one shard. */
+export interface SavedData {
+  /** Of the data file itself. */
+  readonly sizeBytes: number;
+  readonly sha256: string;
+  readonly keys: number;
+  /** Numbers of the databases that hold keys. */
+  readonly databases: readonly number[];
+  /** Of the engine as it saved. */
+  readonly usedMemoryBytes: number;
+}
+
+/** Data that a node begins with. */
+export interface StartData {
+  readonly file: SnapshotFile;
+  readonly sha256: string;
+}
+
 export class StaleOrder extends Error {
   override name = 'StaleOrder';
 }
@@ -93,8 +130,12 @@ export interface Host {
   observe(nodeIds: readonly string[]): Promise<ReadonlyMap<string, NodeObservation>>;
   /** As `observe`, of the settings. Nodes that don't run or don't answer are missing. */
   readSettings(nodeIds: readonly string[]): Promise<ReadonlyMap<string, NodeSettings>>;
-  /** Starts the process unless it runs. Returns when it was started, not when it answers. */
-  startNode(spec: NodeSpec): Promise<void>;
+  /**
+   * Starts the process unless it runs. Returns when it was started, not when it answers.
+   * @param data loaded at this start, and at no later one.
+   * @throws SnapshotDamaged when `data` can't be used: nothing was started.
+   */
+  startNode(spec: NodeSpec, data?: StartData): Promise<void>;
   /** Ends the process (SIGTERM, after a grace SIGKILL) and keeps its folder. Returns when it has ended. */
   stopNode(nodeId: string, order: Order): Promise<void>;
   /** Ends the process (SIGTERM, after a grace SIGKILL) and removes the node's folder. Returns when both are done. */
@@ -113,6 +154,16 @@ export interface Host {
   setPorts(nodeId: string, order: Order, ports: Ports, addresses: readonly string[]): Promise<void>;
   /** Puts a new certificate under the node; open connections keep theirs. */
   renewCertificate(nodeId: string, order: Order, addresses: readonly string[]): Promise<void>;
+  /**
+   * Has the engine save what it holds at this moment, checks it with the engine's own checker and keeps it. Returns
+   * when it is on disk; one save at a time on a host. Repeatable: a file that is there is replaced.
+   * @throws NodeUnreachable, StaleOrder, SaveFailed
+   */
+  saveSnapshot(nodeId: string, order: Order, file: SnapshotFile): Promise<SavedData>;
+  /** Keeps all files of a snapshot under another name too. Repeatable. @throws SnapshotDamaged when there are none. */
+  copySnapshot(from: string, to: string): Promise<void>;
+  /** Removes its files, also half-written ones. Repeatable. */
+  removeSnapshot(name: string): Promise<void>;
   /** Where a node's certificate, its key and its authority are, for the router that stands before it. */
   certificateFiles(nodeId: string): CertificatePaths;
   /** Whether nobody listens on it. Not a reservation. */

@@ -1,6 +1,6 @@
 /**
- * The passwords between the service and its engines, and between engines. Each is derived from one key, so that
- * none has to be kept, and a service that comes back knows them all.
+ * The passwords between the service and its engines, and between engines, and the keys of snapshots. Each is derived
+ * from one key, so that none has to be kept, and a service that comes back knows them all.
  */
 import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { link, readFile, rm, writeFile } from 'node:fs/promises';
@@ -13,6 +13,8 @@ export interface NodeSecrets {
   readonly replication: string;
   /** Of one IAM user, between the router that checked its token and the engine. */
   iamUser(groupId: string, userId: string): string;
+  /** 32 bytes: the key of one file of a snapshot, by the random salt that the file itself holds. */
+  snapshotFile(salt: string): Buffer;
 }
 
 const keyBytes = 32;
@@ -43,6 +45,7 @@ export function nodeSecrets(key: Buffer): NodeSecrets {
     admin: (nodeId) => derive('admin', nodeId),
     replication: derive('replication'),
     iamUser: (groupId, userId) => derive('iam', groupId, userId),
+    snapshotFile: (salt) => Buffer.from(derive('snapshot', salt), 'hex'),
   };
 }
 

@@ -29,11 +29,14 @@ import {
   type NodeProcess,
   type NodeSettings,
   NodeUnreachable,
+  type StartData,
 } from './host.ts';
 import { nodeFolders } from './node-folder.ts';
 import type { NodeSecrets } from './node-secrets.ts';
 import type { NodeSpec } from './node-spec.ts';
 import { deathOf, openFilesLimit, readStat, sessionsNaming } from './process-table.ts';
+import { snapshotFolders } from './snapshot-folders.ts';
+import { type KeptNode, snapshotKeeper } from './snapshot-keeper.ts';
 
 /** How often the process table is read. A death closes the admin connection too, usually sooner. */
 const watchPeriodMs = 20;
@@ -42,11 +45,11 @@ const spawnCheckMs = 5;
 
 export interface ProcessHostOptions {
   readonly id: string;
-  /** Holds one folder per node. */
+  /** Holds a folder for each node and each snapshot. */
   readonly directory: string;
   /** The build to run for a node. @throws when it is no longer there. */
   readonly findBuild: (engine: NodeSpec['settings']['engine'], version: string) => Promise<EngineBuild>;
-  readonly secrets: Pick<NodeSecrets, 'admin'>;
+  readonly secrets: Pick<NodeSecrets, 'admin' | 'snapshotFile'>;
   readonly certificates: NodeCertificates;
   /** Told about things nobody waits for. */
   readonly onProblem: (error: Error) => void;
@@ -72,6 +75,9 @@ export async function processHost(options: ProcessHostOptions): Promise<Host> {
   const folders = nodeFolders(join(options.directory, 'nodes'));
   await mkdir(folders.directory, { recursive: true, mode: 0o700 });
   const fence = epochFence(options.directory);
+  const snapshots = snapshotKeeper(
+    await snapshotFolders(join(options.directory, 'snapshots'), options.secrets.snapshotFile),
+  );
   const nodes = new Map<string, Node>();
   const listeners = new Set<(nodeId: string) => void>();
   const limits = { asRoot: process.getuid?.() === 0, openFiles: openFilesLimit() };
@@ -139,6 +145,23 @@ export async function processHost(options: ProcessHostOptions): Promise<Host> {
     return { node, admin: node.admin };
   }
 
+  function kept(node: Node): Omit<KeptNode, 'build'> {
+    const { nodeId } = node.spec;
+    return {
+      folder: folders.path(nodeId),
+      send: (commands) => adminOf(nodeId).admin.send(commands),
+      runs: () => {
+        look(node);
+        return !closed && nodes.get(nodeId) === node && node.process.kind === 'running';
+      },
+    };
+  }
+
+  /** Data that was saved or loaded is not left in the node's folder. */
+  function tidySoon(node: Node): void {
+    snapshots.tidy(node.spec.nodeId, kept(node)).catch(options.onProblem);
+  }
+
   for (const { spec, incarnation } of await folders.readAll()) {
     nodes.set(spec.nodeId, {
       spec,
@@ -154,14 +177,16 @@ export async function processHost(options: ProcessHostOptions): Promise<Host> {
     const run =
       runs.find(({ pid, startTicks }) => pid === recorded?.pid && startTicks === recorded.startTicks) ??
       runs.at(-1);
-    if (run !== undefined && deathOf(run) === undefined) watch(node, run);
+    if (run === undefined || deathOf(run) !== undefined) continue;
+    watch(node, run);
+    if (keepsAdminConnection(node.spec.settings.engine)) tidySoon(node);
   }
 
   const watchTimer = setInterval(() => {
     for (const node of nodes.values()) look(node);
   }, watchPeriodMs);
 
-  async function startNode(spec: NodeSpec): Promise<void> {
+  async function startNode(spec: NodeSpec, data?: StartData): Promise<void> {
     const known = nodes.get(spec.nodeId);
     if (known !== undefined) look(known);
     if (known?.process.kind === 'running') return;
@@ -169,6 +194,7 @@ export async function processHost(options: ProcessHostOptions): Promise<Host> {
     await folders.prepare(spec);
     await provideCertificate(spec, spec.certificateAddresses ?? [], false);
     const folder = folders.path(spec.nodeId);
+    if (data !== undefined) await snapshots.provide(folder, build, data);
     const log = await open(join(folder, 'engine.log'), 'a', 0o600);
     // The shell takes away core dumps (they would delay the noticing of a crash), allows all the files it
     // may, and becomes the engine.
@@ -197,6 +223,7 @@ export async function processHost(options: ProcessHostOptions): Promise<Host> {
     child.once('exit', () => died(node, incarnation, 'reaped'));
     await folders.recordProcess(spec.nodeId, incarnation);
     if (!keepsAdminConnection(spec.settings.engine)) void announceWhenAnswering(node);
+    if (data !== undefined) tidySoon(node);
   }
 
   async function announceWhenAnswering(node: Node): Promise<void> {
@@ -364,6 +391,14 @@ export async function processHost(options: ProcessHostOptions): Promise<Host> {
       fence.admit(order);
       return adminOf(nodeId).admin.send(commands);
     },
+    async saveSnapshot(nodeId, order, file) {
+      fence.admit(order);
+      const { node } = adminOf(nodeId);
+      const build = await options.findBuild(node.spec.settings.engine, node.spec.version);
+      return snapshots.save(nodeId, { ...kept(node), build }, file);
+    },
+    copySnapshot: snapshots.copySnapshot,
+    removeSnapshot: snapshots.removeSnapshot,
     certificateFiles(nodeId) {
       const folder = folders.path(nodeId);
       return {
