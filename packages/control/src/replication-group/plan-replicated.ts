@@ -250,10 +250,30 @@ function planListening(
       because: member === leader.member ? 'the primary endpoint is where the primary is' : 'endpoints moved',
     });
   }
-  // An address can be taken only after the other gave it up.
-  steps.push(...changes.sort((a, b) => b.dropped.length - a.dropped.length));
+  steps.push(...inTurn(changes, seen));
   const routed = planRoutes(front, routesOf(front, group, leader.member, reader.member), steps);
   return changes.length === 0 && routed;
+}
+
+/** An address can be taken only after the other gave it up; two that swap give up first what the other takes. */
+function inTurn(
+  changes: readonly (Step & { kind: 'listen' })[],
+  seen: readonly SeenMember[],
+): (Step & { kind: 'listen' })[] {
+  const boundBy = (id: string) => seen.find(({ member }) => member.id === id)?.engine?.boundAddresses ?? [];
+  const takes = ({ member, addresses }: Step & { kind: 'listen' }) =>
+    addresses.filter((address) => !boundBy(member).includes(address));
+  const handsOn = ({ member, dropped }: Step & { kind: 'listen' }) =>
+    changes.some((other) => other.member !== member && takes(other).some((each) => dropped.includes(each)));
+  const swapping = changes.filter((each) => takes(each).length > 0 && handsOn(each));
+  return [
+    ...swapping.map((each) => ({
+      ...each,
+      addresses: each.addresses.filter((address) => boundBy(each.member).includes(address)),
+      because: 'another is to have the endpoint',
+    })),
+    ...[...changes].sort((a, b) => b.dropped.length - a.dropped.length),
+  ];
 }
 
 function routesOf(front: Front, group: ReplicationGroup, leader: Member, reader: Member): Route[] {

@@ -170,6 +170,33 @@ describe('a group without cluster mode', () => {
     const made = plan(input(replicatedGroup(2, { status: 'deleting' }), { 'shop-001': absent }));
     expect(kinds(made)).toEqual(['remove-node shop-001', 'remove-node shop-002', 'forget-group']);
   });
+
+  test('two that swap their endpoints give them up before either takes one', () => {
+    const pair = replicatedGroup(2);
+    const [nodeGroup] = pair.nodeGroups;
+    const promoted = { ...pair, nodeGroups: [{ ...nodeGroup!, primary: 'shop-002' }] };
+    const bound =
+      (address: string): Change =>
+      (seen) => ({
+        ...seen,
+        engine: { ...seen.engine!, boundAddresses: [seen.engine!.boundAddresses[0]!, address] },
+      });
+    const made = plan(input(promoted, { 'shop-001': bound('127.64.0.1'), 'shop-002': bound('127.64.0.2') }));
+    const listening = new Map([
+      ['shop-001', ['127.64.0.10', '127.64.0.1']],
+      ['shop-002', ['127.64.0.11', '127.64.0.2']],
+    ]);
+    for (const each of made.steps) {
+      if (each.kind !== 'listen') continue;
+      listening.set(each.member, [...each.addresses]);
+      const all = [...listening.values()].flat();
+      expect(new Set(all).size, JSON.stringify(made.steps)).toBe(all.length);
+    }
+    expect([...listening.values()]).toEqual([
+      ['127.64.0.10', '127.64.0.2'],
+      ['127.64.0.11', '127.64.0.1'],
+    ]);
+  });
 });
 
 describe('a group with cluster mode', () => {
