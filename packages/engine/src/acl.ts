@@ -220,6 +220,8 @@ const serviceCommands: readonly string[] = [
   ...['cluster|bumpepoch', 'cluster|countkeysinslot', 'cluster|getkeysinslot'],
   // MIGRATE logs in at the other node as the same user and there selects a database and restores.
   ...['migrate', 'select', 'restore', 'restore-asking', 'asking'],
+  // A new shard is given the functions that the others have.
+  ...['function|list', 'function|load'],
 ];
 
 /** The control plane's user: the verbs its workflows use. Of customers' data it moves keys and reads their names. */

@@ -65,3 +65,8 @@ export function compareVersions(left: string, right: string): number {
   }
   return 0;
 }
+
+/** Whether the engine moves slots by itself, atomically; others are moved key by key. */
+export function movesWholeSlots(engine: EngineName, version: string): boolean {
+  return engine === 'valkey' && compareVersions(version, '9.0') >= 0;
+}

@@ -1,4 +1,5 @@
 /** (pure) What Valkey and Redis say about themselves, as typed values. Unknown lines are skipped. */
+import type { SlotRange } from './slots.ts';
 
 export interface ReplicationInfo {
   readonly role: 'primary' | 'replica';
@@ -103,7 +104,16 @@ export interface ClusterPeer {
   readonly handshake: boolean;
   readonly configEpoch: number;
   readonly linkUp: boolean;
-  readonly slots: readonly { readonly first: number; readonly last: number }[];
+  readonly slots: readonly SlotRange[];
+  /** Slots under way key by key, and with whom; a node tells only of its own. Missing when there are none. */
+  readonly openSlots?: readonly OpenSlot[];
+}
+
+export interface OpenSlot {
+  readonly slot: number;
+  readonly direction: 'importing' | 'migrating';
+  /** The node it comes from or goes to, by id. */
+  readonly peerId: string;
 }
 
 /** Reads the reply of `CLUSTER NODES`. Peers without an address (not yet known) are left out. */
@@ -113,6 +123,12 @@ export function parseClusterNodes(text: string): ClusterPeer[] {
     const [id, place, flagText, primaryId, , , epoch, link, ...slots] = line.trim().split(' ');
     if (id === undefined || place === undefined || flagText === undefined) continue;
     const flags = flagText.split(',');
+    const openSlots = slots.flatMap((slot): OpenSlot[] => {
+      const open = /^\[(\d+)-([<>])-(\w+)\]$/.exec(slot);
+      if (open === null) return [];
+      const direction = open[2] === '<' ? 'importing' : 'migrating';
+      return [{ slot: Number(open[1]), direction, peerId: open[3]! }];
+    });
     const match = /^([^:@,]+):(\d+)/.exec(place);
     if (match === null || flags.includes('noaddr')) continue;
     peers.push({
@@ -130,7 +146,44 @@ export function parseClusterNodes(text: string): ClusterPeer[] {
         const range = /^(\d+)(?:-(\d+))?$/.exec(slot);
         return range === null ? [] : [{ first: Number(range[1]), last: Number(range[2] ?? range[1]) }];
       }),
+      ...(openSlots.length > 0 && { openSlots }),
     });
   }
   return peers;
+}
+
+/** One move of whole slots by the engines themselves (Valkey 9.0 and later), as one side of it tells. */
+export interface SlotMigration {
+  readonly operation: 'export' | 'import';
+  readonly sourceId: string;
+  readonly targetId: string;
+  readonly state: 'under-way' | 'success' | 'failed' | 'cancelled';
+  /** The engine's own words on a failure. */
+  readonly message: string;
+  readonly createdAtMs: number;
+  readonly updatedAtMs: number;
+}
+
+/** Reads the reply of `CLUSTER GETSLOTMIGRATIONS`: those under way and some of those that ended, the newest first. */
+export function parseSlotMigrations(reply: unknown): SlotMigration[] {
+  if (!Array.isArray(reply)) return [];
+  return reply.flatMap((each): SlotMigration[] => {
+    if (!Array.isArray(each)) return [];
+    const fields = new Map<string, unknown>();
+    for (let index = 0; index + 1 < each.length; index += 2) fields.set(String(each[index]), each[index + 1]);
+    const word = (name: string) => String(fields.get(name) ?? '');
+    const seconds = (name: string) => Number(fields.get(name) ?? 0) * 1_000;
+    const state = word('state');
+    return [
+      {
+        operation: word('operation').toUpperCase() === 'EXPORT' ? 'export' : 'import',
+        sourceId: word('source_node'),
+        targetId: word('target_node'),
+        state: state === 'success' || state === 'failed' || state === 'cancelled' ? state : 'under-way',
+        message: word('message'),
+        createdAtMs: seconds('create_time'),
+        updatedAtMs: seconds('last_update_time'),
+      },
+    ];
+  });
 }

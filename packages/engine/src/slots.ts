@@ -43,3 +43,35 @@ export function tileAllSlots(shards: readonly (readonly SlotRange[])[]): boolean
   }
   return next === slotCount;
 }
+
+export function countSlots(ranges: readonly SlotRange[]): number {
+  return ranges.reduce((sum, { first, last }) => sum + last - first + 1, 0);
+}
+
+/** Every slot, in order, once each. */
+export function listSlots(ranges: readonly SlotRange[]): number[] {
+  const slots = new Set<number>();
+  for (const { first, last } of ranges) for (let slot = first; slot <= last; slot += 1) slots.add(slot);
+  return [...slots].sort((a, b) => a - b);
+}
+
+/** The fewest ranges that hold just these slots, in order. */
+export function rangesOf(slots: Iterable<number>): SlotRange[] {
+  const ranges: { first: number; last: number }[] = [];
+  for (const slot of [...new Set(slots)].sort((a, b) => a - b)) {
+    const previous = ranges.at(-1);
+    if (previous?.last === slot - 1) previous.last = slot;
+    else ranges.push({ first: slot, last: slot });
+  }
+  return ranges;
+}
+
+/** Those of `ranges` that are not in `others`. */
+export function withoutSlots(ranges: readonly SlotRange[], others: readonly SlotRange[]): SlotRange[] {
+  const gone = new Set(listSlots(others));
+  return rangesOf(listSlots(ranges).filter((slot) => !gone.has(slot)));
+}
+
+export function sameSlots(left: readonly SlotRange[], right: readonly SlotRange[]): boolean {
+  return formatSlots(rangesOf(listSlots(left))) === formatSlots(rangesOf(listSlots(right)));
+}

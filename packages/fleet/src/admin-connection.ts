@@ -12,7 +12,7 @@ import { connect as connectTls } from 'node:tls';
 import { serviceUserName } from '@larder/engine/acl';
 import { adminSocket } from '@larder/engine/config-file';
 import type { EngineName } from '@larder/engine/engine';
-import { parseClusterNodes, parseInfo } from '@larder/engine/info';
+import { parseClusterNodes, parseInfo, parseSlotMigrations } from '@larder/engine/info';
 import { Redis, ReplyError } from 'ioredis';
 import { type EngineObservation, NodeUnreachable } from './host.ts';
 
@@ -22,7 +22,8 @@ const reconnectMs = 10;
 export interface AdminConnection {
   /** Engine commands in order, pipelined. Rejects with the first error, after all were answered. */
   send(commands: readonly (readonly string[])[]): Promise<unknown[]>;
-  observe(clusterEnabled: boolean): Promise<EngineObservation>;
+  /** @param cluster what of cluster mode there is to ask for: nothing, the nodes, or also moves of whole slots. */
+  observe(cluster: 'none' | 'nodes' | 'nodes-and-moves'): Promise<EngineObservation>;
   readParameters(): Promise<{ parameters: Record<string, string>; userNames: string[] }>;
   close(): void;
 }
@@ -41,7 +42,7 @@ export function adminConnection(
   password: string,
   { onReady, onClose }: AdminConnectionEvents,
 ): AdminConnection {
-  const socket = shortSocketPath(folder);
+  const socket = adminSocketPath(folder);
   const redis = new Redis({
     path: socket.path,
     username: serviceUserName,
@@ -75,17 +76,17 @@ export function adminConnection(
 
   return {
     send,
-    async observe(clusterEnabled) {
-      const [infoText, bind, clusterInfo, clusterNodes] = (await send([
+    async observe(cluster) {
+      const clusterCommands = [
+        ['CLUSTER', 'INFO'],
+        ['CLUSTER', 'NODES'],
+        ...(cluster === 'nodes-and-moves' ? [['CLUSTER', 'GETSLOTMIGRATIONS']] : []),
+      ];
+      const [infoText, bind, clusterInfo, clusterNodes, moves] = (await send([
         ['INFO'],
         ['CONFIG', 'GET', 'bind'],
-        ...(clusterEnabled
-          ? [
-              ['CLUSTER', 'INFO'],
-              ['CLUSTER', 'NODES'],
-            ]
-          : []),
-      ])) as [string, [string, string], string?, string?];
+        ...(cluster === 'none' ? [] : clusterCommands),
+      ])) as [string, [string, string], string?, string?, unknown?];
       return {
         info: parseInfo(infoText),
         boundAddresses: bind[1].split(' ').filter((each) => each !== ''),
@@ -93,6 +94,7 @@ export function adminConnection(
           cluster: {
             state: clusterInfo?.includes('cluster_state:ok') === true ? 'ok' : 'fail',
             peers: parseClusterNodes(clusterNodes),
+            ...(moves !== undefined && { slotMigrations: parseSlotMigrations(moves) }),
           },
         }),
       };
@@ -114,7 +116,7 @@ export function adminConnection(
 }
 
 /** A folder may be deeper than a socket's path may be long: then by an open folder's name in /proc. */
-function shortSocketPath(folder: string): { readonly path: string; close(): void } {
+export function adminSocketPath(folder: string): { readonly path: string; close(): void } {
   const path = join(folder, adminSocket);
   if (Buffer.byteLength(path) <= longestSocketPath) return { path, close() {} };
   const descriptor = openSync(folder, 'r');

@@ -3,7 +3,8 @@
  * at a time as told and reports what is true. Every operation is safe to repeat.
  */
 import type { AclUser } from '@larder/engine/acl';
-import type { ClusterPeer, ServerInfo } from '@larder/engine/info';
+import type { ClusterPeer, ServerInfo, SlotMigration } from '@larder/engine/info';
+import type { KeyMove, KeysMoved } from './key-mover.ts';
 import type { NodeSpec } from './node-spec.ts';
 
 /** One run of a node's process. The start time tells two runs apart that got the same pid. */
@@ -30,7 +31,12 @@ export interface EngineObservation {
   /** Addresses it listens on now. */
   readonly boundAddresses: readonly string[];
   /** Only with cluster mode. */
-  readonly cluster?: { readonly state: 'ok' | 'fail'; readonly peers: readonly ClusterPeer[] };
+  readonly cluster?: {
+    readonly state: 'ok' | 'fail';
+    readonly peers: readonly ClusterPeer[];
+    /** Only where the engine itself moves whole slots (Valkey 9.0 and later): the newest first. */
+    readonly slotMigrations?: readonly SlotMigration[];
+  };
 }
 
 export interface NodeObservation {
@@ -142,6 +148,11 @@ export interface Host {
   removeNode(nodeId: string): Promise<void>;
   /** Sends engine commands on one connection, in order. @throws NodeUnreachable, StaleOrder, or the engine's error. */
   command(nodeId: string, order: Order, commands: readonly (readonly string[])[]): Promise<unknown[]>;
+  /**
+   * Moves keys of open slots to another node, replacing what is there under their names. Repeatable; may end before
+   * all are moved. @throws NodeUnreachable, StaleOrder, or the engine's error: some keys may have been moved.
+   */
+  moveKeys(nodeId: string, order: Order, move: KeyMove): Promise<KeysMoved>;
   /**
    * Makes these the engine's only users. Connections of users that are gone or switched off end, others stay,
    * also those of users whose password changed. Repeatable; remembered for `readSettings`.

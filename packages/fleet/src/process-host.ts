@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { aclSetUser, digestUsers } from '@larder/engine/acl';
 import { announcedPorts, certificateFiles, engineArguments, engineMark } from '@larder/engine/config-file';
+import { movesWholeSlots } from '@larder/engine/engine';
 import type { EngineBuild } from '@larder/engine/store/engine-build';
 import {
   type AdminConnection,
@@ -31,6 +32,7 @@ import {
   NodeUnreachable,
   type StartData,
 } from './host.ts';
+import { moveKeys } from './key-mover.ts';
 import { nodeFolders } from './node-folder.ts';
 import type { NodeSecrets } from './node-secrets.ts';
 import type { NodeSpec } from './node-spec.ts';
@@ -255,7 +257,7 @@ export async function processHost(options: ProcessHostOptions): Promise<Host> {
     const node = nodes.get(nodeId);
     if (node === undefined) return { nodeId, process: { kind: 'absent' } };
     look(node);
-    const { address, port, engine, clusterEnabled, plainPort, tlsPort } = node.spec.settings;
+    const { address, port, engine, plainPort, tlsPort } = node.spec.settings;
     const { version, generation } = node.spec;
     const started = { version, generation, ports: { plainPort, tlsPort } };
     if (node.process.kind !== 'running') return { nodeId, process: node.process, started };
@@ -264,7 +266,7 @@ export async function processHost(options: ProcessHostOptions): Promise<Host> {
         const items = await memcachedItems(address, port, node.spec.settings.tlsPort !== 0);
         return { nodeId, process: node.process, started, memcachedItems: items };
       }
-      const seen = await node.admin?.observe(clusterEnabled);
+      const seen = await node.admin?.observe(clusterQuestions(node.spec));
       look(node);
       // It may have died since it answered: a dead node has no role and listens nowhere.
       const answered = seen !== undefined && node.process.kind === 'running';
@@ -399,6 +401,13 @@ export async function processHost(options: ProcessHostOptions): Promise<Host> {
     },
     copySnapshot: snapshots.copySnapshot,
     removeSnapshot: snapshots.removeSnapshot,
+    async moveKeys(nodeId, order, move) {
+      fence.admit(order);
+      adminOf(nodeId);
+      const { admin } = options.secrets;
+      const passwords = { source: admin(nodeId), target: admin(move.to.nodeId) };
+      return moveKeys(folders.path(nodeId), passwords, move);
+    },
     certificateFiles(nodeId) {
       const folder = folders.path(nodeId);
       return {
@@ -431,4 +440,9 @@ export async function processHost(options: ProcessHostOptions): Promise<Host> {
       if ((error as NodeJS.ErrnoException).code !== 'ESRCH') options.onProblem(error as Error);
     }
   }
+}
+
+function clusterQuestions({ settings, version }: NodeSpec): 'none' | 'nodes' | 'nodes-and-moves' {
+  if (!settings.clusterEnabled) return 'none';
+  return movesWholeSlots(settings.engine, version) ? 'nodes-and-moves' : 'nodes';
 }
