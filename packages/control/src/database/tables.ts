@@ -33,6 +33,8 @@ export interface Tables {
     lineage: string | null;
     /** JSON of `Handover`. */
     handover: string | null;
+    /** JSON of `Resharding`. */
+    resharding: string | null;
   };
   member: {
     id: string;
@@ -132,7 +134,7 @@ export const createTables: readonly string[] = [
   `create table if not exists node_group (
      group_id text not null references replication_group(id) on delete cascade, id text not null,
      primary_member text not null, slots text not null, primary_address text, reader_address text,
-     formed integer not null, lineage text, handover text, primary key (group_id, id)) strict`,
+     formed integer not null, lineage text, handover text, resharding text, primary key (group_id, id)) strict`,
   `create table if not exists member (
      id text primary key, group_id text not null references replication_group(id) on delete cascade,
      node_group_id text not null, ordinal integer not null, zone text not null, address text not null,

@@ -50,6 +50,7 @@ export interface ReplicationGroup {
 export interface NodeGroup {
   /** `0001`, ... */
   readonly id: string;
+  /** Those it was last seen with; before it was formed, those it is to get. */
   readonly slots: readonly SlotRange[];
   /** Id of the member decided to be the primary. */
   readonly primary: string;
@@ -62,7 +63,18 @@ export interface NodeGroup {
   readonly lineage?: string;
   /** The primary is to hand its role over: to this member, or when none is named to the best one. */
   readonly handover?: Handover;
+  /** The group's slots are on their way: set for all of its shards, or for none. */
+  readonly resharding?: Resharding;
   readonly members: readonly Member[];
+}
+
+export interface Resharding {
+  /** What the shard is to have at the end; nothing when it is to go. */
+  readonly slots: readonly SlotRange[];
+  /** How many of them it did not have when it was asked for. */
+  readonly gains: number;
+  /** It is removed once it has no slots. */
+  readonly leaving: boolean;
 }
 
 export interface Handover {

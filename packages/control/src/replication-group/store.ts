@@ -11,6 +11,7 @@ import type {
   ReplicationGroup,
   ReplicationGroupIntent,
   ReplicationGroupStatus,
+  Resharding,
 } from './replication-group.ts';
 
 type Reader = Database | DatabaseTransaction;
@@ -35,7 +36,7 @@ export async function readReplicationGroups(
   const nodeGroups = await database
     .selectFrom('node_group')
     .select(['group_id', 'id', 'primary_member', 'slots', 'primary_address', 'reader_address'])
-    .select(['formed', 'lineage', 'handover'])
+    .select(['formed', 'lineage', 'handover', 'resharding'])
     .where('group_id', 'in', ids)
     .orderBy('id')
     .execute();
@@ -69,6 +70,7 @@ export async function readReplicationGroups(
           ...(each.reader_address !== null && { readerAddress: each.reader_address }),
           ...(each.lineage !== null && { lineage: each.lineage }),
           ...(each.handover !== null && { handover: JSON.parse(each.handover) as Handover }),
+          ...(each.resharding !== null && { resharding: JSON.parse(each.resharding) as Resharding }),
           members: members
             .filter((member) => member.group_id === row.id && member.node_group_id === each.id)
             .map(
@@ -112,23 +114,31 @@ export async function insertReplicationGroup(
       retain_primary: group.retainPrimary ? 1 : 0,
     })
     .execute();
-  for (const nodeGroup of group.nodeGroups) {
-    await transaction
-      .insertInto('node_group')
-      .values({
-        group_id: group.id,
-        id: nodeGroup.id,
-        primary_member: nodeGroup.primary,
-        slots: JSON.stringify(nodeGroup.slots),
-        primary_address: nodeGroup.primaryAddress ?? null,
-        reader_address: nodeGroup.readerAddress ?? null,
-        formed: nodeGroup.formed ? 1 : 0,
-        lineage: nodeGroup.lineage ?? null,
-        handover: nodeGroup.handover === undefined ? null : JSON.stringify(nodeGroup.handover),
-      })
-      .execute();
-    await insertMembers(transaction, group.id, nodeGroup.id, nodeGroup.members);
-  }
+  for (const nodeGroup of group.nodeGroups) await insertNodeGroup(transaction, group.id, nodeGroup);
+}
+
+export async function insertNodeGroup(
+  transaction: DatabaseTransaction,
+  groupId: string,
+  nodeGroup: NodeGroup,
+): Promise<void> {
+  const { handover, resharding } = nodeGroup;
+  await transaction
+    .insertInto('node_group')
+    .values({
+      group_id: groupId,
+      id: nodeGroup.id,
+      primary_member: nodeGroup.primary,
+      slots: JSON.stringify(nodeGroup.slots),
+      primary_address: nodeGroup.primaryAddress ?? null,
+      reader_address: nodeGroup.readerAddress ?? null,
+      formed: nodeGroup.formed ? 1 : 0,
+      lineage: nodeGroup.lineage ?? null,
+      handover: handover === undefined ? null : JSON.stringify(handover),
+      resharding: resharding === undefined ? null : JSON.stringify(resharding),
+    })
+    .execute();
+  await insertMembers(transaction, groupId, nodeGroup.id, nodeGroup.members);
 }
 
 /** Behind those the shard has already. */
