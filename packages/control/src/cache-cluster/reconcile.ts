@@ -67,6 +67,7 @@ export async function reconcileCacheCluster(deps: ReconcileDeps, id: string): Pr
       `${step.kind} ${'node' in step ? step.node : ''}: ${step.because}`,
     );
     if (step.kind === 'start-node') deps.starts.started(nodeIdOf(cluster, { id: step.node }), deps.nowMs());
+    if (step.kind === 'stop-node') deps.starts.restarting(nodeIdOf(cluster, { id: step.node }));
     await execute({ ...deps, wanted }, cluster, step);
     if (step.kind === 'forget-cluster') return 'gone';
   }

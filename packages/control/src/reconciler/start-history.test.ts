@@ -45,4 +45,14 @@ describe('the start history', () => {
     starts.started('a', nowMs + 600_000);
     expect(starts.keepFailing(dead)).toBe(false);
   });
+
+  test('one that is ended on purpose is started again at once, however often', () => {
+    const starts = startHistory();
+    for (let nowMs = 0; nowMs < 1_000; nowMs += 50) {
+      starts.started('a', nowMs);
+      starts.restarting('a');
+      expect(starts.earliestStartMs(dead, nowMs + 1).get('a')).toBeUndefined();
+    }
+    expect(starts.keepFailing(dead)).toBe(false);
+  });
 });

@@ -6,6 +6,8 @@ import type { NodeObservation } from '@larder/fleet/host';
 
 export interface StartHistory {
   started(nodeId: string, atMs: number): void;
+  /** It is ended on purpose, to be started anew: no failed start, and it need not wait. */
+  restarting(nodeId: string): void;
   /** For nodes that ended soon after their last start: when they may be started again. */
   earliestStartMs(
     observations: ReadonlyMap<string, NodeObservation>,
@@ -29,6 +31,9 @@ export function startHistory(): StartHistory {
       const known = starts.get(nodeId);
       const soon = known !== undefined && atMs - known.lastMs < livedMs + delayAfterMs(known.failures);
       starts.set(nodeId, { lastMs: atMs, failures: soon ? known.failures + 1 : 0 });
+    },
+    restarting(nodeId) {
+      starts.delete(nodeId);
     },
     earliestStartMs(observations, nowMs) {
       const earliest = new Map<string, number>();

@@ -112,6 +112,7 @@ async function carryOut(
     const level = step.kind === 'ask-replicas' ? 'debug' : 'info';
     deps.logger[level]({ group: now.id, epoch: now.epoch, step: step.kind }, describeStep(step));
     if (step.kind === 'start-node') deps.starts.started(nodeIdOf({ id: step.member }), deps.nowMs());
+    if (step.kind === 'stop-node') deps.starts.restarting(nodeIdOf({ id: step.member }));
     now = await execute(executing, now, step);
     if (step.kind === 'retain-primary') deps.wake('cache-cluster', step.member);
     if (step.kind === 'forget-group' || step.kind === 'retain-primary') return 'gone';
