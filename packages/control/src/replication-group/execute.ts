@@ -237,7 +237,7 @@ async function recordRecovery(
   { member, replicaOf }: Step & { kind: 'start-node' },
 ): Promise<void> {
   const shard = group.nodeGroups.find(({ members }) => members.some(({ id }) => id === member));
-  if (shard?.formed !== true) return;
+  if (shard?.formed !== true || memberOfGroup(group, member).status === 'creating') return;
   const atMs = nowMs();
   await database.transaction().execute(async (transaction) => {
     await setRecovering(transaction, [member], true);
