@@ -10,7 +10,7 @@ export default async function setup(): Promise<void> {
   const store = engineStore({ directory: join(directories.cache, 'engines'), searchPath });
   for (const engine of engineNames) await store.install(engine);
   // What is upgraded from.
-  await store.install('valkey', '8.1');
+  for (const version of ['8.1', '8.0']) await store.install('valkey', version);
   await findPostgres(join(directories.cache, 'postgresql'));
   // Only tests of its feed need it, and they say so themselves.
   await installMariadb().catch((error: Error) => console.warn(`No MariaDB: ${error.message}`));

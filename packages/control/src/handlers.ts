@@ -32,6 +32,8 @@ import { decreaseReplicaCount, increaseReplicaCount } from './replication-group/
 import { createReplicationGroup, deleteReplicationGroup } from './replication-group/requests.ts';
 import { testFailover } from './replication-group/test-failover.ts';
 import { describeSecurityGroups, refuseSecurityGroups } from './security-group/refuse.ts';
+import { describeServiceUpdates, describeUpdateActions } from './service-update/describe.ts';
+import { applyUpdate, stopUpdate } from './service-update/requests.ts';
 import { describeSubnetGroups, showSubnetGroup } from './subnet-group/describe.ts';
 import { createSubnetGroup, deleteSubnetGroup, modifySubnetGroup } from './subnet-group/requests.ts';
 import { addTags, listTags, removeTags } from './tag/requests.ts';
@@ -117,6 +119,10 @@ export function controlHandlers(context: ControlContext): Handlers {
     ListAllowedNodeTypeModifications: (input) => listAllowedNodeTypes(context, input),
     ...cacheClusterHandlers(context),
     DescribeEvents: (input) => describeEvents(context, input),
+    DescribeServiceUpdates: (input) => describeServiceUpdates(context, input),
+    DescribeUpdateActions: (input) => describeUpdateActions(context, input),
+    BatchApplyUpdateAction: (input) => applyUpdate(context, input),
+    BatchStopUpdateAction: (input) => stopUpdate(context, input),
     CreateCacheParameterGroup: async (input, caller) => {
       const group = await createParameterGroup(context, input);
       return { CacheParameterGroup: showParameterGroup(group, caller) };

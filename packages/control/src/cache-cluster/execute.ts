@@ -6,6 +6,7 @@ import { recordEvent } from '../event-log/event-log.ts';
 import { executeSetting, recordShutdown } from '../node/execute-setting.ts';
 import type { WantedNode } from '../node/wanted-node.ts';
 import { releaseAddresses } from '../placement/addresses.ts';
+import { deleteUpdateActions } from '../service-update/store.ts';
 import { deleteTags } from '../tag/store.ts';
 import { type CacheCluster, certificateAddresses, nodeIdOf, nodeOf, nodeSpec } from './cache-cluster.ts';
 import type { Step } from './plan.ts';
@@ -61,6 +62,7 @@ export async function execute(deps: ExecuteDeps, cluster: CacheCluster, step: St
         await deleteCacheCluster(transaction, cluster.id);
         await releaseAddresses(transaction, { resource: 'cache-cluster', id: cluster.id });
         await deleteTags(transaction, { resourceType: 'cluster', name: cluster.id });
+        await deleteUpdateActions(transaction, 'cache-cluster', cluster.id);
         await recordEvent(transaction, {
           atMs: deps.nowMs(),
           sourceType: 'cache-cluster',

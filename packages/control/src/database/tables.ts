@@ -99,6 +99,14 @@ export interface Tables {
     created_at: number;
   };
   user_group_member: { group_id: string; user_id: string };
+  /** Service updates that were asked for. */
+  update_action: {
+    update_name: string;
+    resource: string;
+    resource_id: string;
+    started_at: number;
+    stopped: number;
+  };
   /** Every address in use, with what it is for; the primary key keeps two from getting one. */
   address: { address: string; owner: string };
   parameter_group: {
@@ -163,6 +171,9 @@ export const createTables: readonly string[] = [
   `create table if not exists user_group_member (
      group_id text not null references user_group(id) on delete cascade,
      user_id text not null references cache_user(id), primary key (group_id, user_id)) strict`,
+  `create table if not exists update_action (
+     update_name text not null, resource text not null, resource_id text not null, started_at integer not null,
+     stopped integer not null, primary key (update_name, resource, resource_id)) strict`,
   `create table if not exists address (address text primary key, owner text not null) strict`,
   `create table if not exists parameter_group (
      name text primary key, family text not null, description text not null, settings text not null) strict`,

@@ -12,6 +12,7 @@ import { executeSetting, recordShutdown } from '../node/execute-setting.ts';
 import { serviceIntentOf } from '../node/service-intent.ts';
 import type { WantedNode } from '../node/wanted-node.ts';
 import { passAddress, releaseAddresses } from '../placement/addresses.ts';
+import { deleteUpdateActions } from '../service-update/store.ts';
 import { deleteTags } from '../tag/store.ts';
 import {
   certificateAddresses,
@@ -163,6 +164,7 @@ export async function execute(
         await deleteReplicationGroup(transaction, group);
         await releaseAddresses(transaction, { resource: 'replication-group', id: group.id });
         await deleteTags(transaction, { resourceType: 'replicationgroup', name: group.id });
+        await deleteUpdateActions(transaction, 'replication-group', group.id);
         await recordEvent(transaction, {
           atMs: deps.nowMs(),
           sourceType: 'replication-group',

@@ -31,6 +31,25 @@ function step<Kind extends Step['kind']>({ steps }: Plan, kind: Kind) {
 describe('a group without cluster mode', () => {
   const group = replicatedGroup();
 
+  test('two nodes that have each other\'s endpoints give them up before either takes one', () => {
+    const listening = (...addresses: string[]): Change => (seen) => ({
+      ...seen,
+      engine: { ...seen.engine!, boundAddresses: addresses },
+    });
+    const { steps } = plan(
+      input(group, {
+        'shop-001': listening('127.64.0.10', '127.64.0.2'),
+        'shop-002': listening('127.64.0.11', '127.64.0.1'),
+      }),
+    );
+    expect(steps.map((each) => (each.kind === 'listen' ? [each.member, ...each.addresses] : []))).toEqual([
+      ['shop-001', '127.64.0.10'],
+      ['shop-002', '127.64.0.11'],
+      ['shop-001', '127.64.0.10', '127.64.0.1'],
+      ['shop-002', '127.64.0.11', '127.64.0.2'],
+    ]);
+  });
+
   test('an endpoint stays with a node that runs and is silent: it may still listen there', () => {
     // shop-002 has the reader endpoint in a healthy group.
     expect(plan(input(group, { 'shop-002': silent }))).toMatchObject({

@@ -14,6 +14,8 @@ export interface ReplicationGroupIntent extends ServiceIntent {
   readonly automaticFailover: boolean;
   readonly multiAz: boolean;
   readonly userGroupIds: readonly string[];
+  /** A rollout of a version was stopped: nodes stay what they are. */
+  readonly holdsVersions?: boolean;
   /** The member whose automatic snapshots are taken; only without cluster mode. */
   readonly snapshottingClusterId?: string;
 }

@@ -45,7 +45,8 @@ export function seeMember({ observations, group }: PlanInput, member: Member): S
   const { started } = seen;
   const outdated =
     started !== undefined &&
-    (started.version !== group.intent.engineVersion || started.generation < member.generation);
+    ((started.version !== group.intent.engineVersion && group.intent.holdsVersions !== true) ||
+      started.generation < member.generation);
   return {
     member,
     process: seen.process,

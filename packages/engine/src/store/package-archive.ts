@@ -76,6 +76,8 @@ export async function fetchPackages(options: {
   readonly onProgress: InstallProgress;
 }): Promise<string> {
   const { archive, release, packages, stateDirectory, tree, onProgress } = options;
+  // Backports hold what is new; the libraries are those of the release they are for.
+  const suites = release.endsWith('-backports') ? `${release.replace(/-backports$/, '')} ${release}` : release;
   const state = join(stateDirectory, release);
   const downloads = join(state, 'downloads');
   await mkdir(join(state, 'sources'), { recursive: true });
@@ -86,7 +88,7 @@ export async function fetchPackages(options: {
   await writeFile(join(state, 'status'), '');
   await writeFile(
     join(state, 'sources', 'archive.sources'),
-    `Types: deb\nURIs: ${archive.uri}\nSuites: ${release}\nComponents: main\nSigned-By: ${archive.keyring}\n`,
+    `Types: deb\nURIs: ${archive.uri}\nSuites: ${suites}\nComponents: main\nSigned-By: ${archive.keyring}\n`,
   );
   const settings = [
     'Dir::Etc::SourceList=/dev/null',

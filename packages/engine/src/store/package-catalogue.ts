@@ -37,6 +37,14 @@ export const packagedEngines: readonly PackagedEngine[] = [
     libraries: [...base, 'libjemalloc2', 'liblzf1', 'libssl3t64', 'libsystemd0', 'libatomic1', 'libstdc++6'],
   },
   {
+    engine: 'valkey',
+    line: '8.0',
+    release: 'bookworm-backports',
+    package: 'valkey-tools',
+    programPath: 'usr/bin/valkey-check-rdb',
+    libraries: [...base, 'libjemalloc2', 'liblzf1', 'libssl3', 'libsystemd0', 'libatomic1', 'libstdc++6'],
+  },
+  {
     engine: 'redis',
     line: '7.0',
     release: 'bookworm',
