@@ -31,11 +31,13 @@ function step<Kind extends Step['kind']>({ steps }: Plan, kind: Kind) {
 describe('a group without cluster mode', () => {
   const group = replicatedGroup();
 
-  test('two nodes that have each other\'s endpoints give them up before either takes one', () => {
-    const listening = (...addresses: string[]): Change => (seen) => ({
-      ...seen,
-      engine: { ...seen.engine!, boundAddresses: addresses },
-    });
+  test("two nodes that have each other's endpoints give them up before either takes one", () => {
+    const listening =
+      (...addresses: string[]): Change =>
+      (seen) => ({
+        ...seen,
+        engine: { ...seen.engine!, boundAddresses: addresses },
+      });
     const { steps } = plan(
       input(group, {
         'shop-001': listening('127.64.0.10', '127.64.0.2'),

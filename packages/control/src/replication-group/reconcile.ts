@@ -72,17 +72,26 @@ export async function reconcileReplicationGroup(deps: ReconcileDeps, id: string)
   return planned.waitingFor.length > 0 ? 'waiting' : 'settled';
 }
 
-/** Brings every node's settings to what they are to be. */
+/** Brings every node's settings to what they are to be for the version it runs: a rollout may have been stopped. */
 async function settle(
   deps: ReconcileDeps,
   group: ReplicationGroup,
   environment: Environment,
   observations: ReadonlyMap<string, NodeObservation>,
 ): Promise<SettingsPlan> {
+  const { engineVersion } = group.intent;
+  const wantedBy = new Map([[engineVersion, wantedOf(deps, group, environment)]]);
+  const versionOf = (member: string) =>
+    observations.get(nodeIdOf({ id: member }))?.started?.version ?? engineVersion;
+  for (const version of new Set(membersOf(group).map(({ id }) => versionOf(id)))) {
+    if (wantedBy.has(version)) continue;
+    const older = { ...group, intent: { ...group.intent, engineVersion: version } };
+    wantedBy.set(version, wantedOf(deps, older, await readEnvironment(deps.database, older.intent)));
+  }
   const planned = planSettings({
     group,
     settings: await deps.host.readSettings(membersOf(group).map(nodeIdOf)),
-    wanted: wantedOf(deps, group, environment),
+    wanted: (member) => wantedBy.get(versionOf(member))!(member),
     nowMs: deps.nowMs(),
   });
   await carryOut(deps, group, environment, planned.steps, observations);

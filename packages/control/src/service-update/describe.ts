@@ -115,10 +115,12 @@ function showAction(
   action: UpdateAction | undefined,
   withNodes: boolean,
 ): ShownAction {
-  const done = (nodeId: string) => each.nodes.some((node) => node.nodeId === nodeId && node.version === update.version);
+  const done = (nodeId: string) =>
+    each.nodes.some((node) => node.nodeId === nodeId && node.version === update.version);
   const updated = each.nodes.filter(({ nodeId }) => done(nodeId)).length;
   const status = statusOf(action, { all: each.nodes.length, updated }, each.status);
-  const nodeStatus = (nodeId: string) => (done(nodeId) ? 'complete' : status === 'complete' ? 'complete' : status);
+  const nodeStatus = (nodeId: string) =>
+    done(nodeId) ? 'complete' : status === 'complete' ? 'complete' : status;
   const isGroup = each.resource === 'replication-group';
   return {
     ...(isGroup ? { ReplicationGroupId: each.id } : { CacheClusterId: each.id }),

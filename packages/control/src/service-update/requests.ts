@@ -1,8 +1,8 @@
 /** BatchApplyUpdateAction and BatchStopUpdateAction. The nodes follow as they follow any change of version. */
 import type { Input, Output } from '@larder/contract/elasticache/model';
 import { isServiceError, serviceError } from '@larder/contract/errors';
-import * as clusters from '../cache-cluster/store.ts';
 import { nextStatus as nextClusterStatus } from '../cache-cluster/status.ts';
+import * as clusters from '../cache-cluster/store.ts';
 import type { ControlContext } from '../control-context.ts';
 import type { DatabaseTransaction } from '../database/connect.ts';
 import { recordEvent } from '../event-log/event-log.ts';
@@ -52,7 +52,10 @@ export async function stopUpdate(
       (each) => each.update === update.name && each.resource === resource && each.id === id,
     );
     if (action === undefined || action.stopped) {
-      throw serviceError('InvalidParameterValueException', `Service update ${update.name} is not under way there.`);
+      throw serviceError(
+        'InvalidParameterValueException',
+        `Service update ${update.name} is not under way there.`,
+      );
     }
     if (resource === 'cache-cluster') {
       throw serviceError('InvalidParameterValueException', 'A cluster of one node is updated in one step.');
@@ -92,10 +95,16 @@ async function forEachTarget(
   const unprocessed: NonNullable<Answer['UnprocessedUpdateActions']> = [];
   for (const target of targets) {
     const named =
-      target.resource === 'replication-group' ? { ReplicationGroupId: target.id } : { CacheClusterId: target.id };
+      target.resource === 'replication-group'
+        ? { ReplicationGroupId: target.id }
+        : { CacheClusterId: target.id };
     try {
       const status = await context.database.transaction().execute((transaction) => work(transaction, target));
-      processed.push({ ...named, ServiceUpdateName: update.name, UpdateActionStatus: status as 'in-progress' });
+      processed.push({
+        ...named,
+        ServiceUpdateName: update.name,
+        UpdateActionStatus: status as 'in-progress',
+      });
       context.wake(target.resource, target.id);
     } catch (error) {
       if (!isServiceError(error)) throw error;
@@ -110,7 +119,11 @@ async function forEachTarget(
   return { ProcessedUpdateActions: processed, UnprocessedUpdateActions: unprocessed };
 }
 
-async function raiseGroup(transaction: DatabaseTransaction, id: string, update: ServiceUpdate): Promise<void> {
+async function raiseGroup(
+  transaction: DatabaseTransaction,
+  id: string,
+  update: ServiceUpdate,
+): Promise<void> {
   const group = await groups.readReplicationGroup(transaction, id);
   if (group === undefined) throw missing('ReplicationGroupNotFoundFault', id);
   // A rollout that was stopped goes on.
@@ -125,7 +138,11 @@ async function raiseGroup(transaction: DatabaseTransaction, id: string, update: 
   await groups.changeStatus(transaction, id, { from: group.status, to: status });
 }
 
-async function raiseCluster(transaction: DatabaseTransaction, id: string, update: ServiceUpdate): Promise<void> {
+async function raiseCluster(
+  transaction: DatabaseTransaction,
+  id: string,
+  update: ServiceUpdate,
+): Promise<void> {
   const cluster = await clusters.readCacheCluster(transaction, id);
   if (cluster === undefined) throw missing('CacheClusterNotFoundFault', id);
   checkFit(update, cluster.intent, id);

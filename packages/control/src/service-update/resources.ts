@@ -1,9 +1,14 @@
 /** Replication groups and cache clusters as service updates see them. */
-import type { ControlContext } from '../control-context.ts';
+
 import { nodeIdOf } from '../cache-cluster/cache-cluster.ts';
 import { readCacheClusters } from '../cache-cluster/store.ts';
+import type { ControlContext } from '../control-context.ts';
 import type { ServiceIntent } from '../node/service-intent.ts';
-import { nodeIdOf as memberNodeId, membersOf, type NodeGroup } from '../replication-group/replication-group.ts';
+import {
+  nodeIdOf as memberNodeId,
+  membersOf,
+  type NodeGroup,
+} from '../replication-group/replication-group.ts';
 import { readReplicationGroups } from '../replication-group/store.ts';
 import type { UpdatedResource } from './service-update.ts';
 

@@ -77,7 +77,9 @@ export async function fetchPackages(options: {
 }): Promise<string> {
   const { archive, release, packages, stateDirectory, tree, onProgress } = options;
   // Backports hold what is new; the libraries are those of the release they are for.
-  const suites = release.endsWith('-backports') ? `${release.replace(/-backports$/, '')} ${release}` : release;
+  const suites = release.endsWith('-backports')
+    ? `${release.replace(/-backports$/, '')} ${release}`
+    : release;
   const state = join(stateDirectory, release);
   const downloads = join(state, 'downloads');
   await mkdir(join(state, 'sources'), { recursive: true });
