@@ -32,6 +32,8 @@ import { decreaseReplicaCount, increaseReplicaCount } from './replication-group/
 import { createReplicationGroup, deleteReplicationGroup } from './replication-group/requests.ts';
 import { testFailover } from './replication-group/test-failover.ts';
 import { describeSecurityGroups, refuseSecurityGroups } from './security-group/refuse.ts';
+import { describeSnapshots, showSnapshot } from './snapshot/describe.ts';
+import { copySnapshot, createSnapshot, deleteSnapshot } from './snapshot/requests.ts';
 import { describeSubnetGroups, showSubnetGroup } from './subnet-group/describe.ts';
 import { createSubnetGroup, deleteSubnetGroup, modifySubnetGroup } from './subnet-group/requests.ts';
 import { addTags, listTags, removeTags } from './tag/requests.ts';
@@ -135,6 +137,16 @@ export function controlHandlers(context: ControlContext): Handlers {
     },
     DescribeEngineDefaultParameters: describeEngineDefaults,
     DescribeCacheEngineVersions: (input) => describeEngineVersions(context, input),
+    CreateSnapshot: async (input, caller) => ({
+      Snapshot: showSnapshot(await createSnapshot(context, input), caller),
+    }),
+    DescribeSnapshots: (input, caller) => describeSnapshots(context, caller, input),
+    CopySnapshot: async (input, caller) => ({
+      Snapshot: showSnapshot(await copySnapshot(context, input), caller),
+    }),
+    DeleteSnapshot: async (input, caller) => ({
+      Snapshot: showSnapshot(await deleteSnapshot(context, input), caller),
+    }),
     CreateCacheSubnetGroup: async (input, caller) => {
       const group = await createSubnetGroup(context, caller.region, input);
       return { CacheSubnetGroup: showSubnetGroup(group, caller) };

@@ -12,6 +12,7 @@
  * - I9 A role is handed over only to a replica that follows its holder and is in sync.
  * - I10 A primary is stopped only when no other member of its shard stays.
  * - I11 At most one member of a shard is stopped in one plan.
+ * - I12 A snapshot is loaded only by a primary, while its group is made, and it is the one that was asked for.
  */
 import type { NodeObservation } from '@larder/fleet/host';
 import { membersOf, type NodeGroup, nodeIdOf, type ReplicationGroup } from './replication-group.ts';
@@ -70,6 +71,14 @@ export function checkPlan(
       }
       case 'start-node': {
         const shard = shardOf(step.member);
+        if (step.snapshot !== undefined) {
+          const asked =
+            group.status === 'creating' &&
+            shard?.formed === false &&
+            step.snapshot === group.intent.restoreFrom;
+          const isPrimary = step.replicaOf === undefined && shard?.primary === step.member;
+          if (!asked || !isPrimary) report('I12', `${step.member} would load ${step.snapshot}`);
+        }
         const startsAsPrimary = step.replicaOf === undefined && shard?.primary === step.member;
         if (!startsAsPrimary) break;
         for (const other of otherMembers(shard, step.member)) {

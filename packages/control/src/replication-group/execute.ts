@@ -2,7 +2,7 @@
 import { cacheNodeIdOf } from '@larder/contract/ids';
 import { clusterBusPort } from '@larder/engine/config-file';
 import { formatSlots } from '@larder/engine/slots';
-import type { Host } from '@larder/fleet/host';
+import type { Host, StartData } from '@larder/fleet/host';
 import type { RouterClient } from '@larder/fleet/router/router-client';
 import type { CacheCluster } from '../cache-cluster/cache-cluster.ts';
 import { insertCacheCluster } from '../cache-cluster/store.ts';
@@ -17,6 +17,7 @@ import {
   certificateAddresses,
   type Member,
   memberOfGroup,
+  type NodeGroup,
   nodeIdOf,
   nodeSpec,
   type ReplicationGroup,
@@ -32,6 +33,8 @@ export interface ExecuteDeps {
   readonly router: Pick<RouterClient, 'put'>;
   /** What a member of the group is to be set to. */
   readonly wanted: (member: string) => WantedNode;
+  /** What a member begins with that is started with a snapshot. */
+  readonly startData: (shard: string) => StartData;
   readonly nowMs: () => number;
 }
 
@@ -59,6 +62,7 @@ export async function execute(
           endpointAddresses: step.endpointAddresses,
           ...(replicaOf !== undefined && { replicaOf }),
         }),
+        step.snapshot === undefined ? undefined : deps.startData(shardOf(group, step.member).id),
       );
       return group;
     }
@@ -230,14 +234,18 @@ function withoutMember(group: ReplicationGroup, id: string): ReplicationGroup {
   };
 }
 
+function shardOf(group: ReplicationGroup, member: string): NodeGroup {
+  return group.nodeGroups.find(({ members }) => members.some(({ id }) => id === member))!;
+}
+
 /** Tells of a node that served before, and of a primary that comes back without its data. */
 async function recordRecovery(
   { database, nowMs }: ExecuteDeps,
   group: ReplicationGroup,
   { member, replicaOf }: Step & { kind: 'start-node' },
 ): Promise<void> {
-  const shard = group.nodeGroups.find(({ members }) => members.some(({ id }) => id === member));
-  if (shard?.formed !== true || memberOfGroup(group, member).status === 'creating') return;
+  const shard = shardOf(group, member);
+  if (!shard.formed || memberOfGroup(group, member).status === 'creating') return;
   const atMs = nowMs();
   await database.transaction().execute(async (transaction) => {
     await setRecovering(transaction, [member], true);

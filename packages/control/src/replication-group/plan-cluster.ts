@@ -2,7 +2,7 @@
  * (pure) The plan of a group with cluster mode. The engines keep their own map of slots and roles; we form the
  * cluster, start votes at once when a primary died, and bring nodes back.
  */
-import { slotCount } from '@larder/engine/slots';
+import { slotCount, withoutSlots } from '@larder/engine/slots';
 import { planRoutes } from './plan-routes.ts';
 import type { NodeGroup } from './replication-group.ts';
 import {
@@ -13,6 +13,7 @@ import {
   sameAddresses,
   seeMember,
   startable,
+  startingData,
   streams,
 } from './seen-member.ts';
 import type { Plan, Step } from './step.ts';
@@ -97,7 +98,9 @@ function planShard(
   for (const each of members) {
     if (each.process.kind === 'running') {
       if (each.engine === undefined) waitingFor.push(`${each.member.id} to answer`);
-      else if (nodeGroup.formed && each !== primary) planReturned(each, primary, steps, waitingFor);
+      else if (!nodeGroup.formed && each.engine.info.loading) {
+        waitingFor.push(`${each.member.id} to load its data`);
+      } else if (nodeGroup.formed && each !== primary) planReturned(each, primary, steps, waitingFor);
       continue;
     }
     if (each.member.status === 'deleting') continue;
@@ -110,6 +113,7 @@ function planShard(
       kind: 'start-node',
       member: each.member.id,
       endpointAddresses: [],
+      ...startingData(input, nodeGroup, each),
       because: each.process.kind === 'absent' ? 'it has no process yet' : 'its process ended',
     });
   }
@@ -142,7 +146,7 @@ function planReturned(seen: SeenMember, primary: SeenMember, steps: Step[], wait
 
 function planForming(shards: readonly SeenShard[], steps: Step[], waitingFor: string[]): void {
   const all = shards.flatMap(({ members }) => members);
-  if (all.some(({ engine }) => engine?.cluster === undefined)) return;
+  if (all.some(({ engine }) => engine?.cluster === undefined || engine.info.loading)) return;
   const first = all[0]!;
 
   for (const [index, each] of all.entries()) {
@@ -158,11 +162,13 @@ function planForming(shards: readonly SeenShard[], steps: Step[], waitingFor: st
     }
   }
   for (const { nodeGroup, primary } of shards) {
-    if (!ownsSlots(primary)) {
+    // One that began with a snapshot took the slots of its keys by itself.
+    const missing = withoutSlots(nodeGroup.slots, myself(primary)!.slots);
+    if (missing.length > 0) {
       steps.push({
         kind: 'add-slots',
         member: primary.member.id,
-        slots: nodeGroup.slots,
+        slots: missing,
         because: 'its slots belong to nobody yet',
       });
     }

@@ -19,6 +19,7 @@ export function plan(input: PlanInput): Plan {
     case 'creating':
     case 'available':
     case 'modifying':
+    case 'snapshotting':
       return planServing(input);
   }
 }

@@ -80,9 +80,11 @@ export async function recordPass(
   });
 }
 
-function statusMessage({ id, status }: ReplicationGroup, to: ReplicationGroupStatus): string {
+function statusMessage({ id, status, intent }: ReplicationGroup, to: ReplicationGroupStatus): string {
   if (to === 'create-failed') {
     return `Replication group ${id} could not be created: its nodes end soon after they start; see their engine.log`;
   }
-  return status === 'modifying' ? `Replication group ${id} modified` : `Replication group ${id} created`;
+  if (status === 'modifying') return `Replication group ${id} modified`;
+  const data = intent.restoreFrom === undefined ? '' : ` with the data of snapshot ${intent.restoreFrom}`;
+  return `Replication group ${id} created${data}`;
 }

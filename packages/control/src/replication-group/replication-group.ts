@@ -24,6 +24,7 @@ export const replicationGroupStatuses = [
   'creating',
   'available',
   'modifying',
+  'snapshotting',
   'deleting',
   'create-failed',
 ] as const;
@@ -40,6 +41,8 @@ export interface ReplicationGroup {
   readonly createdAtMs: number;
   /** Deleted, but for its primary, which lives on as a cache cluster. */
   readonly retainPrimary: boolean;
+  /** The snapshot that its deletion waits for. */
+  readonly finalSnapshot?: string | undefined;
   /** `digestUsers` of the user groups' users that every node was last seen with. */
   readonly usersDigest?: string;
   /** Only with cluster mode. */

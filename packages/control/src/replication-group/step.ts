@@ -18,6 +18,8 @@ export type Step = { readonly because: string } & (
       /** Set: it starts as this member's replica. */
       readonly replicaOf?: string;
       readonly endpointAddresses: readonly string[];
+      /** Set: it begins with this snapshot's data. */
+      readonly snapshot?: string;
     }
   /** Ends the process; the next pass starts it anew, as whatever it is then to be. */
   | { readonly kind: 'stop-node'; readonly member: string }
