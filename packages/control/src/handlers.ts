@@ -30,6 +30,7 @@ import { describeReplicationGroups, showReplicationGroup } from './replication-g
 import { modifyReplicationGroup } from './replication-group/modify.ts';
 import { decreaseReplicaCount, increaseReplicaCount } from './replication-group/replicas.ts';
 import { createReplicationGroup, deleteReplicationGroup } from './replication-group/requests.ts';
+import { modifyShardConfiguration } from './replication-group/reshard.ts';
 import { testFailover } from './replication-group/test-failover.ts';
 import { describeSecurityGroups, refuseSecurityGroups } from './security-group/refuse.ts';
 import { describeSnapshots, showSnapshot } from './snapshot/describe.ts';
@@ -110,6 +111,10 @@ export function controlHandlers(context: ControlContext): Handlers {
     },
     DecreaseReplicaCount: async (input, caller) => {
       const group = await decreaseReplicaCount(context, input);
+      return { ReplicationGroup: showReplicationGroup(group, caller) };
+    },
+    ModifyReplicationGroupShardConfiguration: async (input, caller) => {
+      const group = await modifyShardConfiguration(context, caller.region, input);
       return { ReplicationGroup: showReplicationGroup(group, caller) };
     },
     TestFailover: async (input, caller) => {

@@ -13,6 +13,7 @@ import { serviceIntentOf } from '../node/service-intent.ts';
 import type { WantedNode } from '../node/wanted-node.ts';
 import { passAddress, releaseAddresses } from '../placement/addresses.ts';
 import { deleteTags } from '../tag/store.ts';
+import { executeShardStep } from './execute-shard.ts';
 import {
   certificateAddresses,
   type Member,
@@ -121,6 +122,17 @@ export async function execute(
     case 'elect':
       await send(['CLUSTER', 'FAILOVER', step.how === 'vote' ? 'FORCE' : 'TAKEOVER']);
       return group;
+    case 'copy-functions':
+    case 'form-shard':
+    case 'migrate-slots':
+    case 'cancel-slot-migrations':
+    case 'move-slots':
+    case 'give-back-slots':
+    case 'close-slots':
+    case 'dismiss-shard':
+    case 'forget-shard':
+    case 'end-resharding':
+      return executeShardStep(deps, group, step);
     case 'forget-peer':
       await send(['CLUSTER', 'FORGET', step.clusterNodeId]).catch((error: Error) => {
         // It forgot it by itself, or is a replica of it and will be told when it follows another.
