@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import {
   CopySnapshotCommand,
   CreateCacheClusterCommand,
+  CreateCacheParameterGroupCommand,
   CreateSnapshotCommand,
   DeleteCacheClusterCommand,
   DeleteReplicationGroupCommand,
@@ -14,6 +15,7 @@ import {
   DescribeSnapshotsCommand,
   type DescribeSnapshotsCommandInput,
   ListTagsForResourceCommand,
+  ModifyCacheParameterGroupCommand,
   ModifyReplicationGroupCommand,
   type Snapshot,
 } from '@aws-sdk/client-elasticache';
@@ -417,6 +419,41 @@ describe('copies, filters and deletion', () => {
   });
 });
 
+test('what does not fit into a node is not restored: the cluster says why', async () => {
+  const group = { CacheParameterGroupName: 'tiny' };
+  await larder.client.send(
+    new CreateCacheParameterGroupCommand({
+      ...group,
+      CacheParameterGroupFamily: 'redis7',
+      Description: 'a test',
+    }),
+  );
+  await larder.client.send(
+    new ModifyCacheParameterGroupCommand({
+      ...group,
+      ParameterNameValues: [{ ParameterName: 'reserved-memory-percent', ParameterValue: '99' }],
+    }),
+  );
+  const big = await primaryClient('shop-redis');
+  for (let index = 0; index < 16; index += 1) await big.set(`big:${index}`, 'x'.repeat(2 ** 19));
+  await take({ ReplicationGroupId: 'shop-redis', SnapshotName: 'big' });
+  await reached('big', 'available');
+  await groupAvailable(larder, 'shop-redis');
+  await larder.client.send(
+    new CreateCacheClusterCommand({ CacheClusterId: 'cramped', SnapshotName: 'big', ...group }),
+  );
+  await waitFor(
+    () => describeCluster(larder, 'cramped'),
+    ({ CacheClusterStatus }) => CacheClusterStatus === 'restore-failed',
+    { what: 'the restore to fail' },
+  );
+  expect((await eventsOf(larder, 'cramped')).at(-1)).toMatch(/could not be restored .* bytes of memory/);
+  expect(larder.processes().filter(({ nodeId }) => nodeId.startsWith('cramped.'))).toEqual([]);
+  await larder.client.send(new DeleteCacheClusterCommand({ CacheClusterId: 'cramped' }));
+  await larder.client.send(new DeleteSnapshotCommand({ SnapshotName: 'big' }));
+  await gone('big');
+});
+
 /** Makes a save take its time: some milliseconds for each key. */
 async function slowSaves(folder: string, delayUs: number): Promise<void> {
   await execEngineCommand(larder.dataDirectory, folder, [
@@ -462,6 +499,21 @@ describe('while something dies', () => {
     await reached('through-kill', 'available');
     await groupAvailable(larder, 'shop-valkey');
     await expectTidy();
+  });
+
+  test('the service ends in an orderly way: it does not wait for an engine that saves', async () => {
+    await slowSaves('shop-redis-002.0001', 30_000_000);
+    await take({ ReplicationGroupId: 'shop-redis', SnapshotName: 'interrupted' });
+    await saving('interrupted');
+    expect(await larder.terminate()).toBe(0);
+    const saver = larder.processes().find(({ nodeId }) => nodeId === 'shop-redis-002.0001')!;
+    endProcess(saver.pid);
+    await larder.start();
+    await reached('interrupted', 'available');
+    await groupAvailable(larder, 'shop-redis');
+    await expectTidy();
+    await larder.client.send(new DeleteSnapshotCommand({ SnapshotName: 'interrupted' }));
+    await gone('interrupted');
   });
 
   test('the node that saves: another does it', async () => {

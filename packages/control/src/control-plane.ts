@@ -49,6 +49,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     takeUp(resource, id).catch((error: Error) => logger.error({ resource, id, error }, 'A wake-up failed.'));
   };
   const deps = { database, host, logger, nowMs, router, secrets, wake, starts: startHistory() };
+  const stopping = new AbortController();
   const loops: Record<Resource, Reconciler> = {
     'replication-group': reconciler({
       name: 'replication-group',
@@ -64,7 +65,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     }),
     snapshot: reconciler({
       name: 'snapshot',
-      reconcile: (name) => reconcileSnapshot(deps, name),
+      reconcile: (name) => reconcileSnapshot({ ...deps, stopping: stopping.signal }, name),
       periodMs,
       logger,
     }),
@@ -115,6 +116,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     handlers: controlHandlers(context),
     async stop() {
       stopListening();
+      stopping.abort();
       await Promise.all(Object.values(loops).map((loop) => loop.stop()));
     },
   };

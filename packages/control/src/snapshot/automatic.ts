@@ -2,7 +2,7 @@
 import type { ControlContext } from '../control-context.ts';
 import type { Database } from '../database/connect.ts';
 import { defaultSnapshotWindow, openSinceMs } from '../request/snapshot-window.ts';
-import { changeOrigin, readSource, type Source } from './origin.ts';
+import { changeSource, isOf, readSource, type Source } from './origin.ts';
 import type { Snapshot } from './snapshot.ts';
 import { readSnapshots } from './store.ts';
 import { beginSnapshot } from './take.ts';
@@ -31,12 +31,18 @@ export async function beginAutomaticSnapshot(
   if (sinceMs === undefined) return false;
   const begun = await database.transaction().execute(async (transaction) => {
     const source = await readSource(transaction, origin);
+    if (source === undefined) return undefined;
+    const name = automaticName(member ?? origin.id, nowMs());
     const present = await readSnapshots(transaction, { origin });
-    const done = present.some(({ kind, createdAtMs }) => kind === 'automated' && createdAtMs >= sinceMs);
-    if (source === undefined || done) return undefined;
-    if (!(await changeOrigin(transaction, origin, 'snapshot-requested'))) return undefined;
+    const done = present.some(
+      (each) =>
+        each.name === name ||
+        (each.kind === 'automated' && each.createdAtMs >= sinceMs && isOf(each, source)),
+    );
+    if (done) return undefined;
+    if (!(await changeSource(transaction, origin, 'snapshot-requested'))) return undefined;
     return beginSnapshot(transaction, source, {
-      name: automaticName(member ?? origin.id, nowMs()),
+      name,
       kind: 'automated',
       final: false,
       ...(member !== undefined && { member }),

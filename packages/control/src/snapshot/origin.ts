@@ -8,7 +8,7 @@ import type { ServiceIntent } from '../node/service-intent.ts';
 import { nodeIdOf as memberNodeId, type ReplicationGroup } from '../replication-group/replication-group.ts';
 import { nextStatus as nextGroupStatus } from '../replication-group/status.ts';
 import { changeStatus as changeGroupStatus, readReplicationGroup } from '../replication-group/store.ts';
-import type { Origin, SnapshotSettings, SnapshotShard } from './snapshot.ts';
+import type { Origin, Snapshot, SnapshotSettings, SnapshotShard } from './snapshot.ts';
 
 export interface Source {
   readonly origin: Origin;
@@ -46,6 +46,27 @@ export async function readSource(
   }
   const group = await readReplicationGroup(database, id);
   return group && sourceOfGroup(group);
+}
+
+/** What the snapshot is taken of; undefined also when something else has its name by now. */
+export async function sourceOfSnapshot(
+  database: Database | DatabaseTransaction,
+  snapshot: Pick<Snapshot, 'origin' | 'settings'>,
+): Promise<Source | undefined> {
+  const source = await readSource(database, snapshot.origin);
+  return source !== undefined && isOf(snapshot, source) ? source : undefined;
+}
+
+/** (pure) Whether it was taken of this very source. */
+export function isOf(
+  { settings, origin }: Pick<Snapshot, 'origin' | 'settings'>,
+  source: Pick<Source, 'origin' | 'settings'>,
+): boolean {
+  return (
+    origin.resource === source.origin.resource &&
+    origin.id === source.origin.id &&
+    settings.createdAtMs === source.settings.createdAtMs
+  );
 }
 
 export function sourceOfGroup(group: ReplicationGroup): Source {
@@ -129,12 +150,12 @@ function settingsOf(intent: ServiceIntent, createdAtMs: number): Omit<SnapshotSe
 }
 
 /**
- * The origin's own status when a snapshot of it begins or ends.
+ * The source's own status when a snapshot of it begins or ends.
  * @returns false when it takes none now.
  */
-export async function changeOrigin(
+export async function changeSource(
   transaction: DatabaseTransaction,
-  { resource, id }: Origin,
+  { resource, id }: Pick<Origin, 'resource' | 'id'>,
   event: 'snapshot-requested' | 'snapshot-ended',
 ): Promise<boolean> {
   if (resource === 'cache-cluster') {

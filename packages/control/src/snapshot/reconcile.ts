@@ -4,13 +4,13 @@
  */
 import { type Host, SaveFailed } from '@larder/fleet/host';
 import type { ControlContext } from '../control-context.ts';
-import type { Database } from '../database/connect.ts';
+import type { Database, DatabaseTransaction } from '../database/connect.ts';
 import { recordEvent } from '../event-log/event-log.ts';
 import type { PassOutcome } from '../reconciler/driver.ts';
 import type { Logger } from '../reconciler/logger.ts';
 import { deleteTags } from '../tag/store.ts';
 import { hasExpired } from './automatic.ts';
-import { changeOrigin, readSource, type Source } from './origin.ts';
+import { changeSource, type Source, sourceOfSnapshot } from './origin.ts';
 import { planSave, type SaveStep } from './plan.ts';
 import { describeOrigin, fileOf, type Snapshot } from './snapshot.ts';
 import { nextStatus } from './status.ts';
@@ -30,6 +30,8 @@ export interface ReconcileDeps {
   readonly nowMs: () => number;
   readonly wake: ControlContext['wake'];
   readonly logger: Logger;
+  /** Aborted when the service ends: it does not wait for a save, which is done again later. */
+  readonly stopping: AbortSignal;
 }
 
 export async function reconcileSnapshot(deps: ReconcileDeps, name: string): Promise<PassOutcome> {
@@ -51,7 +53,7 @@ export async function reconcileSnapshot(deps: ReconcileDeps, name: string): Prom
 
 async function take(deps: ReconcileDeps, snapshot: Snapshot): Promise<PassOutcome> {
   const { database, host, logger, nowMs } = deps;
-  const source = await readSource(database, snapshot.origin);
+  const source = await sourceOfSnapshot(database, snapshot);
   const nodeIds = source?.shards.flatMap(({ nodes }) => nodes.map(({ nodeId }) => nodeId)) ?? [];
   const step = planSave({ snapshot, source, observations: await host.observe(nodeIds), nowMs: nowMs() });
   switch (step.kind) {
@@ -82,7 +84,8 @@ async function save(
 ): Promise<PassOutcome> {
   const savedAtMs = deps.nowMs();
   try {
-    const saved = await deps.host.saveSnapshot(node.nodeId, source.order, fileOf(snapshot, { id: shard }));
+    const file = fileOf(snapshot, { id: shard });
+    const saved = await deps.host.saveSnapshot(node.nodeId, source.order, file, deps.stopping);
     const shards = snapshot.shards.map((each) =>
       each.id === shard
         ? {
@@ -94,6 +97,7 @@ async function save(
     await writeShards(deps.database, snapshot.name, shards, deps.nowMs());
     return 'again';
   } catch (error) {
+    if (deps.stopping.aborted) return 'waiting';
     deps.logger.warn({ snapshot: snapshot.name, error }, 'A node could not save its data.');
     const because =
       error instanceof SaveFailed ? error.message : `${node.clusterId} ended or did not answer as it saved`;
@@ -138,12 +142,13 @@ async function copy(deps: ReconcileDeps, snapshot: Snapshot): Promise<PassOutcom
 
 async function keep(
   { database, nowMs, wake }: ReconcileDeps,
-  { name, status, origin }: Snapshot,
+  snapshot: Snapshot,
   verb: 'succeeded' | 'copied',
 ): Promise<void> {
+  const { name, status, origin } = snapshot;
   const kept = await database.transaction().execute(async (transaction) => {
     if (!(await changeStatus(transaction, name, { from: status, to: 'available' }))) return false;
-    if (verb === 'succeeded') await changeOrigin(transaction, origin, 'snapshot-ended');
+    if (verb === 'succeeded') await releaseSource(transaction, snapshot);
     await recordEvent(transaction, {
       atMs: nowMs(),
       ...eventSource(origin),
@@ -160,16 +165,17 @@ async function keep(
 /** Files go first: a failed snapshot leaves none. */
 async function giveUp(
   { database, host, nowMs, wake }: ReconcileDeps,
-  { name, status, origin, attempts }: Snapshot,
+  snapshot: Snapshot,
   because: string,
 ): Promise<void> {
+  const { name, status, origin, attempts } = snapshot;
   const to = nextStatus(status, 'given-up');
   if (to === 'stay' || to === 'refuse') return;
   await host.removeSnapshot(name);
   await database.transaction().execute(async (transaction) => {
     if (!(await changeStatus(transaction, name, { from: status, to }))) return;
     await writeTrouble(transaction, name, { trouble: because, attempts });
-    if (status === 'creating') await changeOrigin(transaction, origin, 'snapshot-ended');
+    if (status === 'creating') await releaseSource(transaction, snapshot);
     await recordEvent(transaction, {
       atMs: nowMs(),
       ...eventSource(origin),
@@ -179,9 +185,15 @@ async function giveUp(
   wake(origin.resource, origin.id);
 }
 
+/** Its source goes back to `available`, if it still is there. */
+async function releaseSource(transaction: DatabaseTransaction, snapshot: Snapshot): Promise<void> {
+  const source = await sourceOfSnapshot(transaction, snapshot);
+  if (source !== undefined) await changeSource(transaction, source.origin, 'snapshot-ended');
+}
+
 async function expire({ database, nowMs }: ReconcileDeps, snapshot: Snapshot): Promise<PassOutcome> {
   if (snapshot.kind === 'manual') return 'settled';
-  const source = await readSource(database, snapshot.origin);
+  const source = await sourceOfSnapshot(database, snapshot);
   if (!hasExpired(snapshot, source, nowMs())) return 'settled';
   if ((await restoringNames(database)).has(snapshot.name)) return 'waiting';
   await database

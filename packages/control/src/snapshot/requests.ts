@@ -10,7 +10,7 @@ import { refuseNotYet } from '../request/not-yet.ts';
 import { readTags } from '../request/tags.ts';
 import { writeTags } from '../tag/store.ts';
 import { idleSnapshot } from './find.ts';
-import { changeOrigin, readSource, type Source } from './origin.ts';
+import { changeSource, readSource, type Source } from './origin.ts';
 import { describeOrigin, type Snapshot } from './snapshot.ts';
 import { changeStatus, insertSnapshot } from './store.ts';
 import { beginSnapshot, eventSource, refuseTaken, refuseTooMany, refuseUnsupportedEngine } from './take.ts';
@@ -30,7 +30,7 @@ export async function createSnapshot(
     const { source, member } = await askedSource(transaction, input);
     refuseUnsupportedEngine(source);
     await refuseTaken(transaction, name);
-    if (!(await changeOrigin(transaction, source.origin, 'snapshot-requested'))) throw wrongState(source);
+    if (!(await changeSource(transaction, source.origin, 'snapshot-requested'))) throw wrongState(source);
     const nowMs = context.nowMs();
     const request = { name, kind: 'manual', final: false, nowMs } as const;
     const begun = await beginSnapshot(transaction, source, { ...request, ...(member && { member }) });
