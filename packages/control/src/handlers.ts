@@ -27,6 +27,7 @@ import {
   resetParameterGroup,
 } from './parameter-group/requests.ts';
 import { describeReplicationGroups, showReplicationGroup } from './replication-group/describe.ts';
+import { completeMigration, startMigration, testMigration } from './replication-group/migrate.ts';
 import { modifyReplicationGroup } from './replication-group/modify.ts';
 import { decreaseReplicaCount, increaseReplicaCount } from './replication-group/replicas.ts';
 import { createReplicationGroup, deleteReplicationGroup } from './replication-group/requests.ts';
@@ -115,6 +116,18 @@ export function controlHandlers(context: ControlContext): Handlers {
     },
     ModifyReplicationGroupShardConfiguration: async (input, caller) => {
       const group = await modifyShardConfiguration(context, caller.region, input);
+      return { ReplicationGroup: showReplicationGroup(group, caller) };
+    },
+    TestMigration: async (input, caller) => {
+      const group = await testMigration(context, input);
+      return { ReplicationGroup: showReplicationGroup(group, caller) };
+    },
+    StartMigration: async (input, caller) => {
+      const group = await startMigration(context, input);
+      return { ReplicationGroup: showReplicationGroup(group, caller) };
+    },
+    CompleteMigration: async (input, caller) => {
+      const group = await completeMigration(context, input);
       return { ReplicationGroup: showReplicationGroup(group, caller) };
     },
     TestFailover: async (input, caller) => {

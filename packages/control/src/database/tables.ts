@@ -17,6 +17,8 @@ export interface Tables {
     retain_primary: Generated<number>;
     /** `digestUsers` of its user groups' users, once every node was seen with them. */
     users_digest: string | null;
+    /** JSON of `Migration`. */
+    migration: string | null;
     /** The snapshot that its deletion waits for. */
     final_snapshot: string | null;
   };
@@ -153,7 +155,7 @@ export const createTables: readonly string[] = [
   `create table if not exists replication_group (
      id text primary key, intent text not null, status text not null, epoch integer not null,
      configuration_address text, created_at integer not null, pending text,
-     retain_primary integer not null default 0, users_digest text, final_snapshot text) strict`,
+     retain_primary integer not null default 0, users_digest text, final_snapshot text, migration text) strict`,
   `create table if not exists node_group (
      group_id text not null references replication_group(id) on delete cascade, id text not null,
      primary_member text not null, slots text not null, primary_address text, reader_address text,

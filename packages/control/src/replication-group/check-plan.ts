@@ -14,6 +14,8 @@
  * - I10 A primary is stopped only when no other member of its shard stays.
  * - I11 At most one member of a shard is stopped in one plan.
  * - I12 A snapshot is loaded only by a primary, while its group is made, and it is the one that was asked for.
+ * - I17 A node elsewhere is followed, and left, only while the group takes on its data, and only by its primary; it is
+ *   left only when that was asked for.
  * - I13 to I16 are about shards and slots: `check-shard-plan.ts`.
  */
 import type { NodeObservation } from '@larder/fleet/host';
@@ -105,6 +107,22 @@ export function checkPlan(
         const inSync =
           replication?.primary?.linkUp === true && replication.primary.address === ruler?.address;
         if (!inSync) report('I9', `${step.member} is not in sync with ${step.previous}`);
+        break;
+      }
+      case 'follow-source':
+      case 'leave-source':
+      case 'end-migration': {
+        if (group.status !== 'migrating' || group.migration === undefined) {
+          report('I17', `${step.kind} in a group that is ${group.status}`);
+        }
+        if (step.kind !== 'follow-source' && group.migration?.completing === undefined) {
+          report('I17', `${step.kind} was not asked for`);
+        }
+        if (step.kind === 'end-migration') break;
+        const isPrimary =
+          shardOf(step.member)?.primary === step.member ||
+          earlier.some((each) => each.kind === 'decide-primary' && each.member === step.member);
+        if (!isPrimary) report('I17', `${step.kind} of ${step.member}, which is not the primary`);
         break;
       }
       case 'stop-node': {

@@ -13,6 +13,7 @@ import { serviceIntentOf } from '../node/service-intent.ts';
 import type { WantedNode } from '../node/wanted-node.ts';
 import { passAddress, releaseAddresses } from '../placement/addresses.ts';
 import { deleteTags } from '../tag/store.ts';
+import { executeMigrationStep } from './execute-migration.ts';
 import { executeShardStep } from './execute-shard.ts';
 import {
   certificateAddresses,
@@ -133,6 +134,11 @@ export async function execute(
     case 'forget-shard':
     case 'end-resharding':
       return executeShardStep(deps, group, step);
+    case 'follow-source':
+    case 'leave-source':
+    case 'note-source':
+    case 'end-migration':
+      return executeMigrationStep(deps, group, step);
     case 'forget-peer':
       await send(['CLUSTER', 'FORGET', step.clusterNodeId]).catch((error: Error) => {
         // It forgot it by itself, or is a replica of it and will be told when it follows another.

@@ -178,7 +178,7 @@ function demoteOthers(primary: SeenMember, others: readonly SeenMember[], steps:
   }
 }
 
-function planReplica(
+export function planReplica(
   input: PlanInput,
   seen: SeenMember,
   leader: SeenMember,
@@ -225,7 +225,7 @@ function planReplica(
 }
 
 /** @returns whether the endpoints are where they belong already. */
-function planListening(
+export function planListening(
   { front, group }: PlanInput,
   nodeGroup: NodeGroup,
   seen: readonly SeenMember[],

@@ -23,6 +23,7 @@ import type { Restore } from '../snapshot/restore.ts';
 import { checkPlan } from './check-plan.ts';
 import { describeStep, type ExecuteDeps, execute } from './execute.ts';
 import { frontOf } from './front.ts';
+import { sourceOf } from './migration-source.ts';
 import { applyPending } from './pending.ts';
 import { plan } from './plan.ts';
 import { planSettings, type SettingsPlan } from './plan-settings.ts';
@@ -69,6 +70,7 @@ export async function reconcileReplicationGroup(deps: ReconcileDeps, id: string)
     earliestStartMs: deps.starts.earliestStartMs(observations, deps.nowMs()),
     nowMs: deps.nowMs(),
     front: await frontOf(deps, group, environment, observations),
+    ...(await sourceOf(group)),
   });
   const after = await carryOut(deps, group, environment, planned.steps, observations, restore).catch(
     async (error: Error) => {

@@ -25,6 +25,7 @@ export const replicationGroupStatuses = [
   'available',
   'modifying',
   'snapshotting',
+  'migrating',
   'deleting',
   'create-failed',
 ] as const;
@@ -45,6 +46,8 @@ export interface ReplicationGroup {
   readonly finalSnapshot?: string | undefined;
   /** `digestUsers` of the user groups' users that every node was last seen with. */
   readonly usersDigest?: string;
+  /** Its data comes from a node that is not ours; only while it is `migrating`. */
+  readonly migration?: Migration;
   /** Only with cluster mode. */
   readonly configurationAddress?: string;
   readonly nodeGroups: readonly NodeGroup[];
@@ -78,6 +81,15 @@ export interface Resharding {
   readonly gains: number;
   /** It is removed once it has no slots. */
   readonly leaving: boolean;
+}
+
+/** The group's primary is a replica of a node of somebody else's. */
+export interface Migration {
+  readonly source: { readonly address: string; readonly port: number };
+  /** It is to end: when everything has arrived, or with what there is. */
+  readonly completing?: 'in-sync' | 'at-once';
+  /** The primary was last seen with a whole copy, and following. */
+  readonly inSync: boolean;
 }
 
 export interface Handover {

@@ -139,7 +139,8 @@ export async function deleteReplicationGroup(
         'RetainPrimaryCluster needs a group without cluster mode.',
       );
     }
-    if (retain && found.status === 'creating') throw wrongState(found, 'has no primary to retain yet');
+    if (retain && (found.status === 'creating' || found.status === 'migrating'))
+      throw wrongState(found, 'has no primary to retain yet');
     const nowMs = context.nowMs();
     const final = await beginFinalSnapshot(transaction, source, input.FinalSnapshotIdentifier, nowMs);
     await setFinalSnapshot(transaction, id, final);

@@ -19,6 +19,8 @@ export interface PlanInput {
   readonly nowMs: number;
   /** What stands between clients and engines, and what it serves for the group now. */
   readonly front: Front;
+  /** How far a migration's source has got; asked when it is to end with everything, and missing without an answer. */
+  readonly sourceOffset?: number;
 }
 
 export interface Front {

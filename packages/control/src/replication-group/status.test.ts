@@ -10,9 +10,14 @@ const groupEvents = [
   'modify-requested',
   'snapshot-requested',
   'snapshot-ended',
+  'migration-requested',
   'delete-requested',
 ] as const;
-const clusterEvents = [...groupEvents, 'reboot-requested', 'unable-to-restore'] as const;
+const clusterEvents = [
+  ...groupEvents.filter((event) => event !== 'migration-requested'),
+  'reboot-requested',
+  'unable-to-restore',
+] as const;
 
 interface Resource {
   readonly title: string;
@@ -48,7 +53,9 @@ describe.each(resources)('the statuses of a $title', ({ statuses, events, next }
   test('what was under way becomes available, and a deletion never ends otherwise', () => {
     const underWay = statuses.filter(
       (status) =>
-        !['available', 'snapshotting', 'deleting', 'create-failed', 'restore-failed'].includes(status),
+        !['available', 'snapshotting', 'migrating', 'deleting', 'create-failed', 'restore-failed'].includes(
+          status,
+        ),
     );
     expect(statuses.filter((status) => next(status, 'converged') === 'available')).toEqual(underWay);
     for (const event of events) expect(['stay', 'refuse']).toContain(next('deleting', event));

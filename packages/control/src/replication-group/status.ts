@@ -7,6 +7,7 @@ export type StatusEvent =
   | 'modify-requested'
   | 'snapshot-requested'
   | 'snapshot-ended'
+  | 'migration-requested'
   | 'delete-requested';
 
 /** `refuse`: the request is answered with InvalidReplicationGroupState. `stay`: nothing changes. */
@@ -19,6 +20,7 @@ const table = {
     'modify-requested': 'refuse',
     'snapshot-requested': 'refuse',
     'snapshot-ended': 'stay',
+    'migration-requested': 'refuse',
     'delete-requested': 'deleting',
   },
   // A lost node does not leave `available`: the group serves, and repairs itself.
@@ -28,6 +30,7 @@ const table = {
     'modify-requested': 'modifying',
     'snapshot-requested': 'snapshotting',
     'snapshot-ended': 'stay',
+    'migration-requested': 'migrating',
     'delete-requested': 'deleting',
   },
   modifying: {
@@ -36,6 +39,7 @@ const table = {
     'modify-requested': 'refuse',
     'snapshot-requested': 'refuse',
     'snapshot-ended': 'stay',
+    'migration-requested': 'refuse',
     'delete-requested': 'deleting',
   },
   snapshotting: {
@@ -44,6 +48,17 @@ const table = {
     'modify-requested': 'refuse',
     'snapshot-requested': 'refuse',
     'snapshot-ended': 'available',
+    'migration-requested': 'refuse',
+    'delete-requested': 'deleting',
+  },
+  // It ends when the source was left, whatever else is seen.
+  migrating: {
+    converged: 'stay',
+    'unable-to-create': 'stay',
+    'modify-requested': 'refuse',
+    'snapshot-requested': 'refuse',
+    'snapshot-ended': 'stay',
+    'migration-requested': 'refuse',
     'delete-requested': 'deleting',
   },
   deleting: {
@@ -52,6 +67,7 @@ const table = {
     'modify-requested': 'refuse',
     'snapshot-requested': 'refuse',
     'snapshot-ended': 'stay',
+    'migration-requested': 'refuse',
     'delete-requested': 'refuse',
   },
   'create-failed': {
@@ -60,6 +76,7 @@ const table = {
     'modify-requested': 'refuse',
     'snapshot-requested': 'refuse',
     'snapshot-ended': 'stay',
+    'migration-requested': 'refuse',
     'delete-requested': 'deleting',
   },
 } as const satisfies Record<ReplicationGroupStatus, Record<StatusEvent, Answer>>;

@@ -45,6 +45,16 @@ export type ShardStep =
   /** Every slot is where it was asked to be. */
   | { readonly kind: 'end-resharding' };
 
+/** The group's primary, `member`, and a node of somebody else's whose data it takes on. */
+export type MigrationStep =
+  /** Without the login of our own replicas, which the source would refuse. */
+  | { readonly kind: 'follow-source'; readonly member: string }
+  /** Puts the login back and takes writes. */
+  | { readonly kind: 'leave-source'; readonly member: string }
+  /** Writes down whether everything of the source is there and more is coming. */
+  | { readonly kind: 'note-source'; readonly inSync: boolean }
+  | { readonly kind: 'end-migration' };
+
 export interface SlotMove {
   readonly target: string;
   readonly targetClusterNodeId: string;
@@ -98,6 +108,7 @@ export type Step = { readonly because: string } & (
   | { readonly kind: 'meet'; readonly member: string; readonly peer: string }
   | { readonly kind: 'join-shard'; readonly member: string; readonly primaryClusterNodeId: string }
   | ShardStep
+  | MigrationStep
   /** The member forgets a peer that is gone for good. */
   | { readonly kind: 'forget-peer'; readonly member: string; readonly clusterNodeId: string }
   /** Asks the engines for a vote, or takes over where too few are left to vote and the fence is proven. */
