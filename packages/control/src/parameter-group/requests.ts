@@ -14,6 +14,7 @@ import { existingParameterGroup } from './settings.ts';
 import {
   countParameterGroups,
   insertParameterGroup,
+  markApplying,
   readParameterGroup,
   removeParameterGroup,
   usersOfParameterGroup,
@@ -159,6 +160,7 @@ async function change(
       throw state(`cluster-enabled can't change while ${one.id} uses the parameter group ${name}.`);
     }
     await writeSettings(transaction, name, after.settings);
+    await markApplying(transaction, using);
     await record(
       context,
       transaction,

@@ -92,3 +92,16 @@ export async function usersOfParameterGroup(database: Reader, name: string): Pro
     ...clusters.map(({ id }) => ({ resource: 'cache-cluster' as const, id })),
   ];
 }
+
+/** Their nodes are to take the group's values on: until they were seen with them a difference is nobody's doing. */
+export async function markApplying(
+  transaction: DatabaseTransaction,
+  users: readonly ParameterGroupUser[],
+): Promise<void> {
+  for (const { resource, id } of users) {
+    const applying = { parameter_status: 'applying' } as const;
+    await (resource === 'replication-group'
+      ? transaction.updateTable('member').set(applying).where('group_id', '=', id).execute()
+      : transaction.updateTable('cache_node').set(applying).where('cluster_id', '=', id).execute());
+  }
+}
