@@ -14,6 +14,8 @@ import { memberOfGroup, nodeIdOf, type ReplicationGroup } from './replication-gr
 import type { ShardStep } from './step.ts';
 
 const budgetMs = 150;
+/** From Valkey 8.0 on each SETSLOT waits for the replicas: more at once would take longer than a command may. */
+const commandsAtOnce = 32;
 
 type Deps = Pick<ExecuteDeps, 'host' | 'wanted'>;
 type StepOf<Kind> = Extract<ShardStep, { kind: Kind }>;
@@ -24,12 +26,12 @@ export async function moveSlots(
   { member, target, slots, sourceClusterNodeId, targetClusterNodeId }: StepOf<'move-slots'>,
 ): Promise<void> {
   const order = { group: group.id, epoch: group.epoch };
-  const setSlots = (at: string, some: readonly number[], ...state: string[]) =>
-    deps.host.command(
-      nodeIdOf({ id: at }),
-      order,
-      some.map((slot) => ['CLUSTER', 'SETSLOT', String(slot), ...state]),
-    );
+  const setSlots = async (at: string, some: readonly number[], ...state: string[]) => {
+    const commands = some.map((slot) => ['CLUSTER', 'SETSLOT', String(slot), ...state]);
+    for (let first = 0; first < commands.length; first += commandsAtOnce) {
+      await deps.host.command(nodeIdOf({ id: at }), order, commands.slice(first, first + commandsAtOnce));
+    }
+  };
   await setSlots(target, slots, 'IMPORTING', sourceClusterNodeId);
   await setSlots(member, slots, 'MIGRATING', targetClusterNodeId);
   const { emptied } = await deps.host.moveKeys(nodeIdOf({ id: member }), order, {

@@ -396,6 +396,6 @@ test('whatever is seen: no plan breaks an invariant', () => {
       );
       expect(checkPlan(plan(given).steps, group, given.observations)).toEqual([]);
     }),
-    { numRuns: 300 },
+    { numRuns: 200 },
   );
 });
