@@ -14,7 +14,7 @@ const [command = 'help', ...rest] = process.argv.slice(2);
 // The AWS SDK announces that it will want Node 22 in later versions; ours is pinned.
 const quietSdk = { AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' };
 /** Each is a folder of bench/ with a main.ts. */
-const benches = ['cache'];
+const benches = ['cache', 'control'];
 const larder = join(root, 'apps', 'larder', 'dist', 'main.js');
 
 /** A set-up step that failed, with the command that mends it. */
@@ -47,6 +47,13 @@ async function main() {
     case 'test':
       await setUp(['valkey', 'valkey 8.1', 'redis', 'memcached']);
       return test();
+    case 'crash-points':
+      await setUp(['valkey', 'redis', 'memcached']);
+      return run(
+        join(root, 'node_modules', '.bin', 'vitest'),
+        ['run', '--root', root, 'e2e/crash-points.test.ts', ...rest],
+        { ...process.env, ...quietSdk, LARDER_TEST_CRASH_POINTS: 'all' },
+      );
     case 'model':
     case 'simulate':
       await setUp([]);

@@ -18,3 +18,11 @@ export const apiCoverageFile: string | undefined = process.env.LARDER_API_COVERA
 export function environmentWith(more: Readonly<Record<string, string>>): NodeJS.ProcessEnv {
   return { ...process.env, ...more };
 }
+
+/** The environment for a service that is to kill itself at one point. */
+export function withCrashPoint(crashPoint: string | undefined): NodeJS.ProcessEnv {
+  return crashPoint === undefined ? process.env : { ...process.env, LARDER_CRASH_POINT: crashPoint };
+}
+
+/** Crash points are tried right before each effect; with this also right after each. */
+export const allCrashPoints: boolean = process.env.LARDER_TEST_CRASH_POINTS === 'all';

@@ -3,13 +3,14 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { mkdtemp, readdir, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { ElastiCacheClient } from '@aws-sdk/client-elasticache';
+import { rootFolder } from '../bench/root-folder.ts';
 import { recordAnswers } from './api-coverage.ts';
+import { withCrashPoint } from './config.ts';
 import { type EngineProcess, endProcess, engineProcesses } from './engine-processes.ts';
 import { waitFor } from './wait-for.ts';
 
-const program = fileURLToPath(new URL('../apps/larder/dist/main.js', import.meta.url));
+const program = join(rootFolder, 'apps', 'larder', 'dist', 'main.js');
 
 export interface Access {
   readonly endpoint: string;
@@ -53,7 +54,8 @@ export interface TestLarder {
   terminate(): Promise<number | null>;
   /** Whether the service was killed or ended. */
   readonly ended: boolean;
-  start(): Promise<void>;
+  /** @param crashPoint `before:3`: it kills itself right before the third thing it does to the world outside. */
+  start(crashPoint?: string): Promise<void>;
   /** `kill` and `start`. */
   restart(): Promise<void>;
   /** The engines of this data directory as the process table has them. */
@@ -84,13 +86,13 @@ export async function startLarder({ logLevel = 'warn' }: LarderOptions = {}): Pr
     });
   }
 
-  async function start(): Promise<void> {
+  async function start(crashPoint?: string): Promise<void> {
     // A test that ran out of time may still be at work when its file ends.
     if (removed) throw new Error('This service was removed.');
     const started = spawn(
       process.execPath,
       [program, 'server', '--data-dir', dataDirectory, '--port', '0', '--log-level', logLevel],
-      { stdio: ['ignore', 'pipe', 'pipe'] },
+      { stdio: ['ignore', 'pipe', 'pipe'], env: withCrashPoint(crashPoint) },
     );
     child = started;
     ended = new Promise((resolve) => started.once('exit', resolve));

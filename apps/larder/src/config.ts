@@ -1,5 +1,6 @@
 /** The only place that reads the environment. */
 import { type Directories, defaultDirectories } from '@larder/engine/store/directories';
+import { type CrashPoint, parseCrashPoint } from './crash-point.ts';
 
 export interface Config {
   readonly directories: Directories;
@@ -8,6 +9,8 @@ export interface Config {
   readonly plain: boolean;
   /** What PostgreSQL's own programs take from PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE and PGSSLMODE. */
   readonly postgres: PostgresVariables;
+  /** Tests only. */
+  readonly crashPoint: CrashPoint | undefined;
 }
 
 export interface PostgresVariables {
@@ -29,6 +32,7 @@ export function readConfig(): Config {
     directories: defaultDirectories(process.env, process.getuid?.()),
     searchPath: process.env.PATH ?? '',
     plain: process.env.NO_COLOR !== undefined || process.env.TERM === 'dumb',
+    crashPoint: parseCrashPoint(process.env.LARDER_CRASH_POINT),
     postgres: given({
       host: process.env.PGHOST,
       port: process.env.PGPORT,

@@ -19,6 +19,7 @@ import { pino } from 'pino';
 import { accessKeyLookup, ensureAccessKeys } from '../access-keys.ts';
 import { createApi } from '../api/server.ts';
 import { accountId, type Config, defaultRegion } from '../config.ts';
+import { crashingAt } from '../crash-point.ts';
 import { UsageError } from '../usage-error.ts';
 
 export interface ServerOptions {
@@ -29,6 +30,15 @@ export interface ServerOptions {
 
 const requestTimeoutMs = 30_000;
 const headersTimeoutMs = 10_000;
+/** What changes nothing outside. */
+const looksOnly = [
+  'observe',
+  'readSettings',
+  'isAddressFree',
+  'certificateFiles',
+  'onChange',
+  'close',
+] as const;
 /** Renewed when a month of it is left. */
 const certificateLifeMs = 120 * 24 * 3_600_000;
 
@@ -79,12 +89,13 @@ export async function runServer(config: Config, options: ServerOptions): Promise
     command: [process.execPath, process.argv[1]!, 'router', '--data-dir', place],
     onProblem: (error) => logger.error({ error }, 'The router.'),
   });
+  const crashing = crashingAt(config.crashPoint, () => process.kill(process.pid, 'SIGKILL'));
   const control = await startControlPlane({
     database,
-    host,
+    host: crashing(host, looksOnly),
     engines,
     scratch,
-    router,
+    router: crashing(router, ['routes', 'stats', 'close']),
     secrets,
     addresses: () => addressesOfBlock(place),
     nowMs: Date.now,
