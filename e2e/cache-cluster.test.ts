@@ -163,7 +163,7 @@ describe('refused, with nothing changed', () => {
     [value, { Port: 80 }],
     [combination, { ReplicationGroupId: 'some' }],
     ['ReplicationGroupNotFoundFault', { ReplicationGroupId: 'some', Engine: undefined }],
-    [combination, { SnapshotName: 'yesterday' }],
+    ['SnapshotNotFoundFault', { SnapshotName: 'yesterday' }],
     [combination, { AuthToken: 'a-secret-of-sixteen' }],
   ];
   test.each(

@@ -65,7 +65,7 @@ const bad: readonly Bad[] = [
   [combination, { ClusterMode: 'compatible' }],
   [combination, { ClusterMode: 'disabled', NumNodeGroups: 2 }],
   // What has no effect yet is refused, never taken and forgotten.
-  [combination, { SnapshotName: 'yesterday' }],
+  ['SnapshotNotFoundFault', { SnapshotName: 'yesterday' }],
   [value, { SnapshotRetentionLimit: 36 }],
   [value, { SnapshotWindow: '05:00-05:30' }],
   [combination, { AuthToken: 'a-secret-of-sixteen' }],

@@ -14,5 +14,5 @@ export interface ControlContext {
   readonly addresses: () => Iterable<string>;
   readonly nowMs: () => number;
   /** Called after a commit, with the resource to look at. */
-  readonly wake: (resource: 'replication-group' | 'cache-cluster', id: string) => void;
+  readonly wake: (resource: 'replication-group' | 'cache-cluster' | 'snapshot', id: string) => void;
 }

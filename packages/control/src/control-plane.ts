@@ -1,4 +1,4 @@
-/** Puts the control plane together: two reconcilers over one host and one database. */
+/** Puts the control plane together: three reconcilers over one host and one database. */
 import type { Handlers } from '@larder/contract/elasticache/handlers';
 import type { EngineStore } from '@larder/engine/store/engine-store';
 import type { Host } from '@larder/fleet/host';
@@ -17,6 +17,8 @@ import { startHistory } from './reconciler/start-history.ts';
 import { reconcileReplicationGroup } from './replication-group/reconcile.ts';
 import { nodeIdOf as memberNodeId, membersOf } from './replication-group/replication-group.ts';
 import { readReplicationGroups } from './replication-group/store.ts';
+import { reconcileSnapshot } from './snapshot/reconcile.ts';
+import { readSnapshots } from './snapshot/store.ts';
 
 export interface ControlPlaneOptions {
   readonly database: Database;
@@ -36,7 +38,7 @@ export interface ControlPlane {
   stop(): Promise<void>;
 }
 
-type Resource = 'replication-group' | 'cache-cluster';
+type Resource = 'replication-group' | 'cache-cluster' | 'snapshot';
 
 const periodMs = 5_000;
 
@@ -47,6 +49,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     takeUp(resource, id).catch((error: Error) => logger.error({ resource, id, error }, 'A wake-up failed.'));
   };
   const deps = { database, host, logger, nowMs, router, secrets, wake, starts: startHistory() };
+  const stopping = new AbortController();
   const loops: Record<Resource, Reconciler> = {
     'replication-group': reconciler({
       name: 'replication-group',
@@ -57,6 +60,12 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     'cache-cluster': reconciler({
       name: 'cache-cluster',
       reconcile: (id) => forgetWhenGone('cache-cluster', id, reconcileCacheCluster(deps, id)),
+      periodMs,
+      logger,
+    }),
+    snapshot: reconciler({
+      name: 'snapshot',
+      reconcile: (name) => reconcileSnapshot({ ...deps, stopping: stopping.signal }, name),
       periodMs,
       logger,
     }),
@@ -88,6 +97,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     if (resource === 'replication-group') {
       return (await readReplicationGroups(database, { id })).flatMap(membersOf).map(memberNodeId);
     }
+    if (resource === 'snapshot') return [];
     const clusters = await readCacheClusters(database, { id });
     return clusters.flatMap((cluster) => cluster.nodes.map((node) => nodeIdOf(cluster, node)));
   }
@@ -100,11 +110,13 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   });
   for (const { id } of await readReplicationGroups(database)) await takeUp('replication-group', id);
   for (const { id } of await readCacheClusters(database)) await takeUp('cache-cluster', id);
+  for (const { name } of await readSnapshots(database)) await takeUp('snapshot', name);
 
   return {
     handlers: controlHandlers(context),
     async stop() {
       stopListening();
+      stopping.abort();
       await Promise.all(Object.values(loops).map((loop) => loop.stop()));
     },
   };

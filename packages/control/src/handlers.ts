@@ -27,13 +27,17 @@ import {
   resetParameterGroup,
 } from './parameter-group/requests.ts';
 import { describeReplicationGroups, showReplicationGroup } from './replication-group/describe.ts';
+import { completeMigration, startMigration, testMigration } from './replication-group/migrate.ts';
 import { modifyReplicationGroup } from './replication-group/modify.ts';
 import { decreaseReplicaCount, increaseReplicaCount } from './replication-group/replicas.ts';
 import { createReplicationGroup, deleteReplicationGroup } from './replication-group/requests.ts';
+import { modifyShardConfiguration } from './replication-group/reshard.ts';
 import { testFailover } from './replication-group/test-failover.ts';
 import { describeSecurityGroups, refuseSecurityGroups } from './security-group/refuse.ts';
 import { describeServiceUpdates, describeUpdateActions } from './service-update/describe.ts';
 import { applyUpdate, stopUpdate } from './service-update/requests.ts';
+import { describeSnapshots, showSnapshot } from './snapshot/describe.ts';
+import { copySnapshot, createSnapshot, deleteSnapshot } from './snapshot/requests.ts';
 import { describeSubnetGroups, showSubnetGroup } from './subnet-group/describe.ts';
 import { createSubnetGroup, deleteSubnetGroup, modifySubnetGroup } from './subnet-group/requests.ts';
 import { addTags, listTags, removeTags } from './tag/requests.ts';
@@ -112,6 +116,22 @@ export function controlHandlers(context: ControlContext): Handlers {
       const group = await decreaseReplicaCount(context, input);
       return { ReplicationGroup: showReplicationGroup(group, caller) };
     },
+    ModifyReplicationGroupShardConfiguration: async (input, caller) => {
+      const group = await modifyShardConfiguration(context, caller.region, input);
+      return { ReplicationGroup: showReplicationGroup(group, caller) };
+    },
+    TestMigration: async (input, caller) => {
+      const group = await testMigration(context, input);
+      return { ReplicationGroup: showReplicationGroup(group, caller) };
+    },
+    StartMigration: async (input, caller) => {
+      const group = await startMigration(context, input);
+      return { ReplicationGroup: showReplicationGroup(group, caller) };
+    },
+    CompleteMigration: async (input, caller) => {
+      const group = await completeMigration(context, input);
+      return { ReplicationGroup: showReplicationGroup(group, caller) };
+    },
     TestFailover: async (input, caller) => {
       const group = await testFailover(context, input);
       return { ReplicationGroup: showReplicationGroup(group, caller) };
@@ -141,6 +161,16 @@ export function controlHandlers(context: ControlContext): Handlers {
     },
     DescribeEngineDefaultParameters: describeEngineDefaults,
     DescribeCacheEngineVersions: (input) => describeEngineVersions(context, input),
+    CreateSnapshot: async (input, caller) => ({
+      Snapshot: showSnapshot(await createSnapshot(context, input), caller),
+    }),
+    DescribeSnapshots: (input, caller) => describeSnapshots(context, caller, input),
+    CopySnapshot: async (input, caller) => ({
+      Snapshot: showSnapshot(await copySnapshot(context, input), caller),
+    }),
+    DeleteSnapshot: async (input, caller) => ({
+      Snapshot: showSnapshot(await deleteSnapshot(context, input), caller),
+    }),
     CreateCacheSubnetGroup: async (input, caller) => {
       const group = await createSubnetGroup(context, caller.region, input);
       return { CacheSubnetGroup: showSubnetGroup(group, caller) };

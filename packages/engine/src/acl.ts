@@ -220,13 +220,20 @@ const serviceCommands: readonly string[] = [
   ...['cluster|bumpepoch', 'cluster|countkeysinslot', 'cluster|getkeysinslot'],
   // MIGRATE logs in at the other node as the same user and there selects a database and restores.
   ...['migrate', 'select', 'restore', 'restore-asking', 'asking'],
-  // A new shard is given the functions that the others have.
-  ...['function|list', 'function|load'],
 ];
 
+/** A new shard is given the functions that the others have. */
+const shardCommands: readonly string[] = ['function|list', 'function|load'];
+
 /** The control plane's user: the verbs its workflows use. Of customers' data it moves keys and reads their names. */
-export function serviceUser(passwordHash: string, engine: EngineName, version: string): AclUser {
-  const commands = commandsOf('service', serviceCommands, engine, version);
+export function serviceUser(
+  passwordHash: string,
+  engine: EngineName,
+  version: string,
+  clusterEnabled = false,
+): AclUser {
+  const always = clusterEnabled ? [...serviceCommands, ...shardCommands] : serviceCommands;
+  const commands = commandsOf('service', always, engine, version);
   return { name: serviceUserName, rules: ownRules(passwordHash, commands, ['~*']) };
 }
 

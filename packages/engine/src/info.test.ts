@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { parseClusterNodes, parseInfo } from './info.ts';
+import { parseClusterNodes, parseInfo, parseSlotMigrations } from './info.ts';
 
 const id = (letter: string) => letter.repeat(40);
 
@@ -100,7 +100,9 @@ describe('CLUSTER NODES', () => {
         { first: 0, last: 5460 },
         { first: 5462, last: 5462 },
       ],
+      openSlots: [{ slot: 93, direction: 'migrating', peerId: id('b') }],
     });
+    expect(peers[1]).not.toHaveProperty('openSlots');
     expect(peers[2]).toMatchObject({ primaryId: id('a'), slots: [] });
     expect(peers[3]).toMatchObject({ handshake: true });
     expect(peers[1]?.primaryId).toBeUndefined();
@@ -109,5 +111,33 @@ describe('CLUSTER NODES', () => {
   test('no text makes it throw', () => {
     fc.assert(fc.property(fc.string({ unit: 'binary' }), (noise) => void parseClusterNodes(noise)));
     fc.assert(fc.property(fc.nat(text.length), (length) => void parseClusterNodes(text.slice(0, length))));
+  });
+});
+
+describe('CLUSTER GETSLOTMIGRATIONS', () => {
+  const reply = [
+    ...['name', 'x', 'operation', 'EXPORT', 'slot_ranges', '0-99 200-300', 'target_node', id('b')],
+    ...['source_node', id('a'), 'create_time', 1_795_452_686, 'last_update_time', 1_795_452_687],
+    ...['last_ack_time', 1_795_452_687, 'state', 'reading-establish-response', 'message', ''],
+  ];
+  const ended = (state: string) => [...reply.slice(0, -3), state, 'message', 'why'];
+
+  test('which way, how far and when', () => {
+    expect(parseSlotMigrations([reply, ended('success'), ended('failed'), ended('cancelled')])).toEqual(
+      ['under-way', 'success', 'failed', 'cancelled'].map((state) => ({
+        operation: 'export',
+        sourceId: id('a'),
+        targetId: id('b'),
+        state,
+        message: state === 'under-way' ? '' : 'why',
+        createdAtMs: 1_795_452_686_000,
+        updatedAtMs: 1_795_452_687_000,
+      })),
+    );
+  });
+
+  test('no reply makes it throw', () => {
+    fc.assert(fc.property(fc.anything(), (noise) => void parseSlotMigrations(noise)));
+    fc.assert(fc.property(fc.array(fc.anything()), (noise) => void parseSlotMigrations([noise])));
   });
 });

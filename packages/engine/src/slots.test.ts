@@ -1,6 +1,17 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { formatSlots, parseSlots, slotCount, splitEvenly, tileAllSlots } from './slots.ts';
+import {
+  countSlots,
+  formatSlots,
+  listSlots,
+  parseSlots,
+  rangesOf,
+  sameSlots,
+  slotCount,
+  splitEvenly,
+  tileAllSlots,
+  withoutSlots,
+} from './slots.ts';
 
 const slot = fc.nat(slotCount - 1);
 const range = fc.tuple(slot, slot).map(([a, b]) => ({ first: Math.min(a, b), last: Math.max(a, b) }));
@@ -32,6 +43,26 @@ describe('slots', () => {
         expect(parseSlots(formatSlots(ranges))).toEqual(ranges);
       }),
     );
+  });
+
+  test('as a list and as ranges they are the same, in the fewest ranges', () => {
+    fc.assert(
+      fc.property(fc.array(range, { maxLength: 5 }), fc.array(range, { maxLength: 5 }), (some, others) => {
+        const slots = listSlots(some);
+        expect(slots).toEqual([...new Set(slots)].sort((a, b) => a - b));
+        const ranges = rangesOf(slots);
+        expect(listSlots(ranges)).toEqual(slots);
+        expect(countSlots(ranges)).toBe(slots.length);
+        expect(sameSlots(some, ranges)).toBe(true);
+        for (const [index, { first }] of ranges.entries()) {
+          if (index > 0) expect(first).toBeGreaterThan(ranges[index - 1]!.last + 1);
+        }
+        const gone = new Set(listSlots(others));
+        expect(listSlots(withoutSlots(some, others))).toEqual(slots.filter((each) => !gone.has(each)));
+      }),
+      { numRuns: 50 },
+    );
+    expect(sameSlots([{ first: 0, last: 1 }], [{ first: 0, last: 2 }])).toBe(false);
   });
 
   test('any other text is no list of slots, and never an exception', () => {

@@ -168,9 +168,10 @@ export interface Host {
   /**
    * Has the engine save what it holds at this moment, checks it with the engine's own checker and keeps it. Returns
    * when it is on disk; one save at a time on a host. Repeatable: a file that is there is replaced.
+   * @param stopping when aborted, the save is not waited for any more; the engine goes on with it.
    * @throws NodeUnreachable, StaleOrder, SaveFailed
    */
-  saveSnapshot(nodeId: string, order: Order, file: SnapshotFile): Promise<SavedData>;
+  saveSnapshot(nodeId: string, order: Order, file: SnapshotFile, stopping?: AbortSignal): Promise<SavedData>;
   /** Keeps all files of a snapshot under another name too. Repeatable. @throws SnapshotDamaged when there are none. */
   copySnapshot(from: string, to: string): Promise<void>;
   /** Removes its files, also half-written ones. Repeatable. */

@@ -24,6 +24,11 @@ export interface KeyMove {
   readonly budgetMs: number;
 }
 
+/** In the engine's own words. */
+export class MoveRefused extends Error {
+  override name = 'MoveRefused';
+}
+
 export interface KeysMoved {
   /** Slots of which the source has no key any more. */
   readonly emptied: readonly number[];
@@ -33,7 +38,8 @@ export interface KeysMoved {
 /** One MIGRATE holds up both engines: small enough that clients hardly notice. */
 const keysAtOnce = 100;
 /** An engine carries out a whole pipeline before it turns to its other clients. */
-const slotsAtOnce = 4;
+const batchesAtOnce = 4;
+const slotsAtOnce = 64;
 /** For one batch, also one with a big key in it. */
 const batchTimeoutMs = 20_000;
 
@@ -67,20 +73,21 @@ export async function moveKeys(
         const named = await Promise.all(
           left.map((slot) => redis.callBuffer('CLUSTER', 'GETKEYSINSLOT', String(slot), String(keysAtOnce))),
         );
-        const full = left.flatMap((slot, index) => {
-          const names = named[index] as Buffer[];
-          if (names.length === 0) emptied.push(slot);
-          return names.length === 0 ? [] : [{ slot, names }];
-        });
-        await Promise.all(
-          full.map(({ names }) => redis.call('MIGRATE', ...target, ...login, 'KEYS', ...names)),
-        );
-        keys += full.reduce((sum, { names }) => sum + names.length, 0);
-        left = full.map(({ slot }) => slot);
+        const batches = (named as Buffer[][]).filter((names) => names.length > 0);
+        emptied.push(...left.filter((_, index) => (named[index] as Buffer[]).length === 0));
+        left = left.filter((_, index) => (named[index] as Buffer[]).length > 0);
+        for (let first = 0; first < batches.length && performance.now() < endsAt; first += batchesAtOnce) {
+          const some = batches.slice(first, first + batchesAtOnce);
+          await Promise.all(
+            some.map((names) => redis.call('MIGRATE', ...target, ...login, 'KEYS', ...names)),
+          );
+          keys += some.reduce((sum, names) => sum + names.length, 0);
+        }
       }
     }
   } catch (error) {
-    if (error instanceof ReplyError) throw error;
+    // Without the command, which the client hangs on its errors: it holds the password.
+    if (error instanceof ReplyError) throw new MoveRefused((error as Error).message);
     throw new NodeUnreachable(`The engine in ${folder}: ${(error as Error).message}`, { cause: error });
   } finally {
     redis.disconnect();

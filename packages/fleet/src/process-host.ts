@@ -393,11 +393,16 @@ export async function processHost(options: ProcessHostOptions): Promise<Host> {
       fence.admit(order);
       return adminOf(nodeId).admin.send(commands);
     },
-    async saveSnapshot(nodeId, order, file) {
+    async saveSnapshot(nodeId, order, file, stopping) {
       fence.admit(order);
       const { node } = adminOf(nodeId);
       const build = await options.findBuild(node.spec.settings.engine, node.spec.version);
-      return snapshots.save(nodeId, { ...kept(node), build }, file);
+      const { runs, ...rest } = kept(node);
+      return snapshots.save(
+        nodeId,
+        { ...rest, build, runs: () => stopping?.aborted !== true && runs() },
+        file,
+      );
     },
     copySnapshot: snapshots.copySnapshot,
     removeSnapshot: snapshots.removeSnapshot,

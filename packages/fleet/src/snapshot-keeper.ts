@@ -43,6 +43,8 @@ export interface SnapshotKeeper extends Pick<Host, 'copySnapshot' | 'removeSnaps
 
 const firstPollMs = 5;
 const longestPollMs = 200;
+/** An engine that does not answer for so long is no longer waited for: others want to save too. */
+const silenceLimitMs = 30_000;
 /** Of waiting for another child process of the engine to end, such as a replica's synchronisation. */
 const busyLimitMs = 10 * 60_000;
 
@@ -53,6 +55,7 @@ export function snapshotKeeper(folders: SnapshotFolders): SnapshotKeeper {
 
   async function saveNow(nodeId: string, node: KeptNode, file: SnapshotFile): Promise<SavedData> {
     const written = join(node.folder, dataFile);
+    if (!node.runs()) throw new NodeUnreachable(`Node ${nodeId} is not running.`);
     saving.add(nodeId);
     try {
       await beginSave(node, written);
@@ -128,12 +131,17 @@ async function beginSave(node: KeptNode, written: string): Promise<void> {
   }
 }
 
-/** Until no child of the engine writes data. @throws NodeUnreachable when the process ended */
+/** Until no child of the engine writes data. @throws NodeUnreachable when the process ended or is silent */
 async function childEnded(node: KeptNode): Promise<void> {
+  let answeredMs = performance.now();
   for (let waitMs = firstPollMs; ; waitMs = Math.min(longestPollMs, waitMs * 2)) {
     const info = await readPersistence(node).catch(ignoreUnreachable);
     if (info !== undefined && !info.saving && !info.loading) return;
-    if (!node.runs()) throw new NodeUnreachable(`The engine in ${node.folder} ended while it was to save.`);
+    if (info !== undefined) answeredMs = performance.now();
+    const silent = performance.now() - answeredMs > silenceLimitMs;
+    if (silent || !node.runs()) {
+      throw new NodeUnreachable(`The engine in ${node.folder} ended or did not answer while it was to save.`);
+    }
     await sleep(waitMs);
   }
 }

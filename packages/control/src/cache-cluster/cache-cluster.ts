@@ -13,8 +13,10 @@ export const cacheClusterStatuses = [
   'available',
   'modifying',
   'rebooting cluster nodes',
+  'snapshotting',
   'deleting',
   'create-failed',
+  'restore-failed',
 ] as const;
 export type CacheClusterStatus = (typeof cacheClusterStatuses)[number];
 
@@ -26,6 +28,8 @@ export interface CacheCluster {
   readonly status: CacheClusterStatus;
   readonly epoch: number;
   readonly createdAtMs: number;
+  /** The snapshot that its deletion waits for. */
+  readonly finalSnapshot?: string | undefined;
   /** Memcached: where clients learn of the nodes. */
   readonly configurationAddress?: string;
   /** Rises with every change of the nodes. */

@@ -4,6 +4,7 @@
  * - C1 Nodes are removed only from a cluster that is being deleted, or when they were asked to go.
  * - C2 Only a node of this cluster is named.
  * - C3 A node is started only when its process is seen not to run.
+ * - C4 A snapshot is loaded only while the cluster is made, and it is the one that was asked for.
  */
 import type { NodeObservation } from '@larder/fleet/host';
 import { type CacheCluster, nodeIdOf } from './cache-cluster.ts';
@@ -32,6 +33,10 @@ export function checkPlan(
         invariant: 'C2',
         detail: `${step.kind} names ${step.node}, which is not in ${cluster.id}`,
       });
+    }
+    if (step.kind === 'start-node' && step.snapshot !== undefined) {
+      const asked = cluster.status === 'creating' && step.snapshot === cluster.intent.restoreFrom;
+      if (!asked) violations.push({ invariant: 'C4', detail: `${step.node} would load ${step.snapshot}` });
     }
     const process = observations.get(nodeIdOf(cluster, { id: step.node }))?.process.kind;
     if (step.kind === 'start-node' && (process === undefined || process === 'running')) {

@@ -94,7 +94,7 @@ function describeMembers(group: ReplicationGroup): Described[] {
 function memberStatus(group: ReplicationGroup, { status }: Member): string {
   if (group.status === 'deleting') return 'deleting';
   if (status !== 'available') return status;
-  return group.status === 'modifying' ? 'modifying' : 'available';
+  return group.status === 'modifying' || group.status === 'snapshotting' ? group.status : 'available';
 }
 
 export function showMember(group: ReplicationGroup, id: string, owner: Owner): Shown {

@@ -1,5 +1,6 @@
 /** Performs one step. Makes no choices, and is safe to repeat. */
-import type { Host } from '@larder/fleet/host';
+import { nodeGroupIdOf } from '@larder/contract/ids';
+import type { Host, StartData } from '@larder/fleet/host';
 import type { RouterClient } from '@larder/fleet/router/router-client';
 import type { Database } from '../database/connect.ts';
 import { recordEvent } from '../event-log/event-log.ts';
@@ -17,6 +18,8 @@ export interface ExecuteDeps {
   readonly host: Host;
   readonly router: Pick<RouterClient, 'put'>;
   readonly wanted: (node: string) => WantedNode;
+  /** What a node begins with that is started with a snapshot. */
+  readonly startData: (shard: string) => StartData;
   readonly nowMs: () => number;
 }
 
@@ -24,7 +27,10 @@ export async function execute(deps: ExecuteDeps, cluster: CacheCluster, step: St
   const order = { group: orderName(cluster), epoch: cluster.epoch };
   switch (step.kind) {
     case 'start-node':
-      return deps.host.startNode(nodeSpec(cluster, nodeOf(cluster, step.node), deps.wanted(step.node)));
+      return deps.host.startNode(
+        nodeSpec(cluster, nodeOf(cluster, step.node), deps.wanted(step.node)),
+        step.snapshot === undefined ? undefined : deps.startData(nodeGroupIdOf(1)),
+      );
     case 'stop-node':
       await recordShutdown(deps, cluster.id, step.node);
       return deps.host.stopNode(nodeIdOf(cluster, { id: step.node }), order);

@@ -6,7 +6,12 @@ import type { ParameterStatus, WantedNode } from '../node/wanted-node.ts';
 import { type CacheCluster, type CacheNode, nodeIdOf } from './cache-cluster.ts';
 
 export type Step = { readonly because: string } & (
-  | { readonly kind: 'start-node'; readonly node: string }
+  | {
+      readonly kind: 'start-node';
+      readonly node: string;
+      /** Set: it begins with this snapshot's data. */
+      readonly snapshot?: string;
+    }
   /** Ends the process; the next pass starts it anew. */
   | { readonly kind: 'stop-node'; readonly node: string }
   | (SettingStep & { readonly node: string })
@@ -42,11 +47,13 @@ export function plan(input: PlanInput): Plan {
     case 'deleting':
       return planDeletion(input);
     case 'create-failed':
+    case 'restore-failed':
       return { steps: [], converged: false, waitingFor: [], parameterStatus: new Map() };
     case 'creating':
     case 'available':
     case 'modifying':
     case 'rebooting cluster nodes':
+    case 'snapshotting':
       return planRunning(input);
   }
 }
@@ -64,7 +71,8 @@ function planRunning(input: PlanInput): Plan {
       waitingFor.push(`${nodeIdOf(cluster, node)} to tell its settings`);
       continue;
     }
-    const expectsChange = cluster.status !== 'available' || node.parameterStatus === 'applying';
+    const expectsChange =
+      !['available', 'snapshotting'].includes(cluster.status) || node.parameterStatus === 'applying';
     const planned = planNodeSettings(seen, wanted(node.id), expectsChange, nowMs);
     parameterStatus.set(node.id, planned.parameterStatus);
     steps.push(...planned.steps.map((step) => ({ ...step, node: node.id })));
@@ -110,6 +118,10 @@ function planProcess(
     }
     const answers = seen.engine !== undefined || seen.memcachedItems !== undefined;
     if (!answers) waitingFor.push(`${nodeId} to answer`);
+    if (seen.engine?.info.loading === true) {
+      waitingFor.push(`${nodeId} to load its data`);
+      return false;
+    }
     return answers;
   }
   if (process.kind === 'dead' && process.how === 'exiting') {
@@ -118,7 +130,9 @@ function planProcess(
     waitingFor.push(`${nodeId}: it ended soon after its last starts`);
   } else {
     const because = process.kind === 'absent' ? 'it has no process yet' : 'its process ended';
-    steps.push({ kind: 'start-node', node: node.id, because });
+    const { restoreFrom } = cluster.intent;
+    const begins = cluster.status === 'creating' && restoreFrom !== undefined;
+    steps.push({ kind: 'start-node', node: node.id, ...(begins && { snapshot: restoreFrom }), because });
   }
   return false;
 }

@@ -1,7 +1,8 @@
 /** One pass over a cache cluster: observe, plan, check the plan, execute, record. */
-import type { Host, NodeObservation } from '@larder/fleet/host';
+import { type Host, type NodeObservation, SnapshotDamaged } from '@larder/fleet/host';
 import type { NodeSecrets } from '@larder/fleet/node-secrets';
 import type { RouterClient } from '@larder/fleet/router/router-client';
+import type { ControlContext } from '../control-context.ts';
 import type { Database } from '../database/connect.ts';
 import { recordEvent } from '../event-log/event-log.ts';
 import { readEnvironment, wantedNode } from '../node/environment.ts';
@@ -9,6 +10,10 @@ import type { PassOutcome } from '../reconciler/driver.ts';
 import type { Logger } from '../reconciler/logger.ts';
 import type { StartHistory } from '../reconciler/start-history.ts';
 import { windowIsOpen } from '../request/maintenance-window.ts';
+import { beginAutomaticSnapshot } from '../snapshot/automatic.ts';
+import { waitsForSnapshot } from '../snapshot/final.ts';
+import { sourceOfCluster } from '../snapshot/origin.ts';
+import { readRestore } from '../snapshot/restore.ts';
 import { type CacheCluster, nodeIdOf } from './cache-cluster.ts';
 import { checkPlan } from './check-plan.ts';
 import { execute, orderName } from './execute.ts';
@@ -25,6 +30,7 @@ export interface ReconcileDeps {
   readonly secrets: NodeSecrets;
   readonly nowMs: () => number;
   readonly starts: StartHistory;
+  readonly wake: ControlContext['wake'];
   readonly logger: Logger;
 }
 
@@ -33,16 +39,34 @@ export async function reconcileCacheCluster(deps: ReconcileDeps, id: string): Pr
   if (cluster === undefined) return 'gone';
   if (
     cluster.pending !== undefined &&
+    cluster.status !== 'snapshotting' &&
     windowIsOpen(cluster.intent.preferredMaintenanceWindow, deps.nowMs())
   ) {
     await applyPending(deps, id);
     return 'again';
   }
+  if (cluster.status === 'deleting' && (await waitsForSnapshot(deps.database, cluster.finalSnapshot))) {
+    return 'settled';
+  }
+  if (await beginAutomaticSnapshot(deps, sourceOfCluster(cluster))) return 'again';
 
   const environment = await readEnvironment(deps.database, cluster.intent);
   const nodeIds = cluster.nodes.map((node) => nodeIdOf(cluster, node));
   const wanted = (node: string) =>
     wantedNode(environment, cluster.intent, deps.secrets, nodeIdOf(cluster, { id: node }));
+  const { restoreFrom } = cluster.intent;
+  const restore =
+    cluster.status !== 'creating' || restoreFrom === undefined
+      ? undefined
+      : await readRestore(deps.database, restoreFrom, wanted(cluster.nodes[0]!.id).maxmemoryBytes);
+  if (restore?.kind === 'impossible') {
+    await failRestore(deps, cluster, restore.because);
+    return 'again';
+  }
+  const startData = (shard: string) => {
+    if (restore?.kind !== 'data') throw new Error(`${id} begins with no snapshot.`);
+    return restore.of(shard);
+  };
   const observations = await deps.host.observe(nodeIds);
   const planned = plan({
     cluster,
@@ -68,12 +92,36 @@ export async function reconcileCacheCluster(deps: ReconcileDeps, id: string): Pr
     );
     if (step.kind === 'start-node') deps.starts.started(nodeIdOf(cluster, { id: step.node }), deps.nowMs());
     if (step.kind === 'stop-node') deps.starts.restarting(nodeIdOf(cluster, { id: step.node }));
-    await execute({ ...deps, wanted }, cluster, step);
+    try {
+      await execute({ ...deps, wanted, startData }, cluster, step);
+    } catch (error) {
+      if (!(error instanceof SnapshotDamaged)) throw error;
+      await failRestore(deps, cluster, error.message);
+      return 'again';
+    }
     if (step.kind === 'forget-cluster') return 'gone';
   }
   await record(deps, cluster, planned, observations);
   if (planned.steps.length > 0) return 'again';
   return planned.waitingFor.length > 0 ? 'waiting' : 'settled';
+}
+
+async function failRestore(
+  { database, nowMs }: ReconcileDeps,
+  { id, intent, status }: CacheCluster,
+  because: string,
+): Promise<void> {
+  const to = nextStatus(status, 'unable-to-restore');
+  if (to === 'stay' || to === 'refuse') return;
+  await database.transaction().execute(async (transaction) => {
+    if (!(await changeStatus(transaction, id, { from: status, to }))) return;
+    await recordEvent(transaction, {
+      atMs: nowMs(),
+      sourceType: 'cache-cluster',
+      sourceId: id,
+      message: `Cache cluster ${id} could not be restored from snapshot ${intent.restoreFrom}: ${because}`,
+    });
+  });
 }
 
 async function record(
@@ -83,7 +131,8 @@ async function record(
   observations: ReadonlyMap<string, NodeObservation>,
 ): Promise<void> {
   const hopeless = cluster.status === 'creating' && starts.keepFailing(observations);
-  const event = planned.converged ? 'converged' : hopeless ? 'unable-to-create' : undefined;
+  const unable = cluster.intent.restoreFrom === undefined ? 'unable-to-create' : 'unable-to-restore';
+  const event = planned.converged ? 'converged' : hopeless ? unable : undefined;
   const status = event === undefined ? 'stay' : nextStatus(cluster.status, event);
   const parameters = cluster.nodes.flatMap((node) => {
     const found = planned.parameterStatus.get(node.id);
@@ -117,7 +166,7 @@ async function record(
 }
 
 function statusMessage({ id, status, nodes }: CacheCluster, to: CacheCluster['status']): string {
-  if (to === 'create-failed') {
+  if (to === 'create-failed' || to === 'restore-failed') {
     return `Cache cluster ${id} could not be created: its nodes end soon after they start; see their engine.log`;
   }
   if (status === 'creating') return 'Cache cluster created';

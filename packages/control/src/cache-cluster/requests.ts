@@ -12,11 +12,21 @@ import { chooseEngine } from '../request/engine-choice.ts';
 import { refuseNotYet } from '../request/not-yet.ts';
 import { readServiceOptions } from '../request/service-options.ts';
 import { readTags } from '../request/tags.ts';
+import { beginFinalSnapshot, recordGivenUp, waitsForSnapshot } from '../snapshot/final.ts';
+import { idleSnapshot } from '../snapshot/find.ts';
+import { sourceOfCluster } from '../snapshot/origin.ts';
+import { checkRestore, clusterRequestOf, snapshotToRestore } from '../snapshot/restore.ts';
 import { zonesOfSubnetGroup } from '../subnet-group/store.ts';
 import { writeTags } from '../tag/store.ts';
 import type { CacheCluster, CacheClusterIntent, CacheNode } from './cache-cluster.ts';
 import { nextStatus } from './status.ts';
-import { changeStatus, insertCacheCluster, readCacheCluster, restartNodes } from './store.ts';
+import {
+  changeStatus,
+  insertCacheCluster,
+  readCacheCluster,
+  restartNodes,
+  setFinalSnapshot,
+} from './store.ts';
 
 type Request = Input<'CreateCacheCluster'>;
 type IntentOf<Key extends keyof CacheClusterIntent> = CacheClusterIntent[Key];
@@ -30,10 +40,12 @@ export const mostMemcachedNodes = 60;
 export async function createCacheCluster(
   context: ControlContext,
   region: string,
-  input: Request,
+  given: Request,
 ): Promise<CacheCluster> {
-  const id = cacheClusterId(input.CacheClusterId);
-  refuseUnsupported(input);
+  const id = cacheClusterId(given.CacheClusterId);
+  refuseUnsupported(given);
+  const snapshot = await snapshotToRestore(context, given);
+  const input = snapshot === undefined ? given : clusterRequestOf(snapshot, given);
   if (input.Engine === undefined) {
     throw serviceError('InvalidParameterValueException', 'The parameter Engine must be provided.');
   }
@@ -54,7 +66,12 @@ export async function createCacheCluster(
       ? zonesOf(region)
       : await zonesOfSubnetGroup(context.database, options.subnetGroup, region);
   const { zones, azMode } = chooseZones(input, count, known);
-  const intent: CacheClusterIntent = { ...options, azMode };
+  const intent: CacheClusterIntent = {
+    ...options,
+    azMode,
+    ...(snapshot !== undefined && { restoreFrom: snapshot.name }),
+  };
+  if (snapshot !== undefined) checkRestore(snapshot, { ...choice, clusterEnabled: false, slots: [[]] });
 
   const cluster = await context.database.transaction().execute(async (transaction) => {
     if (
@@ -63,6 +80,8 @@ export async function createCacheCluster(
     ) {
       throw serviceError('CacheClusterAlreadyExistsFault', `Cache cluster ${id} already exists.`);
     }
+    // It may have gone since it was looked at.
+    if (snapshot !== undefined) await idleSnapshot(transaction, snapshot.name, 'restore-requested');
     const nodeIds = Array.from({ length: count }, (_, index) => cacheNodeIdOf(index + 1));
     const owners = [...nodeIds, ...(discovers ? ['configuration'] : [])].map((each) => `${id}/${each}`);
     const addresses = await takeNodeAddresses(context, transaction, owners, choice.port);
@@ -87,18 +106,31 @@ export async function createCacheCluster(
   return cluster;
 }
 
-/** @throws ServiceError CacheClusterNotFound, InvalidCacheClusterState */
+/**
+ * Begins the deletion. With a final snapshot that comes first; while it can't be taken, the same request without one
+ * goes on with the deletion.
+ * @throws ServiceError CacheClusterNotFound, InvalidCacheClusterState, SnapshotAlreadyExistsFault, …
+ */
 export async function deleteCacheCluster(
   context: ControlContext,
   input: Input<'DeleteCacheCluster'>,
 ): Promise<CacheCluster> {
   const id = input.CacheClusterId.toLowerCase();
-  refuseNotYet({ FinalSnapshotIdentifier: input.FinalSnapshotIdentifier });
   const cluster = await context.database.transaction().execute(async (transaction) => {
     const found = await readCacheCluster(transaction, id);
     if (found === undefined) throw notFound(id);
+    const source = sourceOfCluster(found);
+    const heldUp = found.status === 'deleting' && (await waitsForSnapshot(transaction, found.finalSnapshot));
+    if (heldUp && input.FinalSnapshotIdentifier === undefined) {
+      await setFinalSnapshot(transaction, id, undefined);
+      await recordGivenUp(transaction, source, context.nowMs());
+      return { ...found, finalSnapshot: undefined };
+    }
     const status = nextStatus(found.status, 'delete-requested');
     if (status === 'refuse' || status === 'stay') throw wrongState(found, "can't be deleted now");
+    const nowMs = context.nowMs();
+    const final = await beginFinalSnapshot(transaction, source, input.FinalSnapshotIdentifier, nowMs);
+    await setFinalSnapshot(transaction, id, final);
     await changeStatus(transaction, id, { from: found.status, to: status });
     await recordEvent(transaction, {
       atMs: context.nowMs(),
@@ -106,8 +138,9 @@ export async function deleteCacheCluster(
       sourceId: id,
       message: `Deleting cache cluster ${id}`,
     });
-    return { ...found, status };
+    return { ...found, status, finalSnapshot: final };
   });
+  if (cluster.finalSnapshot !== undefined) context.wake('snapshot', cluster.finalSnapshot);
   context.wake('cache-cluster', id);
   return cluster;
 }
@@ -229,8 +262,6 @@ function chooseZones(
 
 function refuseUnsupported(input: Request): void {
   refuseNotYet({
-    SnapshotArns: input.SnapshotArns,
-    SnapshotName: input.SnapshotName,
     OutpostMode: input.OutpostMode,
     PreferredOutpostArn: input.PreferredOutpostArn,
     PreferredOutpostArns: input.PreferredOutpostArns,

@@ -14,7 +14,7 @@ export async function readCacheClusters(
   let query = database
     .selectFrom('cache_cluster')
     .select(['id', 'intent', 'status', 'epoch', 'created_at'])
-    .select(['pending', 'configuration_address', 'config_version'])
+    .select(['pending', 'configuration_address', 'config_version', 'final_snapshot'])
     .orderBy('id');
   if (filter.id !== undefined) query = query.where('id', '=', filter.id);
   if (filter.afterId !== undefined) query = query.where('id', '>', filter.afterId);
@@ -39,6 +39,7 @@ export async function readCacheClusters(
     epoch: row.epoch,
     createdAtMs: row.created_at,
     configVersion: row.config_version,
+    ...(row.final_snapshot !== null && { finalSnapshot: row.final_snapshot }),
     ...(row.pending !== null && { pending: JSON.parse(row.pending) as PendingChange }),
     ...(row.configuration_address !== null && { configurationAddress: row.configuration_address }),
     nodes: nodes
@@ -128,6 +129,19 @@ export async function writeIntent(
     .updateTable('cache_cluster')
     .set({ intent: JSON.stringify(intent), pending: pending === undefined ? null : JSON.stringify(pending) })
     .where('id', '=', id)
+    .execute();
+}
+
+/** What the deletion waits for; nothing any more when undefined. */
+export async function setFinalSnapshot(
+  transaction: DatabaseTransaction,
+  clusterId: string,
+  name: string | undefined,
+): Promise<void> {
+  await transaction
+    .updateTable('cache_cluster')
+    .set({ final_snapshot: name ?? null })
+    .where('id', '=', clusterId)
     .execute();
 }
 

@@ -17,6 +17,10 @@ export interface Tables {
     retain_primary: Generated<number>;
     /** `digestUsers` of its user groups' users, once every node was seen with them. */
     users_digest: string | null;
+    /** JSON of `Migration`. */
+    migration: string | null;
+    /** The snapshot that its deletion waits for. */
+    final_snapshot: string | null;
   };
   node_group: {
     group_id: string;
@@ -61,6 +65,7 @@ export interface Tables {
     configuration_address: string | null;
     /** Rises with every change of the nodes. */
     config_version: number;
+    final_snapshot: string | null;
   };
   cache_node: {
     cluster_id: string;
@@ -122,6 +127,26 @@ export interface Tables {
     /** JSON list of subnet ids. */
     subnets: string;
   };
+  snapshot: {
+    name: string;
+    status: string;
+    /** `manual` or `automated`. */
+    kind: string;
+    /** What it was taken of, which may be gone. */
+    origin_resource: string;
+    origin_id: string;
+    origin_member: string | null;
+    final: number;
+    created_at: number;
+    progress_at: number;
+    attempts: number;
+    trouble: string | null;
+    copied_from: string | null;
+    /** JSON of `SnapshotSettings`. */
+    settings: string;
+    /** JSON of `SnapshotShard[]`. */
+    shards: string;
+  };
   /** By the resource's type and name as in its ARN. */
   tag: { resource_type: string; resource_name: string; key: string; value: string };
   event: {
@@ -138,7 +163,7 @@ export const createTables: readonly string[] = [
   `create table if not exists replication_group (
      id text primary key, intent text not null, status text not null, epoch integer not null,
      configuration_address text, created_at integer not null, pending text,
-     retain_primary integer not null default 0, users_digest text) strict`,
+     retain_primary integer not null default 0, users_digest text, final_snapshot text, migration text) strict`,
   `create table if not exists node_group (
      group_id text not null references replication_group(id) on delete cascade, id text not null,
      primary_member text not null, slots text not null, primary_address text, reader_address text,
@@ -152,7 +177,7 @@ export const createTables: readonly string[] = [
   `create table if not exists cache_cluster (
      id text primary key, intent text not null, status text not null, epoch integer not null,
      created_at integer not null, pending text, configuration_address text,
-     config_version integer not null) strict`,
+     config_version integer not null, final_snapshot text) strict`,
   `create table if not exists cache_node (
      cluster_id text not null references cache_cluster(id) on delete cascade, id text not null,
      zone text not null, address text not null, status text not null, generation integer not null,
@@ -179,6 +204,12 @@ export const createTables: readonly string[] = [
      name text primary key, family text not null, description text not null, settings text not null) strict`,
   `create table if not exists subnet_group (
      name text primary key, description text not null, subnets text not null) strict`,
+  `create table if not exists snapshot (
+     name text primary key, status text not null, kind text not null, origin_resource text not null,
+     origin_id text not null, origin_member text, final integer not null, created_at integer not null,
+     progress_at integer not null, attempts integer not null, trouble text, copied_from text,
+     settings text not null, shards text not null) strict`,
+  `create index if not exists snapshot_of_origin on snapshot (origin_resource, origin_id)`,
   `create table if not exists tag (
      resource_type text not null, resource_name text not null, key text not null, value text not null,
      primary key (resource_type, resource_name, key)) strict`,

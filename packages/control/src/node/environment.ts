@@ -54,7 +54,12 @@ export function wantedNode(
       ? []
       : [
           ...customers(groupUsers, intent, secrets, groupId),
-          serviceUser(passwordHash(secrets.admin(nodeId)), intent.engine, intent.engineVersion),
+          serviceUser(
+            passwordHash(secrets.admin(nodeId)),
+            intent.engine,
+            intent.engineVersion,
+            intent.clusterEnabled === true,
+          ),
           replicationUser(
             passwordHash(secrets.replication),
             intent.engine,

@@ -22,6 +22,8 @@ export interface ServiceIntent {
   readonly atRestEncryption: boolean;
   readonly auth: AuthTokens;
   readonly logDelivery: readonly LogDelivery[];
+  /** The snapshot with whose data it was made. */
+  readonly restoreFrom?: string;
 }
 
 /** `preferred`: with and without TLS on one port. */

@@ -7,6 +7,7 @@ import {
   observe,
   replicatedGroup,
   replication,
+  restoredGroup,
 } from './group.test-support.ts';
 import type { Step } from './step.ts';
 
@@ -54,6 +55,24 @@ test('I3 a vote where nobody votes', () => {
 test('I4 an empty primary beside keys', () => {
   const start: Step = { kind: 'start-node', member: 'shop-001', endpointAddresses: [], because };
   expect(violations([start], { 'shop-001': dead, 'shop-003': dead })).toEqual(['I4']);
+});
+
+test('I12 a snapshot loaded by a replica, by a group that serves, or one that nobody asked for', () => {
+  const start: Step = {
+    kind: 'start-node',
+    member: 'shop-001',
+    endpointAddresses: [],
+    because,
+    snapshot: 'kept',
+  };
+  const none = { 'shop-001': dead, 'shop-002': dead, 'shop-003': dead };
+  const made = restoredGroup();
+  expect(violations([start], none, made)).toEqual([]);
+  expect(violations([{ ...start, snapshot: 'other' }], none, made)).toEqual(['I12']);
+  expect(violations([{ ...start, member: 'shop-002', replicaOf: 'shop-001' }], none, made)).toEqual(['I12']);
+  expect(violations([start], none, { ...made, status: 'available' })).toEqual(['I12']);
+  const formed = { ...made, nodeGroups: made.nodeGroups.map((each) => ({ ...each, formed: true })) };
+  expect(violations([start], none, formed)).toEqual(['I12']);
 });
 
 test('I5 two changes of primary in one plan', () => {

@@ -8,19 +8,20 @@
  * - I5 At most one change of primary per shard in one plan.
  * - I6 An endpoint's address is listened on by at most one member after the plan.
  * - I7 Only a member of this group is named.
- * - I8 Nodes are removed only from a group that is being deleted, or when they are replicas that were asked to go.
+ * - I8 Nodes are removed only from a group that is being deleted, or when they are replicas that were asked to go, or
+ *   of a shard that was.
  * - I9 A role is handed over only to a replica that follows its holder and is in sync.
  * - I10 A primary is stopped only when no other member of its shard stays.
  * - I11 At most one member of a shard is stopped in one plan.
+ * - I12 A snapshot is loaded only by a primary, while its group is made, and it is the one that was asked for.
+ * - I17 A node elsewhere is followed, and left, only while the group takes on its data, and only by its primary; it is
+ *   left only when that was asked for.
+ * - I13 to I16 are about shards and slots: `check-shard-plan.ts`.
  */
 import type { NodeObservation } from '@larder/fleet/host';
+import { checkShardPlan, type Violation } from './check-shard-plan.ts';
 import { membersOf, type NodeGroup, nodeIdOf, type ReplicationGroup } from './replication-group.ts';
 import type { Step } from './step.ts';
-
-export interface Violation {
-  readonly invariant: `I${number}`;
-  readonly detail: string;
-}
 
 export function checkPlan(
   steps: readonly Step[],
@@ -70,6 +71,14 @@ export function checkPlan(
       }
       case 'start-node': {
         const shard = shardOf(step.member);
+        if (step.snapshot !== undefined) {
+          const asked =
+            group.status === 'creating' &&
+            shard?.formed === false &&
+            step.snapshot === group.intent.restoreFrom;
+          const isPrimary = step.replicaOf === undefined && shard?.primary === step.member;
+          if (!asked || !isPrimary) report('I12', `${step.member} would load ${step.snapshot}`);
+        }
         const startsAsPrimary = step.replicaOf === undefined && shard?.primary === step.member;
         if (!startsAsPrimary) break;
         for (const other of otherMembers(shard, step.member)) {
@@ -83,7 +92,8 @@ export function checkPlan(
       case 'forget-member': {
         const shard = shardOf(step.member);
         const leaving = shard?.members.find(({ id }) => id === step.member)?.status === 'deleting';
-        if (group.status === 'deleting' || (leaving && shard?.primary !== step.member)) break;
+        const goes = shard?.resharding?.leaving === true || shard?.primary !== step.member;
+        if (group.status === 'deleting' || (leaving && goes)) break;
         report('I8', `${step.kind} of ${step.member} in a group that is ${group.status}`);
         break;
       }
@@ -97,6 +107,22 @@ export function checkPlan(
         const inSync =
           replication?.primary?.linkUp === true && replication.primary.address === ruler?.address;
         if (!inSync) report('I9', `${step.member} is not in sync with ${step.previous}`);
+        break;
+      }
+      case 'follow-source':
+      case 'leave-source':
+      case 'end-migration': {
+        if (group.status !== 'migrating' || group.migration === undefined) {
+          report('I17', `${step.kind} in a group that is ${group.status}`);
+        }
+        if (step.kind !== 'follow-source' && group.migration?.completing === undefined) {
+          report('I17', `${step.kind} was not asked for`);
+        }
+        if (step.kind === 'end-migration') break;
+        const isPrimary =
+          shardOf(step.member)?.primary === step.member ||
+          earlier.some((each) => each.kind === 'decide-primary' && each.member === step.member);
+        if (!isPrimary) report('I17', `${step.kind} of ${step.member}, which is not the primary`);
         break;
       }
       case 'stop-node': {
@@ -125,6 +151,7 @@ export function checkPlan(
       report('I11', `${stopped.length} members of shard ${id} would be stopped at once`);
     if (changes.length > 1) report('I5', `shard ${id} would change its primary ${changes.length} times`);
   }
+  violations.push(...checkShardPlan(steps, group, observations));
   for (const [address, holders] of holdersAfter(steps, group, observations)) {
     if (holders.length > 1) report('I6', `${address} would be listened on by ${holders.join(' and ')}`);
   }
@@ -136,6 +163,9 @@ function membersNamed(step: Step): string[] {
   if ('member' in step) named.push(step.member);
   if ('primary' in step) named.push(step.primary);
   if ('peer' in step) named.push(step.peer);
+  if ('target' in step) named.push(step.target);
+  if ('from' in step) named.push(step.from);
+  if ('moves' in step) named.push(...step.moves.map(({ target }) => target));
   if ('replicaOf' in step && step.replicaOf !== undefined) named.push(step.replicaOf);
   return named;
 }

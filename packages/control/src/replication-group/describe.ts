@@ -1,7 +1,7 @@
 /** Groups as ElastiCache shows them. */
 import type { Input, Output } from '@larder/contract/elasticache/model';
 import { cacheNodeIdOf, formatArn } from '@larder/contract/ids';
-import { formatSlots } from '@larder/engine/slots';
+import { countSlots, formatSlots, withoutSlots } from '@larder/engine/slots';
 import type { ControlContext } from '../control-context.ts';
 import { showEncryption, showLogDelivery } from '../node/show-service.ts';
 import { cutPage, readPage } from '../request/page.ts';
@@ -77,9 +77,24 @@ export function showReplicationGroup(group: ReplicationGroup, owner: Owner): Sho
 /** What was accepted and is not true yet. Node type and version are shown by the members, as on ElastiCache. */
 function showPending(group: ReplicationGroup): Shown['PendingModifiedValues'] {
   const to = group.nodeGroups[0]?.handover?.to;
+  const progress = reshardingProgress(group);
   return {
+    ...(progress !== undefined && {
+      Resharding: { SlotMigration: { ProgressPercentage: progress } },
+    }),
     ...(to !== undefined && { PrimaryClusterId: to }),
   };
+}
+
+/** How much of what is to move has moved, in percent; undefined when nothing is on its way. */
+function reshardingProgress({ nodeGroups }: ReplicationGroup): number | undefined {
+  if (nodeGroups.every(({ resharding }) => resharding === undefined)) return undefined;
+  const all = nodeGroups.reduce((sum, { resharding }) => sum + (resharding?.gains ?? 0), 0);
+  const left = nodeGroups.reduce(
+    (sum, { resharding, slots }) => sum + countSlots(withoutSlots(resharding?.slots ?? [], slots)),
+    0,
+  );
+  return all === 0 ? 100 : Math.round((100 * (all - Math.min(left, all))) / all);
 }
 
 function showNodeGroup(group: ReplicationGroup, nodeGroup: NodeGroup): ShownNodeGroup {

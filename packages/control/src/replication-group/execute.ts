@@ -2,7 +2,7 @@
 import { cacheNodeIdOf } from '@larder/contract/ids';
 import { clusterBusPort } from '@larder/engine/config-file';
 import { formatSlots } from '@larder/engine/slots';
-import type { Host } from '@larder/fleet/host';
+import type { Host, StartData } from '@larder/fleet/host';
 import type { RouterClient } from '@larder/fleet/router/router-client';
 import type { CacheCluster } from '../cache-cluster/cache-cluster.ts';
 import { insertCacheCluster } from '../cache-cluster/store.ts';
@@ -14,10 +14,13 @@ import type { WantedNode } from '../node/wanted-node.ts';
 import { passAddress, releaseAddresses } from '../placement/addresses.ts';
 import { deleteUpdateActions } from '../service-update/store.ts';
 import { deleteTags } from '../tag/store.ts';
+import { executeMigrationStep } from './execute-migration.ts';
+import { executeShardStep } from './execute-shard.ts';
 import {
   certificateAddresses,
   type Member,
   memberOfGroup,
+  type NodeGroup,
   nodeIdOf,
   nodeSpec,
   type ReplicationGroup,
@@ -33,6 +36,8 @@ export interface ExecuteDeps {
   readonly router: Pick<RouterClient, 'put'>;
   /** What a member of the group is to be set to. */
   readonly wanted: (member: string) => WantedNode;
+  /** What a member begins with that is started with a snapshot. */
+  readonly startData: (shard: string) => StartData;
   readonly nowMs: () => number;
 }
 
@@ -60,6 +65,7 @@ export async function execute(
           endpointAddresses: step.endpointAddresses,
           ...(replicaOf !== undefined && { replicaOf }),
         }),
+        step.snapshot === undefined ? undefined : deps.startData(shardOf(group, step.member).id),
       );
       return group;
     }
@@ -118,6 +124,22 @@ export async function execute(
     case 'elect':
       await send(['CLUSTER', 'FAILOVER', step.how === 'vote' ? 'FORCE' : 'TAKEOVER']);
       return group;
+    case 'copy-functions':
+    case 'form-shard':
+    case 'migrate-slots':
+    case 'cancel-slot-migrations':
+    case 'move-slots':
+    case 'give-back-slots':
+    case 'close-slots':
+    case 'dismiss-shard':
+    case 'forget-shard':
+    case 'end-resharding':
+      return executeShardStep(deps, group, step);
+    case 'follow-source':
+    case 'leave-source':
+    case 'note-source':
+    case 'end-migration':
+      return executeMigrationStep(deps, group, step);
     case 'forget-peer':
       await send(['CLUSTER', 'FORGET', step.clusterNodeId]).catch((error: Error) => {
         // It forgot it by itself, or is a replica of it and will be told when it follows another.
@@ -232,14 +254,18 @@ function withoutMember(group: ReplicationGroup, id: string): ReplicationGroup {
   };
 }
 
+function shardOf(group: ReplicationGroup, member: string): NodeGroup {
+  return group.nodeGroups.find(({ members }) => members.some(({ id }) => id === member))!;
+}
+
 /** Tells of a node that served before, and of a primary that comes back without its data. */
 async function recordRecovery(
   { database, nowMs }: ExecuteDeps,
   group: ReplicationGroup,
   { member, replicaOf }: Step & { kind: 'start-node' },
 ): Promise<void> {
-  const shard = group.nodeGroups.find(({ members }) => members.some(({ id }) => id === member));
-  if (shard?.formed !== true || memberOfGroup(group, member).status === 'creating') return;
+  const shard = shardOf(group, member);
+  if (!shard.formed || memberOfGroup(group, member).status === 'creating') return;
   const atMs = nowMs();
   await database.transaction().execute(async (transaction) => {
     await setRecovering(transaction, [member], true);

@@ -67,6 +67,16 @@ export function replicatedGroup(members = 3, change: Partial<ReplicationGroup> =
   };
 }
 
+/** One that is being made with a snapshot's data. */
+export function restoredGroup(base = replicatedGroup()): ReplicationGroup {
+  return {
+    ...base,
+    status: 'creating',
+    intent: { ...base.intent, restoreFrom: 'kept' },
+    nodeGroups: base.nodeGroups.map(({ lineage: _, ...each }) => ({ ...each, formed: false })),
+  };
+}
+
 /** A group with cluster mode, `replicas` in each shard. */
 export function clusterGroup(shards = 3, replicas = 1, formed = true): ReplicationGroup {
   const base = replicatedGroup();
@@ -211,6 +221,11 @@ export function input(
     ...more,
   };
 }
+
+export const loading: Change = (seen) => ({
+  ...seen,
+  engine: { ...seen.engine!, info: { ...seen.engine!.info, loading: true, keys: 0 } },
+});
 
 export function allAbsent(group: ReplicationGroup): Record<string, Change> {
   return Object.fromEntries(membersOf(group).map(({ id }) => [id, absent]));

@@ -2,40 +2,55 @@
  * (pure) The plan of a group with cluster mode. The engines keep their own map of slots and roles; we form the
  * cluster, start votes at once when a primary died, and bring nodes back.
  */
-import { slotCount } from '@larder/engine/slots';
+import { withoutSlots } from '@larder/engine/slots';
+import { planResharding, slotOwners } from './plan-reshard.ts';
 import { planRoutes } from './plan-routes.ts';
-import type { NodeGroup } from './replication-group.ts';
 import {
   fenceOf,
   type PlanInput,
   planStream,
   type SeenMember,
   sameAddresses,
-  seeMember,
   startable,
+  startingData,
   streams,
 } from './seen-member.ts';
+import {
+  clusterNodeId,
+  dismissed,
+  isAlone,
+  isTakenForOwner,
+  knows,
+  myself,
+  ownsSlots,
+  type SeenShard,
+  seeShards,
+  seesEverySlot,
+  seesWholeCluster,
+} from './seen-shard.ts';
 import type { Plan, Step } from './step.ts';
 import { chooseSuccessor } from './successor.ts';
-
-interface SeenShard {
-  readonly nodeGroup: NodeGroup;
-  readonly primary: SeenMember;
-  readonly members: readonly SeenMember[];
-}
 
 export function planCluster(input: PlanInput): Plan {
   const steps: Step[] = [];
   const waitingFor: string[] = [];
-  const shards = input.group.nodeGroups.map((nodeGroup): SeenShard => {
-    const members = nodeGroup.members.map((member) => seeMember(input, member));
-    const primary = members.find(({ member }) => member.id === nodeGroup.primary)!;
-    return { nodeGroup, members, primary };
-  });
+  const shards = seeShards(input);
+  const staying = shards.filter((shard) => !dismissed(shard));
+  const stands = staying.some(({ nodeGroup }) => nodeGroup.formed);
 
-  for (const shard of shards) planShard(input, shard, shards, steps, waitingFor);
-  if (shards.some(({ nodeGroup }) => !nodeGroup.formed)) planForming(shards, steps, waitingFor);
+  for (const shard of staying) planShard(input, shard, shards, steps, waitingFor);
+  if (stands) {
+    for (const shard of staying) {
+      if (!shard.nodeGroup.formed) planJoining(shard, staying, steps, waitingFor);
+    }
+    planStrangers(shards, steps);
+  } else {
+    planForming(shards, steps, waitingFor);
+  }
   const routed = planConfigurationEndpoint(input, shards, steps);
+  // Slots move while every role is settled: whoever dies in between is replaced first.
+  const settled = routed && steps.every(({ kind }) => kind === 'ask-replicas');
+  if (stands && settled) planResharding(input, shards, steps, waitingFor);
 
   return {
     steps,
@@ -49,17 +64,19 @@ export function planCluster(input: PlanInput): Plan {
           : [];
       }),
     ),
+    ...(stands && { slots: slotOwners(shards)?.changed ?? new Map() }),
   };
 }
 
 /** Starts what has no process, and has a successor elected for a lost primary first. */
 function planShard(
   input: PlanInput,
-  { nodeGroup, primary, members }: SeenShard,
+  shard: SeenShard,
   shards: readonly SeenShard[],
   steps: Step[],
   waitingFor: string[],
 ): void {
+  const { nodeGroup, primary, members } = shard;
   const others = members.filter((each) => each !== primary);
   const elected = others.find(ownsSlots);
   const primaryLost = primary.process.kind !== 'running';
@@ -74,20 +91,35 @@ function planShard(
     });
     return;
   }
-  if (primaryLost) {
+  const joins =
+    !nodeGroup.formed &&
+    shards.some((each) => each.nodeGroup.formed) &&
+    others.every(({ engine }) => (engine?.info.keys ?? 0) === 0);
+  // A shard that joins holds nothing yet: whoever of it ends starts again in its place.
+  if (primaryLost && !joins) {
     const succession = chooseSuccessor(primary, nodeGroup.lineage, others);
     if (succession.kind === 'wait') {
       waitingFor.push(succession.because);
       return;
     }
     if (succession.kind === 'promote') {
+      const successor = others.find(({ member }) => member.id === succession.member)!;
+      if (nodeGroup.formed && successor.engine!.info.replication.role === 'primary') {
+        steps.push({
+          kind: 'decide-primary',
+          nodeGroup: nodeGroup.id,
+          member: succession.member,
+          previous: primary.member.id,
+          fence: { kind: 'engine-vote' },
+          because: 'it took over from a primary that had no slots yet',
+        });
+        return;
+      }
       steps.push({
         kind: 'elect',
         nodeGroup: nodeGroup.id,
         member: succession.member,
-        // A vote needs most of the primaries. With fewer, the proof that the old one is dead takes its place.
-        how:
-          2 * shards.filter((each) => ownsSlots(each.primary)).length > shards.length ? 'vote' : 'takeover',
+        how: canVote(shard, shards) ? 'vote' : 'takeover',
         fence: fenceOf(primary),
         because: `${primary.member.id} is lost; ${succession.because}`,
       });
@@ -97,7 +129,9 @@ function planShard(
   for (const each of members) {
     if (each.process.kind === 'running') {
       if (each.engine === undefined) waitingFor.push(`${each.member.id} to answer`);
-      else if (nodeGroup.formed && each !== primary) planReturned(each, primary, steps, waitingFor);
+      else if (!nodeGroup.formed && each.engine.info.loading) {
+        waitingFor.push(`${each.member.id} to load its data`);
+      } else if (nodeGroup.formed && each !== primary) planReturned(each, primary, steps, waitingFor);
       continue;
     }
     if (each.member.status === 'deleting') continue;
@@ -110,9 +144,20 @@ function planShard(
       kind: 'start-node',
       member: each.member.id,
       endpointAddresses: [],
+      ...startingData(input, nodeGroup, each),
       because: each.process.kind === 'absent' ? 'it has no process yet' : 'its process ended',
     });
   }
+}
+
+/**
+ * A vote needs most of the primaries that have slots, and is about one of them. Else the proof that the old one is
+ * dead takes its place.
+ */
+function canVote(shard: SeenShard, shards: readonly SeenShard[]): boolean {
+  const voters = shards.filter(({ nodeGroup }) => nodeGroup.slots.length > 0).length;
+  const alive = shards.filter((each) => ownsSlots(each.primary)).length;
+  return 2 * alive > voters && isTakenForOwner(shard, shards);
 }
 
 /** A node that came back learns from the cluster that it lost its slots; one that owns none is told whose replica it is. */
@@ -140,9 +185,55 @@ function planReturned(seen: SeenMember, primary: SeenMember, steps: Step[], wait
   });
 }
 
+/** A new shard meets a cluster that stands; it has no slots and gets none before it is whole. */
+function planJoining(
+  { nodeGroup, primary, members }: SeenShard,
+  shards: readonly SeenShard[],
+  steps: Step[],
+  waitingFor: string[],
+): void {
+  if (members.some(({ engine }) => engine?.cluster === undefined)) return;
+  const peers = shards.filter((each) => each.nodeGroup.formed).map((each) => each.primary);
+  if (peers.some(({ engine }) => engine?.cluster === undefined)) {
+    waitingFor.push('every primary to answer, to be introduced to a new shard');
+    return;
+  }
+  const before = steps.length + waitingFor.length;
+  for (const peer of peers) planMeeting(peer, primary, steps, waitingFor);
+  for (const each of members) if (each !== primary) planReturned(each, primary, steps, waitingFor);
+  const primaryId = clusterNodeId(primary)!;
+  const met = peers.every((peer) => knows(peer, primaryId) && knows(primary, clusterNodeId(peer)!));
+  if (!met) waitingFor.push(`${primary.member.id} to be known in the cluster`);
+  // A slot that is opened before the node knows whose it is stays without an owner there.
+  else if (!members.every(seesEverySlot)) waitingFor.push(`shard ${nodeGroup.id} to know whose each slot is`);
+  if (steps.length + waitingFor.length > before) return;
+  const because = 'the new shard is in sync';
+  steps.push(
+    { kind: 'copy-functions', member: primary.member.id, from: peers[0]!.member.id, because },
+    { kind: 'form-shard', nodeGroup: nodeGroup.id, because },
+  );
+}
+
+/** Peers that are none of the group's: removed, and remembered by a node that was away then. */
+function planStrangers(shards: readonly SeenShard[], steps: Step[]): void {
+  const all = shards.flatMap(({ members }) => members);
+  const addresses = new Set(all.map(({ member }) => member.address));
+  for (const { member, engine } of all) {
+    for (const peer of engine?.cluster?.peers ?? []) {
+      if (peer.myself || peer.handshake || peer.slots.length > 0 || addresses.has(peer.address)) continue;
+      steps.push({
+        kind: 'forget-peer',
+        member: member.id,
+        clusterNodeId: peer.id,
+        because: `nobody of the group is at ${peer.address}`,
+      });
+    }
+  }
+}
+
 function planForming(shards: readonly SeenShard[], steps: Step[], waitingFor: string[]): void {
   const all = shards.flatMap(({ members }) => members);
-  if (all.some(({ engine }) => engine?.cluster === undefined)) return;
+  if (all.some(({ engine }) => engine?.cluster === undefined || engine.info.loading)) return;
   const first = all[0]!;
 
   for (const [index, each] of all.entries()) {
@@ -158,11 +249,13 @@ function planForming(shards: readonly SeenShard[], steps: Step[], waitingFor: st
     }
   }
   for (const { nodeGroup, primary } of shards) {
-    if (!ownsSlots(primary)) {
+    // One that began with a snapshot took the slots of its keys by itself.
+    const missing = withoutSlots(nodeGroup.slots, myself(primary)!.slots);
+    if (missing.length > 0) {
       steps.push({
         kind: 'add-slots',
         member: primary.member.id,
-        slots: nodeGroup.slots,
+        slots: missing,
         because: 'its slots belong to nobody yet',
       });
     }
@@ -226,15 +319,18 @@ function planConfigurationEndpoint(
   const answering = all.filter(({ engine }) => engine !== undefined);
   const { routeTo } = front;
   const present = answering.find(({ engine }) => engine!.boundAddresses.includes(configurationAddress));
+  // One that is on its way out gives the endpoint up while it still lives.
+  const keeps = present !== undefined && present.member.status !== 'deleting';
   // One that runs and does not answer may still listen there: the address stays where it is until we know.
   const unknown = all.some(({ process, engine }) => process.kind === 'running' && engine === undefined);
   if (routeTo === undefined && present === undefined && unknown) return false;
-  const holder = present ?? shards.map(({ primary }) => primary).find(ownsSlots);
+  const holder = (keeps ? present : shards.map(({ primary }) => primary).find(ownsSlots)) ?? present;
+  const changes: (Step & { kind: 'listen' })[] = [];
   for (const { member, engine } of answering) {
     const holds = routeTo === undefined && member === holder?.member;
     const addresses = [member.address, ...(holds ? [configurationAddress] : [])];
     if (sameAddresses(addresses, engine!.boundAddresses)) continue;
-    steps.push({
+    changes.push({
       kind: 'listen',
       member: member.id,
       addresses,
@@ -242,8 +338,12 @@ function planConfigurationEndpoint(
       because: 'the configuration endpoint needs a node that lives',
     });
   }
+  // An address can be taken only after the other gave it up.
+  steps.push(...changes.sort((a, b) => b.dropped.length - a.dropped.length));
   if (routeTo === undefined) return planRoutes(front, [], steps);
-  const contact = shards.map(({ primary }) => primary).find(({ engine }) => engine !== undefined);
+  const contact = shards
+    .map(({ primary }) => primary)
+    .find(({ engine, member }) => engine !== undefined && member.status !== 'deleting');
   if (contact === undefined) return false;
   const routes = all
     .filter(({ member }) => member.status !== 'deleting')
@@ -252,8 +352,9 @@ function planConfigurationEndpoint(
   return planRoutes(front, [...routes, entry], steps);
 }
 
-function healthy({ primary, members }: SeenShard): boolean {
+function healthy({ nodeGroup, primary, members }: SeenShard): boolean {
   return (
+    nodeGroup.resharding === undefined &&
     ownsSlots(primary) &&
     members.every(
       (each) =>
@@ -261,39 +362,4 @@ function healthy({ primary, members }: SeenShard): boolean {
         (each.engine?.cluster?.state === 'ok' && (each === primary || streams(primary, each))),
     )
   );
-}
-
-function myself({ engine }: SeenMember) {
-  return engine?.cluster?.peers.find((peer) => peer.myself);
-}
-
-function clusterNodeId(seen: SeenMember): string | undefined {
-  return myself(seen)?.id;
-}
-
-function ownsSlots(seen: SeenMember): boolean {
-  const self = myself(seen);
-  return self !== undefined && self.role === 'primary' && self.slots.length > 0;
-}
-
-/** Added to a cluster that stands, and not introduced yet. */
-function isAlone({ engine }: SeenMember): boolean {
-  return engine?.cluster?.peers.every((peer) => peer.myself || peer.handshake) === true;
-}
-
-function knows({ engine }: SeenMember, id: string): boolean {
-  return engine?.cluster?.peers.some((peer) => peer.id === id && !peer.handshake) === true;
-}
-
-function seesWholeCluster({ engine }: SeenMember, nodeCount: number): boolean {
-  const cluster = engine!.cluster!;
-  const owned = cluster.peers.flatMap((peer) => peer.slots);
-  const slots = owned.reduce((sum, { first, last }) => sum + last - first + 1, 0);
-  const agreed =
-    cluster.peers.length === nodeCount &&
-    cluster.peers.every(
-      // A replica passes for a primary without slots until gossip tells of its role.
-      (peer) => !peer.handshake && (peer.slots.length > 0 || peer.primaryId !== undefined),
-    );
-  return cluster.state === 'ok' && agreed && slots === slotCount;
 }

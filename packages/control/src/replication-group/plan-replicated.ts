@@ -14,6 +14,7 @@ import {
   sameAddresses,
   seeMember,
   startable,
+  startingData,
   streams,
 } from './seen-member.ts';
 import type { Plan, Step } from './step.ts';
@@ -59,6 +60,10 @@ function planLeader(
   if (primary.process.kind === 'running') {
     if (primary.engine === undefined) {
       waitingFor.push(`${primary.member.id} to answer`);
+      return undefined;
+    }
+    if (primary.engine.info.loading && !nodeGroup.formed) {
+      waitingFor.push(`${primary.member.id} to load its data`);
       return undefined;
     }
     if (primary.engine.info.replication.role === 'replica') {
@@ -113,6 +118,7 @@ function planLeader(
           // Another node still listens there; it gives the address up first.
           (address) => !others.some(({ engine }) => engine?.boundAddresses.includes(address)),
         ),
+        ...startingData(input, nodeGroup, primary),
         because: succession.because,
       });
       return primary;
@@ -172,7 +178,7 @@ function demoteOthers(primary: SeenMember, others: readonly SeenMember[], steps:
   }
 }
 
-function planReplica(
+export function planReplica(
   input: PlanInput,
   seen: SeenMember,
   leader: SeenMember,
@@ -219,7 +225,7 @@ function planReplica(
 }
 
 /** @returns whether the endpoints are where they belong already. */
-function planListening(
+export function planListening(
   { front, group }: PlanInput,
   nodeGroup: NodeGroup,
   seen: readonly SeenMember[],

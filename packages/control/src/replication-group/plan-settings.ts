@@ -37,7 +37,9 @@ export function planSettings({ group, settings, wanted, nowMs }: SettingsInput):
       continue;
     }
     const expectsChange =
-      group.status !== 'available' || member.status !== 'available' || member.parameterStatus === 'applying';
+      !['available', 'snapshotting'].includes(group.status) ||
+      member.status !== 'available' ||
+      member.parameterStatus === 'applying';
     const planned = planNodeSettings(seen, wanted(member.id), expectsChange, nowMs);
     parameterStatus.set(member.id, planned.parameterStatus);
     if (planned.steps.some(({ kind }) => kind === 'set-users')) usersInSync = false;

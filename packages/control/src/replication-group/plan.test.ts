@@ -11,9 +11,11 @@ import {
   input,
   keys,
   lineage,
+  loading,
   observe,
   replicatedGroup,
   replication,
+  restoredGroup,
   silent,
 } from './group.test-support.ts';
 import { plan } from './plan.ts';
@@ -27,6 +29,61 @@ function kinds({ steps }: Plan): string[] {
 function step<Kind extends Step['kind']>({ steps }: Plan, kind: Kind) {
   return steps.find((each): each is Step & { kind: Kind } => each.kind === kind);
 }
+
+describe('a group that is made with the data of a snapshot', () => {
+  const snapshots = ({ steps }: Plan) =>
+    steps.flatMap((each) => (each.kind === 'start-node' ? [[each.member, each.snapshot]] : []));
+
+  test('begins with it at its primary, again after a death, and never once it was whole', () => {
+    const made = restoredGroup(replicatedGroup(2));
+    const start = [
+      ['shop-001', 'kept'],
+      ['shop-002', undefined],
+    ];
+    expect(snapshots(plan(input(made, allAbsent(made))))).toEqual(start);
+    expect(snapshots(plan(input(made, { 'shop-001': dead, 'shop-002': dead })))).toEqual(start);
+    const whole = { ...replicatedGroup(2), intent: made.intent };
+    const later = plan(input(whole, { 'shop-001': dead, 'shop-002': dead }));
+    expect(snapshots(later)).toEqual(start.map(([member]) => [member, undefined]));
+  });
+
+  test('is not whole while its primary loads, and no replica starts before', () => {
+    const made = restoredGroup(replicatedGroup(1));
+    expect(plan(input(made, { 'shop-001': loading }))).toMatchObject({ steps: [], converged: false });
+    const pair = restoredGroup(replicatedGroup(2));
+    expect(plan(input(pair, { 'shop-001': loading, 'shop-002': absent })).steps).toEqual([]);
+  });
+
+  test('with cluster mode: each shard its own, and only the slots without keys are added', () => {
+    const made = restoredGroup(clusterGroup(2, 1));
+    expect(snapshots(plan(input(made, allAbsent(made))))).toEqual([
+      ['shop-0001-001', 'kept'],
+      ['shop-0001-002', undefined],
+      ['shop-0002-001', 'kept'],
+      ['shop-0002-002', undefined],
+    ]);
+    expect(plan(input(made, { 'shop-0001-001': loading }))).toMatchObject({ steps: [], converged: false });
+    const withKeys: Change = (seen) => ({
+      ...seen,
+      engine: {
+        ...seen.engine!,
+        cluster: {
+          state: 'fail',
+          peers: seen.engine!.cluster!.peers.map((peer) =>
+            peer.myself ? { ...peer, slots: [{ first: 5, last: 7 }] } : peer,
+          ),
+        },
+      },
+    });
+    expect(step(plan(input(made, { 'shop-0001-001': withKeys })), 'add-slots')).toMatchObject({
+      member: 'shop-0001-001',
+      slots: [
+        { first: 0, last: 4 },
+        { first: 8, last: 8191 },
+      ],
+    });
+  });
+});
 
 describe('a group without cluster mode', () => {
   const group = replicatedGroup();

@@ -3,6 +3,7 @@
  * replication group does when something happens.
  */
 import { planCluster } from './plan-cluster.ts';
+import { planMigration } from './plan-migration.ts';
 import { planReplicated } from './plan-replicated.ts';
 import { planRoutes } from './plan-routes.ts';
 import { planUpkeep } from './plan-upkeep.ts';
@@ -19,7 +20,10 @@ export function plan(input: PlanInput): Plan {
     case 'creating':
     case 'available':
     case 'modifying':
+    case 'snapshotting':
       return planServing(input);
+    case 'migrating':
+      return planMigration(input);
   }
 }
 

@@ -6,7 +6,7 @@
  *
  * Roles come first, settings second: a pass that changed roles, or waits for one, leaves settings to the next.
  */
-import type { Host, NodeObservation } from '@larder/fleet/host';
+import { type Host, type NodeObservation, SnapshotDamaged } from '@larder/fleet/host';
 import type { NodeSecrets } from '@larder/fleet/node-secrets';
 import type { RouterClient } from '@larder/fleet/router/router-client';
 import type { ControlContext } from '../control-context.ts';
@@ -16,14 +16,20 @@ import type { PassOutcome } from '../reconciler/driver.ts';
 import type { Logger } from '../reconciler/logger.ts';
 import type { StartHistory } from '../reconciler/start-history.ts';
 import { windowIsOpen } from '../request/maintenance-window.ts';
+import { beginAutomaticSnapshot } from '../snapshot/automatic.ts';
+import { waitsForSnapshot } from '../snapshot/final.ts';
+import { sourceOfGroup } from '../snapshot/origin.ts';
+import type { Restore } from '../snapshot/restore.ts';
 import { checkPlan } from './check-plan.ts';
 import { describeStep, type ExecuteDeps, execute } from './execute.ts';
 import { frontOf } from './front.ts';
+import { sourceOf } from './migration-source.ts';
 import { applyPending } from './pending.ts';
 import { plan } from './plan.ts';
 import { planSettings, type SettingsPlan } from './plan-settings.ts';
 import { recordPass } from './record.ts';
 import { membersOf, nodeIdOf, type ReplicationGroup } from './replication-group.ts';
+import { failRestore, restoreOf, snapshottingMember } from './restore.ts';
 import type { Step } from './step.ts';
 import { readReplicationGroup } from './store.ts';
 
@@ -41,12 +47,22 @@ export interface ReconcileDeps {
 export async function reconcileReplicationGroup(deps: ReconcileDeps, id: string): Promise<PassOutcome> {
   const group = await readReplicationGroup(deps.database, id);
   if (group === undefined) return 'gone';
-  if (group.pending !== undefined && windowIsOpen(group.intent.preferredMaintenanceWindow, deps.nowMs())) {
+  const windowOpen = windowIsOpen(group.intent.preferredMaintenanceWindow, deps.nowMs());
+  if (group.pending !== undefined && windowOpen && group.status !== 'snapshotting') {
     await applyPending(deps, id);
     return 'again';
   }
+  if (group.status === 'deleting' && (await waitsForSnapshot(deps.database, group.finalSnapshot))) {
+    return 'settled';
+  }
+  if (await beginAutomaticSnapshot(deps, sourceOfGroup(group), snapshottingMember(group))) return 'again';
 
   const environment = await readEnvironment(deps.database, group.intent);
+  const restore = await restoreOf(deps, group, environment);
+  if (restore?.kind === 'impossible') {
+    await failRestore(deps, group, restore.because);
+    return 'again';
+  }
   const observations = await deps.host.observe(membersOf(group).map(nodeIdOf));
   const planned = plan({
     group,
@@ -54,8 +70,15 @@ export async function reconcileReplicationGroup(deps: ReconcileDeps, id: string)
     earliestStartMs: deps.starts.earliestStartMs(observations, deps.nowMs()),
     nowMs: deps.nowMs(),
     front: await frontOf(deps, group, environment, observations),
+    ...(await sourceOf(group)),
   });
-  const after = await carryOut(deps, group, environment, planned.steps, observations);
+  const after = await carryOut(deps, group, environment, planned.steps, observations, restore).catch(
+    async (error: Error) => {
+      if (!(error instanceof SnapshotDamaged)) throw error;
+      await failRestore(deps, group, error.message);
+      return undefined;
+    },
+  );
   if (after === undefined) return 'settled';
   if (after === 'gone') return 'gone';
 
@@ -105,6 +128,7 @@ async function carryOut(
   environment: Environment,
   steps: readonly Step[],
   observations: ReadonlyMap<string, NodeObservation>,
+  restore?: Restore,
 ): Promise<ReplicationGroup | 'gone' | undefined> {
   const violations = checkPlan(steps, group, observations);
   if (violations.length > 0) {
@@ -115,7 +139,14 @@ async function carryOut(
     );
     return undefined;
   }
-  const executing: ExecuteDeps = { ...deps, wanted: wantedOf(deps, group, environment) };
+  const executing: ExecuteDeps = {
+    ...deps,
+    wanted: wantedOf(deps, group, environment),
+    startData(shard) {
+      if (restore?.kind !== 'data') throw new Error(`${group.id} begins with no snapshot.`);
+      return restore.of(shard);
+    },
+  };
   let now = group;
   for (const step of steps) {
     const level = step.kind === 'ask-replicas' ? 'debug' : 'info';

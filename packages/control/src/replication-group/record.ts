@@ -1,6 +1,7 @@
 /** Writes down what a pass found to be true: lineages, statuses, how far settings are. */
 import { cacheNodeIdOf } from '@larder/contract/ids';
 import { digestUsers } from '@larder/engine/acl';
+import type { SlotRange } from '@larder/engine/slots';
 import type { NodeObservation } from '@larder/fleet/host';
 import type { Database } from '../database/connect.ts';
 import { recordEvent } from '../event-log/event-log.ts';
@@ -8,6 +9,7 @@ import type { Environment } from '../node/environment.ts';
 import type { StartHistory } from '../reconciler/start-history.ts';
 import type { SettingsPlan } from './plan-settings.ts';
 import { membersOf, type ReplicationGroup, type ReplicationGroupStatus } from './replication-group.ts';
+import { setSlots } from './reshard-store.ts';
 import { nextStatus } from './status.ts';
 import type { Plan } from './step.ts';
 import {
@@ -50,13 +52,16 @@ export async function recordPass(
       ? digestUsers(environment.groupUsers.users)
       : undefined;
   const recovered = planned.converged ? membersOf(group).filter(({ recovering }) => recovering) : [];
-  const quiet = recovered.length === 0 && planned.lineages.size === 0 && status === 'stay' && !forming;
+  const slots = planned.slots ?? new Map<string, SlotRange[]>();
+  const moved = planned.lineages.size > 0 || slots.size > 0;
+  const quiet = recovered.length === 0 && !moved && status === 'stay' && !forming;
   if (quiet && parameters.length === 0 && usersDigest === group.usersDigest) return;
 
   await database.transaction().execute(async (transaction) => {
     for (const [nodeGroup, lineage] of planned.lineages) {
       await setLineage(transaction, group.id, nodeGroup, lineage);
     }
+    for (const [nodeGroup, seen] of slots) await setSlots(transaction, group.id, nodeGroup, seen);
     for (const { id } of recovered) {
       await setRecovering(transaction, [id], false);
       await recordEvent(transaction, {
@@ -80,9 +85,11 @@ export async function recordPass(
   });
 }
 
-function statusMessage({ id, status }: ReplicationGroup, to: ReplicationGroupStatus): string {
+function statusMessage({ id, status, intent }: ReplicationGroup, to: ReplicationGroupStatus): string {
   if (to === 'create-failed') {
     return `Replication group ${id} could not be created: its nodes end soon after they start; see their engine.log`;
   }
-  return status === 'modifying' ? `Replication group ${id} modified` : `Replication group ${id} created`;
+  if (status === 'modifying') return `Replication group ${id} modified`;
+  const data = intent.restoreFrom === undefined ? '' : ` with the data of snapshot ${intent.restoreFrom}`;
+  return `Replication group ${id} created${data}`;
 }

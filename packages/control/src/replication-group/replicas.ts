@@ -311,7 +311,7 @@ function fewestReplicas({ intent }: ReplicationGroup): number {
   return !intent.clusterEnabled && (intent.automaticFailover || intent.multiAz) ? 1 : 0;
 }
 
-async function zonesOfGroup(
+export async function zonesOfGroup(
   transaction: DatabaseTransaction,
   { intent }: ReplicationGroup,
   region: string,

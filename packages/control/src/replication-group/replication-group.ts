@@ -26,6 +26,8 @@ export const replicationGroupStatuses = [
   'creating',
   'available',
   'modifying',
+  'snapshotting',
+  'migrating',
   'deleting',
   'create-failed',
 ] as const;
@@ -42,8 +44,12 @@ export interface ReplicationGroup {
   readonly createdAtMs: number;
   /** Deleted, but for its primary, which lives on as a cache cluster. */
   readonly retainPrimary: boolean;
+  /** The snapshot that its deletion waits for. */
+  readonly finalSnapshot?: string | undefined;
   /** `digestUsers` of the user groups' users that every node was last seen with. */
   readonly usersDigest?: string;
+  /** Its data comes from a node that is not ours; only while it is `migrating`. */
+  readonly migration?: Migration;
   /** Only with cluster mode. */
   readonly configurationAddress?: string;
   readonly nodeGroups: readonly NodeGroup[];
@@ -77,6 +83,15 @@ export interface Resharding {
   readonly gains: number;
   /** It is removed once it has no slots. */
   readonly leaving: boolean;
+}
+
+/** The group's primary is a replica of a node of somebody else's. */
+export interface Migration {
+  readonly source: { readonly address: string; readonly port: number };
+  /** It is to end: when everything has arrived, or with what there is. */
+  readonly completing?: 'in-sync' | 'at-once';
+  /** The primary was last seen with a whole copy, and following. */
+  readonly inSync: boolean;
 }
 
 export interface Handover {

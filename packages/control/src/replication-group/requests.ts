@@ -16,6 +16,10 @@ import { chooseEngine } from '../request/engine-choice.ts';
 import { refuseNotYet } from '../request/not-yet.ts';
 import { readServiceOptions } from '../request/service-options.ts';
 import { readTags } from '../request/tags.ts';
+import { beginFinalSnapshot, recordGivenUp, waitsForSnapshot } from '../snapshot/final.ts';
+import { idleSnapshot } from '../snapshot/find.ts';
+import { sourceOfGroup } from '../snapshot/origin.ts';
+import { checkRestore, groupRequestOf, snapshotToRestore } from '../snapshot/restore.ts';
 import { zonesOfSubnetGroup } from '../subnet-group/store.ts';
 import { writeTags } from '../tag/store.ts';
 import { checkUserGroups } from '../user-group/group-users.ts';
@@ -28,6 +32,7 @@ import {
   insertReplicationGroup,
   readReplicationGroup,
   retainPrimary,
+  setFinalSnapshot,
 } from './store.ts';
 
 type CreateRequest = Input<'CreateReplicationGroup'>;
@@ -40,10 +45,12 @@ type CreateRequest = Input<'CreateReplicationGroup'>;
 export async function createReplicationGroup(
   context: ControlContext,
   region: string,
-  input: CreateRequest,
+  given: CreateRequest,
 ): Promise<ReplicationGroup> {
-  const id = replicationGroupId(input.ReplicationGroupId);
-  refuseUnsupported(input);
+  const id = replicationGroupId(given.ReplicationGroupId);
+  refuseUnsupported(given);
+  const snapshot = await snapshotToRestore(context, given);
+  const input = snapshot === undefined ? given : groupRequestOf(snapshot, given);
   const tags = readTags(input.Tags);
   const adopted = await clusterToAdopt(context, input);
   const zones =
@@ -57,11 +64,19 @@ export async function createReplicationGroup(
   const shape = planShape(input, zones, { wantsClusterMode });
   const intent =
     adopted === undefined
-      ? await newIntent(context, region, input, shape)
+      ? {
+          ...(await newIntent(context, region, input, shape)),
+          ...(snapshot !== undefined && { restoreFrom: snapshot.name }),
+        }
       : adoptedIntent(adopted, input, shape);
+  if (snapshot !== undefined) {
+    checkRestore(snapshot, { ...intent, slots: shape.nodeGroups.map(({ slots }) => slots) });
+  }
 
   const group = await context.database.transaction().execute(async (transaction) => {
     await refuseTaken(transaction, id, shape, adopted?.id);
+    // It may have gone since it was looked at.
+    if (snapshot !== undefined) await idleSnapshot(transaction, snapshot.name, 'restore-requested');
     const owners = addressOwners(id, shape.nodeGroups, shape.clusterEnabled);
     const needed =
       adopted === undefined ? owners : owners.filter((owner) => owner !== `${id}/${firstMember(id)}`);
@@ -97,7 +112,8 @@ export async function createReplicationGroup(
 }
 
 /**
- * Begins the deletion; the group reads `deleting` until its nodes are gone.
+ * Begins the deletion; the group reads `deleting` until its nodes are gone. With a final snapshot that comes first;
+ * while it can't be taken, the same request without one goes on with the deletion.
  * @throws ServiceError ReplicationGroupNotFoundFault, InvalidReplicationGroupState
  */
 export async function deleteReplicationGroup(
@@ -106,10 +122,15 @@ export async function deleteReplicationGroup(
 ): Promise<ReplicationGroup> {
   const id = input.ReplicationGroupId.toLowerCase();
   const retain = input.RetainPrimaryCluster === true;
-  refuseNotYet({ FinalSnapshotIdentifier: input.FinalSnapshotIdentifier });
   const group = await context.database.transaction().execute(async (transaction) => {
     const found = await readReplicationGroup(transaction, id);
     if (found === undefined) throw notFound(id);
+    const source = sourceOfGroup(found);
+    if (input.FinalSnapshotIdentifier === undefined && (await isHeldUp(transaction, found))) {
+      await setFinalSnapshot(transaction, id, undefined);
+      await recordGivenUp(transaction, source, context.nowMs());
+      return { ...found, finalSnapshot: undefined };
+    }
     const status = nextStatus(found.status, 'delete-requested');
     if (status === 'refuse' || status === 'stay') throw wrongState(found, "can't be deleted now");
     if (retain && found.intent.clusterEnabled) {
@@ -118,7 +139,11 @@ export async function deleteReplicationGroup(
         'RetainPrimaryCluster needs a group without cluster mode.',
       );
     }
-    if (retain && found.status === 'creating') throw wrongState(found, 'has no primary to retain yet');
+    if (retain && (found.status === 'creating' || found.status === 'migrating'))
+      throw wrongState(found, 'has no primary to retain yet');
+    const nowMs = context.nowMs();
+    const final = await beginFinalSnapshot(transaction, source, input.FinalSnapshotIdentifier, nowMs);
+    await setFinalSnapshot(transaction, id, final);
     await changeStatus(transaction, id, { from: found.status, to: status });
     if (retain) await retainPrimary(transaction, id);
     await recordEvent(transaction, {
@@ -127,10 +152,16 @@ export async function deleteReplicationGroup(
       sourceId: id,
       message: `Deleting replication group ${id}`,
     });
-    return { ...found, status, retainPrimary: retain };
+    return { ...found, status, retainPrimary: retain, finalSnapshot: final };
   });
+  if (group.finalSnapshot !== undefined) context.wake('snapshot', group.finalSnapshot);
   context.wake('replication-group', id);
   return group;
+}
+
+/** Its deletion waits for a final snapshot. */
+async function isHeldUp(transaction: DatabaseTransaction, group: ReplicationGroup): Promise<boolean> {
+  return group.status === 'deleting' && waitsForSnapshot(transaction, group.finalSnapshot);
 }
 
 export function notFound(id: string) {
@@ -245,8 +276,6 @@ async function adopt(
 function refuseUnsupported(input: CreateRequest): void {
   refuseNotYet({
     GlobalReplicationGroupId: input.GlobalReplicationGroupId,
-    SnapshotArns: input.SnapshotArns,
-    SnapshotName: input.SnapshotName,
     ServerlessCacheSnapshotName: input.ServerlessCacheSnapshotName,
   });
 }

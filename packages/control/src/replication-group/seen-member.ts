@@ -1,7 +1,13 @@
 /** (pure) A member as a planner sees it: what was decided about it beside what was observed. */
 import type { NodeObservation, NodeProcess } from '@larder/fleet/host';
 import type { Route } from '@larder/fleet/router/route-table';
-import { type Member, nodeIdOf, type ReplicationGroup, replicationPort } from './replication-group.ts';
+import {
+  type Member,
+  type NodeGroup,
+  nodeIdOf,
+  type ReplicationGroup,
+  replicationPort,
+} from './replication-group.ts';
 import type { Fence, Step } from './step.ts';
 
 export interface PlanInput {
@@ -13,6 +19,8 @@ export interface PlanInput {
   readonly nowMs: number;
   /** What stands between clients and engines, and what it serves for the group now. */
   readonly front: Front;
+  /** How far a migration's source has got; asked when it is to end with everything, and missing without an answer. */
+  readonly sourceOffset?: number;
 }
 
 export interface Front {
@@ -65,6 +73,17 @@ export function startable(
   if (process.kind === 'dead' && process.how === 'exiting') return `the end of ${member.id}'s old process`;
   const earliest = earliestStartMs.get(nodeIdOf(member)) ?? 0;
   return earliest <= nowMs || `${member.id}: it ended soon after its last starts`;
+}
+
+/** What a primary that is started now begins with: the snapshot that a new group is made from, if it is. */
+export function startingData(
+  { group }: PlanInput,
+  { formed, primary }: NodeGroup,
+  { member }: SeenMember,
+): { readonly snapshot?: string } {
+  const { restoreFrom } = group.intent;
+  const begins = group.status === 'creating' && !formed && member.id === primary;
+  return begins && restoreFrom !== undefined ? { snapshot: restoreFrom } : {};
 }
 
 /** Whether writes of the primary reach the replica: it called itself in sync, and the primary heard of it since. */

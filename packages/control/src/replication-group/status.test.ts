@@ -4,8 +4,20 @@ import { nextStatus as nextClusterStatus } from '../cache-cluster/status.ts';
 import { replicationGroupStatuses } from './replication-group.ts';
 import { nextStatus } from './status.ts';
 
-const groupEvents = ['converged', 'unable-to-create', 'modify-requested', 'delete-requested'] as const;
-const clusterEvents = [...groupEvents, 'reboot-requested'] as const;
+const groupEvents = [
+  'converged',
+  'unable-to-create',
+  'modify-requested',
+  'snapshot-requested',
+  'snapshot-ended',
+  'migration-requested',
+  'delete-requested',
+] as const;
+const clusterEvents = [
+  ...groupEvents.filter((event) => event !== 'migration-requested'),
+  'reboot-requested',
+  'unable-to-restore',
+] as const;
 
 interface Resource {
   readonly title: string;
@@ -40,10 +52,19 @@ describe.each(resources)('the statuses of a $title', ({ statuses, events, next }
 
   test('what was under way becomes available, and a deletion never ends otherwise', () => {
     const underWay = statuses.filter(
-      (status) => !['available', 'deleting', 'create-failed'].includes(status),
+      (status) =>
+        !['available', 'snapshotting', 'migrating', 'deleting', 'create-failed', 'restore-failed'].includes(
+          status,
+        ),
     );
     expect(statuses.filter((status) => next(status, 'converged') === 'available')).toEqual(underWay);
     for (const event of events) expect(['stay', 'refuse']).toContain(next('deleting', event));
+  });
+
+  test('a snapshot is over when it ended, whatever the nodes do meanwhile', () => {
+    expect(statuses.filter((status) => next(status, 'snapshot-ended') !== 'stay')).toEqual(['snapshotting']);
+    expect(next('snapshotting', 'snapshot-ended')).toBe('available');
+    expect(next('snapshotting', 'converged')).toBe('stay');
   });
 
   test('nothing but an available one is changed', () => {

@@ -11,6 +11,56 @@ export type Fence =
   /** The engines voted: the cluster's own epochs keep the old primary out. */
   | { readonly kind: 'engine-vote' };
 
+/** Shards that come and go, and slots that go with their keys from one's primary, `member`, to another's, `target`. */
+export type ShardStep =
+  /** Gives the member the functions that another one has. */
+  | { readonly kind: 'copy-functions'; readonly member: string; readonly from: string }
+  /** A shard that joined a cluster is whole, and may be given slots. */
+  | { readonly kind: 'form-shard'; readonly nodeGroup: string }
+  /** The engines move them by themselves, all at once for clients. */
+  | { readonly kind: 'migrate-slots'; readonly member: string; readonly moves: readonly SlotMove[] }
+  | { readonly kind: 'cancel-slot-migrations'; readonly member: string }
+  /** Key by key, for a bounded time; what is then still open is seen by the next pass. */
+  | {
+      readonly kind: 'move-slots';
+      readonly member: string;
+      readonly target: string;
+      readonly sourceClusterNodeId: string;
+      readonly targetClusterNodeId: string;
+      readonly slots: readonly number[];
+    }
+  /** What an importing node has of slots that stay with their owner, `target`, goes back there. */
+  | {
+      readonly kind: 'give-back-slots';
+      readonly member: string;
+      readonly target: string;
+      readonly slots: readonly number[];
+    }
+  /** Marks slots as no longer under way at the member. */
+  | { readonly kind: 'close-slots'; readonly member: string; readonly slots: readonly number[] }
+  /** A shard that is to go has no slots any more: its nodes are not started again. */
+  | { readonly kind: 'dismiss-shard'; readonly nodeGroup: string }
+  /** Its last member is gone. */
+  | { readonly kind: 'forget-shard'; readonly nodeGroup: string }
+  /** Every slot is where it was asked to be. */
+  | { readonly kind: 'end-resharding' };
+
+/** The group's primary, `member`, and a node of somebody else's whose data it takes on. */
+export type MigrationStep =
+  /** Without the login of our own replicas, which the source would refuse. */
+  | { readonly kind: 'follow-source'; readonly member: string }
+  /** Puts the login back and takes writes. */
+  | { readonly kind: 'leave-source'; readonly member: string }
+  /** Writes down whether everything of the source is there and more is coming. */
+  | { readonly kind: 'note-source'; readonly inSync: boolean }
+  | { readonly kind: 'end-migration' };
+
+export interface SlotMove {
+  readonly target: string;
+  readonly targetClusterNodeId: string;
+  readonly slots: readonly SlotRange[];
+}
+
 export type Step = { readonly because: string } & (
   | {
       readonly kind: 'start-node';
@@ -18,6 +68,8 @@ export type Step = { readonly because: string } & (
       /** Set: it starts as this member's replica. */
       readonly replicaOf?: string;
       readonly endpointAddresses: readonly string[];
+      /** Set: it begins with this snapshot's data. */
+      readonly snapshot?: string;
     }
   /** Ends the process; the next pass starts it anew, as whatever it is then to be. */
   | { readonly kind: 'stop-node'; readonly member: string }
@@ -55,6 +107,8 @@ export type Step = { readonly because: string } & (
   | { readonly kind: 'add-slots'; readonly member: string; readonly slots: readonly SlotRange[] }
   | { readonly kind: 'meet'; readonly member: string; readonly peer: string }
   | { readonly kind: 'join-shard'; readonly member: string; readonly primaryClusterNodeId: string }
+  | ShardStep
+  | MigrationStep
   /** The member forgets a peer that is gone for good. */
   | { readonly kind: 'forget-peer'; readonly member: string; readonly clusterNodeId: string }
   /** Asks the engines for a vote, or takes over where too few are left to vote and the fence is proven. */
@@ -81,4 +135,6 @@ export interface Plan {
   readonly waitingFor: readonly string[];
   /** Node group id -> replication id, where it differs from what is written down. */
   readonly lineages: ReadonlyMap<string, string>;
+  /** Node group id -> slots its primary was seen with, where they differ from what is written down. */
+  readonly slots?: ReadonlyMap<string, readonly SlotRange[]>;
 }

@@ -7,6 +7,7 @@ import type {
   Handover,
   Member,
   MemberStatus,
+  Migration,
   NodeGroup,
   ReplicationGroup,
   ReplicationGroupIntent,
@@ -24,7 +25,7 @@ export async function readReplicationGroups(
   let query = database
     .selectFrom('replication_group')
     .select(['id', 'intent', 'status', 'epoch', 'configuration_address', 'created_at'])
-    .select(['pending', 'retain_primary', 'users_digest'])
+    .select(['pending', 'retain_primary', 'users_digest', 'final_snapshot', 'migration'])
     .orderBy('id');
   if (filter.id !== undefined) query = query.where('id', '=', filter.id);
   if (filter.afterId !== undefined) query = query.where('id', '>', filter.afterId);
@@ -56,6 +57,8 @@ export async function readReplicationGroups(
     createdAtMs: row.created_at,
     retainPrimary: row.retain_primary === 1,
     ...(row.users_digest !== null && { usersDigest: row.users_digest }),
+    ...(row.migration !== null && { migration: JSON.parse(row.migration) as Migration }),
+    ...(row.final_snapshot !== null && { finalSnapshot: row.final_snapshot }),
     ...(row.pending !== null && { pending: JSON.parse(row.pending) as PendingChange }),
     ...(row.configuration_address !== null && { configurationAddress: row.configuration_address }),
     nodeGroups: nodeGroups
@@ -268,6 +271,32 @@ export async function setUsersDigest(
   await transaction
     .updateTable('replication_group')
     .set({ users_digest: digest ?? null })
+    .where('id', '=', groupId)
+    .execute();
+}
+
+/** What the deletion waits for; nothing any more when undefined. */
+export async function setFinalSnapshot(
+  transaction: DatabaseTransaction,
+  groupId: string,
+  name: string | undefined,
+): Promise<void> {
+  await transaction
+    .updateTable('replication_group')
+    .set({ final_snapshot: name ?? null })
+    .where('id', '=', groupId)
+    .execute();
+}
+
+/** Undefined: there is none, or none any more. */
+export async function setMigration(
+  transaction: DatabaseTransaction,
+  groupId: string,
+  migration: Migration | undefined,
+): Promise<void> {
+  await transaction
+    .updateTable('replication_group')
+    .set({ migration: migration === undefined ? null : JSON.stringify(migration) })
     .where('id', '=', groupId)
     .execute();
 }

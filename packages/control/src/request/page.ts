@@ -6,7 +6,13 @@ export interface PageRequest {
   readonly MaxRecords?: number | undefined;
 }
 
-const defaultRecords = 100;
+export interface PageSize {
+  readonly default: number;
+  readonly most: number;
+}
+
+const usualSize: PageSize = { default: 100, most: 100 };
+const fewestRecords = 20;
 
 export interface Page {
   readonly limit: number;
@@ -14,13 +20,13 @@ export interface Page {
   readonly after: string | undefined;
 }
 
-/** @throws ServiceError InvalidParameterValue for a size outside 20 to 100 or a marker that is not ours. */
-export function readPage(request: PageRequest): Page {
-  const limit = request.MaxRecords ?? defaultRecords;
-  if (limit < 20 || limit > 100) {
+/** @throws ServiceError InvalidParameterValue for a size outside 20 to 100, or what `size` says, or a marker that is not ours. */
+export function readPage(request: PageRequest, size = usualSize): Page {
+  const limit = request.MaxRecords ?? size.default;
+  if (limit < fewestRecords || limit > size.most) {
     throw serviceError(
       'InvalidParameterValueException',
-      `MaxRecords must be between 20 and 100; it is ${limit}.`,
+      `MaxRecords must be between ${fewestRecords} and ${size.most}; it is ${limit}.`,
     );
   }
   if (request.Marker === undefined || request.Marker === '') return { limit, after: undefined };
@@ -52,8 +58,9 @@ export function pageOf<T>(
   all: readonly T[],
   request: PageRequest,
   keyOf: (item: T) => string,
+  size = usualSize,
 ): { items: readonly T[]; Marker?: string } {
-  const { limit, after } = readPage(request);
+  const { limit, after } = readPage(request, size);
   const rest = all.filter((item) => after === undefined || keyOf(item) > after);
   return cutPage(rest, limit, keyOf);
 }

@@ -7,6 +7,7 @@ import type { ControlContext } from '../control-context.ts';
 import type { Database, DatabaseTransaction } from '../database/connect.ts';
 import { readParameterGroup } from '../parameter-group/store.ts';
 import { mostTags, readTags, type Tag } from '../request/tags.ts';
+import { readSnapshot } from '../snapshot/store.ts';
 import { readSubnetGroups } from '../subnet-group/store.ts';
 import { deleteTags, readTagsOf, type TaggedResource, writeTags } from './store.ts';
 
@@ -130,7 +131,11 @@ const kinds: Readonly<Record<Exclude<ArnResourceType, 'globalreplicationgroup'>,
     notFound: 'CacheSecurityGroupNotFoundFault',
     exists: nothing,
   },
-  snapshot: { title: 'Snapshot', notFound: 'SnapshotNotFoundFault', exists: nothing },
+  snapshot: {
+    title: 'Snapshot',
+    notFound: 'SnapshotNotFoundFault',
+    exists: async (database, name) => (await readSnapshot(database, name)) !== undefined,
+  },
   serverlesscache: { title: 'Serverless cache', notFound: 'ServerlessCacheNotFoundFault', exists: nothing },
   serverlesscachesnapshot: {
     title: 'Serverless cache snapshot',

@@ -1,0 +1,108 @@
+/** Performs one step about shards and their slots. Makes no choices, and is safe to repeat. */
+import { recordEvent } from '../event-log/event-log.ts';
+import type { ExecuteDeps } from './execute.ts';
+import { closing, giveBackSlots, moveSlots } from './move-slots.ts';
+import { type NodeGroup, nodeIdOf, type ReplicationGroup } from './replication-group.ts';
+import { deleteNodeGroup, dismissMembers, endResharding, markShardFormed } from './reshard-store.ts';
+import type { ShardStep } from './step.ts';
+
+/** @returns the group as it is after the step. @throws what the host or the engine answered. */
+export async function executeShardStep(
+  deps: ExecuteDeps,
+  group: ReplicationGroup,
+  step: ShardStep,
+): Promise<ReplicationGroup> {
+  const order = { group: group.id, epoch: group.epoch };
+  const send = (member: string, commands: string[][]) =>
+    deps.host.command(nodeIdOf({ id: member }), order, commands);
+  const write = deps.database.transaction();
+
+  switch (step.kind) {
+    case 'copy-functions': {
+      const [libraries] = (await send(step.from, [['FUNCTION', 'LIST', 'WITHCODE']])) as [unknown[]];
+      const codes = libraries.map(codeOf).filter((code) => code !== undefined);
+      if (codes.length > 0) {
+        await send(
+          step.member,
+          codes.map((code) => ['FUNCTION', 'LOAD', 'REPLACE', code]),
+        );
+      }
+      return group;
+    }
+    case 'form-shard':
+      await write.execute((transaction) => markShardFormed(transaction, group.id, step.nodeGroup));
+      return changed(group, step.nodeGroup, (nodeGroup) => ({ ...nodeGroup, formed: true }));
+    case 'migrate-slots':
+      await send(step.member, [
+        [
+          'CLUSTER',
+          'MIGRATESLOTS',
+          ...step.moves.flatMap(({ slots, targetClusterNodeId }) => [
+            'SLOTSRANGE',
+            ...slots.flatMap(({ first, last }) => [String(first), String(last)]),
+            'NODE',
+            targetClusterNodeId,
+          ]),
+        ],
+      ]);
+      return group;
+    case 'cancel-slot-migrations':
+      await send(step.member, [['CLUSTER', 'CANCELSLOTMIGRATIONS']]);
+      return group;
+    case 'move-slots':
+      await moveSlots(deps, group, step);
+      return group;
+    case 'give-back-slots':
+      await giveBackSlots(deps, group, step);
+      return group;
+    case 'close-slots':
+      await send(step.member, closing(step.slots));
+      return group;
+    case 'dismiss-shard':
+      await write.execute((transaction) => dismissMembers(transaction, group.id, step.nodeGroup));
+      return changed(group, step.nodeGroup, (nodeGroup) => ({
+        ...nodeGroup,
+        members: nodeGroup.members.map((member) => ({ ...member, status: 'deleting' as const })),
+      }));
+    case 'forget-shard':
+      await write.execute(async (transaction) => {
+        await deleteNodeGroup(transaction, group.id, step.nodeGroup);
+        await recordEvent(transaction, {
+          atMs: deps.nowMs(),
+          sourceType: 'replication-group',
+          sourceId: group.id,
+          message: `Removed node group ${step.nodeGroup}`,
+        });
+      });
+      return { ...group, nodeGroups: group.nodeGroups.filter(({ id }) => id !== step.nodeGroup) };
+    case 'end-resharding':
+      await write.execute(async (transaction) => {
+        await endResharding(transaction, group.id);
+        await recordEvent(transaction, {
+          atMs: deps.nowMs(),
+          sourceType: 'replication-group',
+          sourceId: group.id,
+          message: `Resharding of replication group ${group.id} completed`,
+        });
+      });
+      return {
+        ...group,
+        nodeGroups: group.nodeGroups.map(({ resharding: _, ...nodeGroup }) => nodeGroup),
+      };
+  }
+}
+
+function changed(
+  group: ReplicationGroup,
+  id: string,
+  change: (nodeGroup: NodeGroup) => NodeGroup,
+): ReplicationGroup {
+  return { ...group, nodeGroups: group.nodeGroups.map((each) => (each.id === id ? change(each) : each)) };
+}
+
+/** Of one library in the reply of FUNCTION LIST: names and values in turn. */
+function codeOf(library: unknown): string | undefined {
+  if (!Array.isArray(library)) return undefined;
+  const at = library.indexOf('library_code');
+  return at < 0 ? undefined : String(library[at + 1]);
+}

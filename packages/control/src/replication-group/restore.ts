@@ -1,0 +1,53 @@
+/** A group that is made with a snapshot's data, and whose data its own snapshots are. */
+import type { NodeSecrets } from '@larder/fleet/node-secrets';
+import type { Database } from '../database/connect.ts';
+import { recordEvent } from '../event-log/event-log.ts';
+import { type Environment, wantedNode } from '../node/environment.ts';
+import { type Restore, readRestore } from '../snapshot/restore.ts';
+import type { ReplicationGroup } from './replication-group.ts';
+import { nextStatus } from './status.ts';
+import { changeStatus } from './store.ts';
+
+interface RestoreDeps {
+  readonly database: Database;
+  readonly secrets: NodeSecrets;
+  readonly nowMs: () => number;
+}
+
+/** Undefined for a group that begins empty, or was made long since. */
+export async function restoreOf(
+  { database, secrets }: RestoreDeps,
+  { id, intent, status }: ReplicationGroup,
+  environment: Environment,
+): Promise<Restore | undefined> {
+  if (status !== 'creating' || intent.restoreFrom === undefined) return undefined;
+  return readRestore(
+    database,
+    intent.restoreFrom,
+    wantedNode(environment, intent, secrets, id).maxmemoryBytes,
+  );
+}
+
+export async function failRestore(
+  { database, nowMs }: RestoreDeps,
+  { id, intent, status }: ReplicationGroup,
+  because: string,
+): Promise<void> {
+  const to = nextStatus(status, 'unable-to-create');
+  if (to === 'stay' || to === 'refuse') return;
+  await database.transaction().execute(async (transaction) => {
+    if (!(await changeStatus(transaction, id, { from: status, to }))) return;
+    await recordEvent(transaction, {
+      atMs: nowMs(),
+      sourceType: 'replication-group',
+      sourceId: id,
+      message: `Replication group ${id} could not be restored from snapshot ${intent.restoreFrom}: ${because}`,
+    });
+  });
+}
+
+/** Without cluster mode automatic snapshots are of one member, and have its name. */
+export function snapshottingMember({ intent, nodeGroups }: ReplicationGroup): string | undefined {
+  if (intent.clusterEnabled) return undefined;
+  return intent.snapshottingClusterId ?? nodeGroups[0]!.members[0]!.id;
+}
