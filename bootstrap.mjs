@@ -58,6 +58,9 @@ async function main() {
     case 'simulate':
       await setUp([]);
       return lab('simulation', command);
+    case 'fuzz:api':
+      await setUp(['valkey', 'redis', 'memcached']);
+      return lab('simulation', 'fuzz-api');
     case 'check:consistency':
       await setUp(['valkey', 'redis', 'memcached']);
       await installPeers();
