@@ -5,9 +5,9 @@ import {
   type CreateReplicationGroupCommandInput,
   DeleteReplicationGroupCommand,
   DescribeCacheClustersCommand,
-  DescribeEventsCommand,
   DescribeReplicationGroupsCommand,
   type ElastiCacheClient,
+  paginateDescribeEvents,
   type ReplicationGroup,
 } from '@aws-sdk/client-elasticache';
 import { waitFor } from './wait-for.ts';
@@ -68,8 +68,11 @@ export async function describeCluster({ client }: Asks, id: string): Promise<Cac
 
 /** Messages of the last hour, oldest first. */
 export async function eventsOf({ client }: Asks, id: string): Promise<string[]> {
-  const { Events } = await client.send(new DescribeEventsCommand({}));
-  return (Events ?? []).filter((each) => each.SourceIdentifier === id).map((each) => each.Message!);
+  const messages: string[] = [];
+  for await (const { Events } of paginateDescribeEvents({ client }, {})) {
+    for (const each of Events ?? []) if (each.SourceIdentifier === id) messages.push(each.Message!);
+  }
+  return messages;
 }
 
 export function primaryOf(group: ReplicationGroup): string {
