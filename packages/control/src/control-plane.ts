@@ -80,6 +80,12 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   ): Promise<PassOutcome> {
     const outcome = await pass;
     if (outcome !== 'gone') return outcome;
+    // Its automatic snapshots go with it.
+    if (resource !== 'snapshot') {
+      for (const { name } of await readSnapshots(database, { origin: { resource, id } })) {
+        loops.snapshot.wake(name);
+      }
+    }
     for (const [nodeId, owner] of owners) {
       if (owner.id === id && owner.resource === resource) owners.delete(nodeId);
     }

@@ -127,7 +127,7 @@ export async function pendingUserGroups(
   const digests = new Map<string, string>();
   for (const use of uses ?? (await readUserGroupUses(database))) {
     // While it is created or deleted nobody waits for its users.
-    if (use.status !== 'available' && use.status !== 'modifying') continue;
+    if (!['available', 'modifying', 'snapshotting'].includes(use.status)) continue;
     const of = { engine: use.engine, version: use.engineVersion };
     const key = JSON.stringify([use.userGroupIds, of]);
     const wanted =
