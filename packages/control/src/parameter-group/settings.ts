@@ -55,6 +55,16 @@ export async function parameterSettings(
   };
 }
 
+/** Whether a group still says what a pass began with. If not its nodes are applying again, whatever the pass saw. */
+export async function stillAsked(
+  transaction: DatabaseTransaction,
+  of: { readonly parameterGroup: string; readonly engineVersion: string },
+  before: ParameterSettings,
+): Promise<boolean> {
+  const now = await parameterSettings(transaction, of.parameterGroup, of.engineVersion);
+  return JSON.stringify(now.directives) === JSON.stringify(before.directives);
+}
+
 /**
  * The name to write down.
  * @throws ServiceError CacheParameterGroupNotFound; InvalidParameterCombination for a group of another family, for one

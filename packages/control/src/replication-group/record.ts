@@ -6,6 +6,7 @@ import type { NodeObservation } from '@larder/fleet/host';
 import type { Database } from '../database/connect.ts';
 import { recordEvent } from '../event-log/event-log.ts';
 import type { Environment } from '../node/environment.ts';
+import { stillAsked } from '../parameter-group/settings.ts';
 import type { StartHistory } from '../reconciler/start-history.ts';
 import type { SettingsPlan } from './plan-settings.ts';
 import { membersOf, type ReplicationGroup, type ReplicationGroupStatus } from './replication-group.ts';
@@ -72,7 +73,9 @@ export async function recordPass(
       });
     }
     if (forming) await markFormed(transaction, group.id);
-    for (const [member, found] of parameters) await setParameterStatus(transaction, member, found);
+    if (parameters.length > 0 && (await stillAsked(transaction, group.intent, environment.parameters))) {
+      for (const [member, found] of parameters) await setParameterStatus(transaction, member, found);
+    }
     if (usersDigest !== group.usersDigest) await setUsersDigest(transaction, group.id, usersDigest);
     if (status === 'stay' || status === 'refuse') return;
     if (!(await changeStatus(transaction, group.id, { from: group.status, to: status }))) return;
