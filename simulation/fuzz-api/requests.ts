@@ -112,7 +112,18 @@ const words: readonly string[] = [
     'false',
     'x'.repeat(5_000),
   ],
-  ...['0-16383', '0-5460', '16384', "'; drop table member; --", '${jndi:x}', '<x/>', '%00', '&', '=', 'AAA='],
+  ...[
+    '0-16383',
+    '0-5460',
+    '16384',
+    "'; drop table member; --",
+    '$\u007bjndi:x}',
+    '<x/>',
+    '%00',
+    '&',
+    '=',
+    'AAA=',
+  ],
 ];
 const numbers: readonly string[] = [
   '0',
@@ -171,7 +182,10 @@ function addStructure(
 }
 
 function addValue(random: Random, shape: Shape, key: string, pairs: [string, string][], depth: number): void {
-  if (shape.kind === 'structure') return addStructure(random, shape, `${key}.`, pairs, depth);
+  if (shape.kind === 'structure') {
+    addStructure(random, shape, `${key}.`, pairs, depth);
+    return;
+  }
   if (shape.kind === 'list') {
     const count = Math.floor(random() ** 3 * 8);
     if (count === 0) pairs.push([key, '']);

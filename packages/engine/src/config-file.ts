@@ -178,8 +178,8 @@ export function engineArguments(settings: EngineSettings, folder: string, proces
     ...['-P', engineMark(folder, settings.engine)],
     ...memcachedArguments(settings.parameters),
     ...(settings.tlsPort === 0 ? [] : memcachedTls(folder)),
-    // Memcached refuses to stay root.
-    ...(process.asRoot ? ['-u', 'nobody'] : []),
+    // Memcached stays root only when told so. With TLS it must: else it could not read a renewed certificate.
+    ...(process.asRoot ? ['-u', settings.tlsPort === 0 ? 'nobody' : 'root'] : []),
   ];
 }
 

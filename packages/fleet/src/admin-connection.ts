@@ -69,7 +69,7 @@ export function adminConnection(
     return replies.map(([error, reply]) => {
       if (error === null) return reply;
       // The engine's own refusals go to the caller as they are; everything else means that it was not reached.
-      if (error instanceof ReplyError) throw error;
+      if (error instanceof ReplyError) throw withoutCommand(error);
       throw new NodeUnreachable(`The engine in ${folder}: ${error.message}`, { cause: error });
     });
   }
@@ -113,6 +113,12 @@ export function adminConnection(
       socket.close();
     },
   };
+}
+
+/** The driver hangs the command on its errors, and commands hold passwords: they must not come into a log. */
+function withoutCommand(error: Error): Error {
+  if ('command' in error) delete error.command;
+  return error;
 }
 
 /** A folder may be deeper than a socket's path may be long: then by an open folder's name in /proc. */

@@ -30,6 +30,8 @@ export interface ServerOptions {
 
 const requestTimeoutMs = 30_000;
 const headersTimeoutMs = 10_000;
+/** Longer than clients keep a connection they don't use: the side that sends must be the one that closes. */
+const keepAliveTimeoutMs = 75_000;
 /** What changes nothing outside. */
 const looksOnly = [
   'observe',
@@ -114,7 +116,11 @@ export async function runServer(config: Config, options: ServerOptions): Promise
     fetch: api.fetch,
     hostname: '127.0.0.1',
     port: options.port,
-    serverOptions: { requestTimeout: requestTimeoutMs, headersTimeout: headersTimeoutMs },
+    serverOptions: {
+      requestTimeout: requestTimeoutMs,
+      headersTimeout: headersTimeoutMs,
+      keepAliveTimeout: keepAliveTimeoutMs,
+    },
   });
   async function end(): Promise<void> {
     server.close();

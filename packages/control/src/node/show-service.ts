@@ -25,6 +25,8 @@ export function showLogDelivery({ logDelivery }: ServiceIntent): ShownLogs {
         ? { CloudWatchLogsDetails: { LogGroup: destination } }
         : { KinesisFirehoseDetails: { DeliveryStream: destination } },
     LogFormat: logFormat,
-    Status: 'active',
+    // The setting is kept for what will deliver; that nothing does yet is said where it is read.
+    Status: 'error',
+    Message: 'Larder keeps this setting; it does not deliver logs yet.',
   }));
 }
