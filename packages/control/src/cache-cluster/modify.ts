@@ -106,6 +106,9 @@ export async function applyPending(
   await database.transaction().execute(async (transaction) => {
     const cluster = await readCacheCluster(transaction, id);
     if (cluster?.pending === undefined) return;
+    const status = nextStatus(cluster.status, 'modify-requested');
+    // Something else began meanwhile: they wait for its end.
+    if (status === 'refuse' || status === 'stay') return;
     const { pending, ...rest } = cluster;
     await writeIntent(transaction, { ...rest, intent: mergeChange(cluster.intent, pending) });
     const leaving = (pending.nodeIdsToRemove ?? []).filter((each) =>
@@ -115,10 +118,7 @@ export async function applyPending(
       await setNodeStatus(transaction, id, leaving, 'deleting');
       await raiseConfigVersion(transaction, id);
     }
-    const status = nextStatus(cluster.status, 'modify-requested');
-    if (status !== 'refuse' && status !== 'stay') {
-      await changeStatus(transaction, id, { from: cluster.status, to: status });
-    }
+    await changeStatus(transaction, id, { from: cluster.status, to: status });
     await recordEvent(transaction, {
       atMs: nowMs(),
       sourceType: 'cache-cluster',

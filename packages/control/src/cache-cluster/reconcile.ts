@@ -5,7 +5,8 @@ import type { RouterClient } from '@larder/fleet/router/router-client';
 import type { ControlContext } from '../control-context.ts';
 import type { Database } from '../database/connect.ts';
 import { recordEvent } from '../event-log/event-log.ts';
-import { readEnvironment, wantedNode } from '../node/environment.ts';
+import { type Environment, readEnvironment, wantedNode } from '../node/environment.ts';
+import { stillAsked } from '../parameter-group/settings.ts';
 import type { PassOutcome } from '../reconciler/driver.ts';
 import type { Logger } from '../reconciler/logger.ts';
 import type { StartHistory } from '../reconciler/start-history.ts';
@@ -39,7 +40,7 @@ export async function reconcileCacheCluster(deps: ReconcileDeps, id: string): Pr
   if (cluster === undefined) return 'gone';
   if (
     cluster.pending !== undefined &&
-    cluster.status !== 'snapshotting' &&
+    cluster.status === 'available' &&
     windowIsOpen(cluster.intent.preferredMaintenanceWindow, deps.nowMs())
   ) {
     await applyPending(deps, id);
@@ -101,7 +102,7 @@ export async function reconcileCacheCluster(deps: ReconcileDeps, id: string): Pr
     }
     if (step.kind === 'forget-cluster') return 'gone';
   }
-  await record(deps, cluster, planned, observations);
+  await record(deps, cluster, planned, environment, observations);
   if (planned.steps.length > 0) return 'again';
   return planned.waitingFor.length > 0 ? 'waiting' : 'settled';
 }
@@ -128,6 +129,7 @@ async function record(
   { database, nowMs, starts }: ReconcileDeps,
   cluster: CacheCluster,
   planned: Plan,
+  environment: Environment,
   observations: ReadonlyMap<string, NodeObservation>,
 ): Promise<void> {
   const hopeless = cluster.status === 'creating' && starts.keepFailing(observations);
@@ -142,7 +144,9 @@ async function record(
   if (status === 'stay' && parameters.length === 0 && restarted.length === 0) return;
 
   await database.transaction().execute(async (transaction) => {
-    for (const [node, found] of parameters) await setParameterStatus(transaction, cluster.id, node, found);
+    if (parameters.length > 0 && (await stillAsked(transaction, cluster.intent, environment.parameters))) {
+      for (const [node, found] of parameters) await setParameterStatus(transaction, cluster.id, node, found);
+    }
     if (restarted.length > 0) {
       await setNodesAvailable(transaction, cluster.id);
       for (const { id } of restarted.filter((node) => node.status === 'rebooting')) {

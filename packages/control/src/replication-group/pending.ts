@@ -13,12 +13,12 @@ export async function applyPending(
   await database.transaction().execute(async (transaction) => {
     const group = await readReplicationGroup(transaction, id);
     if (group?.pending === undefined) return;
+    const status = nextStatus(group.status, 'modify-requested');
+    // Something else began meanwhile: they wait for its end.
+    if (status === 'refuse' || status === 'stay') return;
     const { pending, ...rest } = group;
     await writeIntent(transaction, { ...rest, intent: mergeChange(group.intent, pending) });
-    const status = nextStatus(group.status, 'modify-requested');
-    if (status !== 'refuse' && status !== 'stay') {
-      await changeStatus(transaction, id, { from: group.status, to: status });
-    }
+    await changeStatus(transaction, id, { from: group.status, to: status });
     await recordEvent(transaction, {
       atMs: nowMs(),
       sourceType: 'replication-group',

@@ -48,7 +48,7 @@ export async function reconcileReplicationGroup(deps: ReconcileDeps, id: string)
   const group = await readReplicationGroup(deps.database, id);
   if (group === undefined) return 'gone';
   const windowOpen = windowIsOpen(group.intent.preferredMaintenanceWindow, deps.nowMs());
-  if (group.pending !== undefined && windowOpen && group.status !== 'snapshotting') {
+  if (group.pending !== undefined && windowOpen && group.status === 'available') {
     await applyPending(deps, id);
     return 'again';
   }

@@ -1,7 +1,7 @@
 import { isServiceError } from '@larder/contract/errors';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { maintenanceWindow } from './maintenance-window.ts';
+import { maintenanceWindow, windowIsOpen } from './maintenance-window.ts';
 import { refuseNotYet } from './not-yet.ts';
 import { cutPage, readPage } from './page.ts';
 import { readTags } from './tags.ts';
@@ -30,6 +30,17 @@ describe('a maintenance window', () => {
   ])('refuses %j', (text) => {
     expect(refusal(() => maintenanceWindow(text))).toBe('InvalidParameterValueException');
   });
+});
+
+test.each([
+  ['sun:05:00-sun:06:00', '2026-11-22T05:00:00Z', true],
+  ['sun:05:00-sun:06:00', '2026-11-22T05:59:59Z', true],
+  ['sun:05:00-sun:06:00', '2026-11-22T06:00:00Z', false],
+  ['sun:05:00-sun:06:00', '2026-11-23T05:30:00Z', false],
+  ['sun:23:30-mon:00:30', '2026-11-23T00:15:00Z', true],
+  ['sun:23:30-mon:00:30', '2026-11-22T23:29:00Z', false],
+])('the window %s is open at %s: %s', (window, at, open) => {
+  expect(windowIsOpen(window, Date.parse(at))).toBe(open);
 });
 
 describe('pages', () => {
