@@ -3,6 +3,7 @@ import type { EngineStore } from '@larder/engine/store/engine-store';
 import type { Host } from '@larder/fleet/host';
 import type { ScratchEngines } from '@larder/fleet/scratch-engine';
 import type { Database } from './database/connect.ts';
+import type { LogFailures } from './log-delivery/log-failures.ts';
 
 export interface ControlContext {
   readonly database: Database;
@@ -13,6 +14,8 @@ export interface ControlContext {
   /** Addresses for nodes and endpoints, in the order to try them. */
   readonly addresses: () => Iterable<string>;
   readonly nowMs: () => number;
+  /** Why logs of it were not delivered last. */
+  readonly logFailures: (resource: 'replication-group' | 'cache-cluster', id: string) => LogFailures;
   /** Called after a commit, with the resource to look at. */
   readonly wake: (resource: 'replication-group' | 'cache-cluster' | 'snapshot', id: string) => void;
 }

@@ -1,4 +1,4 @@
-/** Puts the control plane together: three reconcilers over one host and one database. */
+/** Puts the control plane together: three reconcilers and the delivery of logs, over one host and one database. */
 import type { Handlers } from '@larder/contract/elasticache/handlers';
 import type { EngineStore } from '@larder/engine/store/engine-store';
 import type { Host } from '@larder/fleet/host';
@@ -11,6 +11,7 @@ import { readCacheClusters } from './cache-cluster/store.ts';
 import type { ControlContext } from './control-context.ts';
 import type { Database } from './database/connect.ts';
 import { controlHandlers } from './handlers.ts';
+import { logDeliveryLoop } from './log-delivery/log-delivery.ts';
 import { type PassOutcome, type Reconciler, reconciler } from './reconciler/driver.ts';
 import type { Logger } from './reconciler/logger.ts';
 import { startHistory } from './reconciler/start-history.ts';
@@ -70,6 +71,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       logger,
     }),
   };
+  const logs = logDeliveryLoop({ database, host, logger });
   /** Node id -> whose it is, so that a death is acted on without asking the database first. */
   const owners = new Map<string, { readonly resource: Resource; readonly id: string }>();
 
@@ -97,6 +99,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   async function takeUp(resource: Resource, id: string): Promise<void> {
     for (const nodeId of await nodeIdsOf(resource, id)) owners.set(nodeId, { resource, id });
     loops[resource].wake(id);
+    if (resource !== 'snapshot') logs.wake(resource, id);
   }
 
   async function nodeIdsOf(resource: Resource, id: string): Promise<string[]> {
@@ -108,7 +111,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     return clusters.flatMap((cluster) => cluster.nodes.map((node) => nodeIdOf(cluster, node)));
   }
 
-  const context: ControlContext = { ...options, wake };
+  const context: ControlContext = { ...options, wake, logFailures: logs.failures };
 
   const stopListening = host.onChange((nodeId) => {
     const owner = owners.get(nodeId);
@@ -123,7 +126,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     async stop() {
       stopListening();
       stopping.abort();
-      await Promise.all(Object.values(loops).map((loop) => loop.stop()));
+      await Promise.all([...Object.values(loops), logs].map((loop) => loop.stop()));
     },
   };
 }

@@ -5,6 +5,8 @@
 import type { AclUser } from '@larder/engine/acl';
 import type { ClusterPeer, ServerInfo, SlotMigration } from '@larder/engine/info';
 import type { KeyMove, KeysMoved } from './key-mover.ts';
+import type { LogDelivered, LogTarget } from './log-delivery/deliver-logs.ts';
+import type { LogSource } from './log-delivery/log-stream.ts';
 import type { NodeSpec } from './node-spec.ts';
 
 /** One run of a node's process. The start time tells two runs apart that got the same pid. */
@@ -176,6 +178,11 @@ export interface Host {
   copySnapshot(from: string, to: string): Promise<void>;
   /** Removes its files, also half-written ones. Repeatable. */
   removeSnapshot(name: string): Promise<void>;
+  /**
+   * Appends what is new in a node's logs to the targets' files, each entry once, also over a restart of the host: at
+   * most 128 slow commands and 256 KiB of what the engine printed. A node that does not answer has nothing new.
+   */
+  deliverLogs(source: LogSource, targets: readonly LogTarget[]): Promise<readonly LogDelivered[]>;
   /** Where a node's certificate, its key and its authority are, for the router that stands before it. */
   certificateFiles(nodeId: string): CertificatePaths;
   /** Whether nobody listens on it. Not a reservation. */

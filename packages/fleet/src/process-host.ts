@@ -33,6 +33,7 @@ import {
   type StartData,
 } from './host.ts';
 import { moveKeys } from './key-mover.ts';
+import { logDeliverer } from './log-delivery/deliver-logs.ts';
 import { nodeFolders } from './node-folder.ts';
 import type { NodeSecrets } from './node-secrets.ts';
 import type { NodeSpec } from './node-spec.ts';
@@ -47,7 +48,7 @@ const spawnCheckMs = 5;
 
 export interface ProcessHostOptions {
   readonly id: string;
-  /** Holds a folder for each node and each snapshot. */
+  /** Holds a folder for each node, each snapshot and each destination of logs. */
   readonly directory: string;
   /** The build to run for a node. @throws when it is no longer there. */
   readonly findBuild: (engine: NodeSpec['settings']['engine'], version: string) => Promise<EngineBuild>;
@@ -80,6 +81,7 @@ export async function processHost(options: ProcessHostOptions): Promise<Host> {
   const snapshots = snapshotKeeper(
     await snapshotFolders(join(options.directory, 'snapshots'), options.secrets.snapshotFile),
   );
+  const deliverLogs = logDeliverer(join(options.directory, 'logs'));
   const nodes = new Map<string, Node>();
   const listeners = new Set<(nodeId: string) => void>();
   const limits = { asRoot: process.getuid?.() === 0, openFiles: openFilesLimit() };
@@ -412,6 +414,14 @@ export async function processHost(options: ProcessHostOptions): Promise<Host> {
       const { admin } = options.secrets;
       const passwords = { source: admin(nodeId), target: admin(move.to.nodeId) };
       return moveKeys(folders.path(nodeId), passwords, move);
+    },
+    deliverLogs(source, targets) {
+      const { nodeId } = source;
+      const node = {
+        folder: folders.path(nodeId),
+        send: async (commands: readonly (readonly string[])[]) => adminOf(nodeId).admin.send(commands),
+      };
+      return deliverLogs(node, source, targets);
     },
     certificateFiles(nodeId) {
       const folder = folders.path(nodeId);

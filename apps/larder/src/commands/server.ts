@@ -32,10 +32,11 @@ const requestTimeoutMs = 30_000;
 const headersTimeoutMs = 10_000;
 /** Longer than clients keep a connection they don't use: the side that sends must be the one that closes. */
 const keepAliveTimeoutMs = 75_000;
-/** What changes nothing outside. */
+/** What changes nothing that others act on; logs are delivered in their own time. */
 const looksOnly = [
   'observe',
   'readSettings',
+  'deliverLogs',
   'isAddressFree',
   'certificateFiles',
   'onChange',

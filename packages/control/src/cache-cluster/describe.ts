@@ -3,6 +3,7 @@ import type { Input, Output } from '@larder/contract/elasticache/model';
 import { cacheNodeIdOf, formatArn } from '@larder/contract/ids';
 import { versionLine } from '@larder/engine/engine';
 import type { ControlContext } from '../control-context.ts';
+import { type LogFailures, noFailures } from '../log-delivery/log-failures.ts';
 import type { PendingChange, ServiceIntent } from '../node/service-intent.ts';
 import { showEncryption, showLogDelivery } from '../node/show-service.ts';
 import type { ParameterStatus } from '../node/wanted-node.ts';
@@ -36,7 +37,12 @@ export async function describeCacheClusters(
   owner: Owner,
   input: Input<'DescribeCacheClusters'>,
 ): Promise<Output<'DescribeCacheClusters'>> {
-  const show = (each: Described) => showDescribed(each, owner, input.ShowCacheNodeInfo ?? false);
+  const failuresOf = ({ group, cluster }: Described) =>
+    group === undefined
+      ? context.logFailures('cache-cluster', cluster.id)
+      : context.logFailures('replication-group', group.id);
+  const show = (each: Described) =>
+    showDescribed(each, owner, input.ShowCacheNodeInfo ?? false, failuresOf(each));
   if (input.CacheClusterId !== undefined) {
     const found = await findDescribed(context, input.CacheClusterId.toLowerCase());
     if (found === undefined) throw notFound(input.CacheClusterId);
@@ -103,7 +109,12 @@ export function showMember(group: ReplicationGroup, id: string, owner: Owner): S
   return showDescribed(found, owner, false);
 }
 
-function showDescribed({ cluster, intent, group }: Described, owner: Owner, withNodes: boolean): Shown {
+function showDescribed(
+  { cluster, intent, group }: Described,
+  owner: Owner,
+  withNodes: boolean,
+  logFailures: LogFailures = noFailures,
+): Shown {
   const zones = new Set(cluster.nodes.map(({ zone }) => zone));
   const discovery = cluster.configurationAddress;
   const takesSnapshots = group?.intent.snapshottingClusterId === cluster.id || group === undefined;
@@ -142,7 +153,7 @@ function showDescribed({ cluster, intent, group }: Described, owner: Owner, with
     ...showEncryption(intent),
     ARN: formatArn({ ...owner, resourceType: 'cluster', name: cluster.id }),
     ReplicationGroupLogDeliveryEnabled: group !== undefined && intent.logDelivery.length > 0,
-    LogDeliveryConfigurations: showLogDelivery(intent),
+    LogDeliveryConfigurations: showLogDelivery(intent, logFailures),
     NetworkType: 'ipv4',
     IpDiscovery: 'ipv4',
   };

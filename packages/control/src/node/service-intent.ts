@@ -45,6 +45,8 @@ export interface LogDelivery {
   /** Log group or delivery stream. */
   readonly destination: string;
   readonly logFormat: 'json' | 'text';
+  /** When it was turned on; a change of its format or destination leaves that. */
+  readonly sinceMs: number;
 }
 
 /** Changes that restart nodes: made at once when asked so, else in the maintenance window. */

@@ -1,5 +1,6 @@
 /** (pure) What replication groups and cache clusters show alike. */
 import type { Output } from '@larder/contract/elasticache/model';
+import type { LogFailures } from '../log-delivery/log-failures.ts';
 import type { ServiceIntent } from './service-intent.ts';
 
 type ShownGroup = NonNullable<Output<'DescribeReplicationGroups'>['ReplicationGroups']>[number];
@@ -16,7 +17,7 @@ export function showEncryption({ auth, transit, atRestEncryption }: ServiceInten
   };
 }
 
-export function showLogDelivery({ logDelivery }: ServiceIntent): ShownLogs {
+export function showLogDelivery({ logDelivery }: ServiceIntent, failures: LogFailures): ShownLogs {
   return logDelivery.map(({ logType, destinationType, destination, logFormat }) => ({
     LogType: logType,
     DestinationType: destinationType,
@@ -25,8 +26,6 @@ export function showLogDelivery({ logDelivery }: ServiceIntent): ShownLogs {
         ? { CloudWatchLogsDetails: { LogGroup: destination } }
         : { KinesisFirehoseDetails: { DeliveryStream: destination } },
     LogFormat: logFormat,
-    // The setting is kept for what will deliver; that nothing does yet is said where it is read.
-    Status: 'error',
-    Message: 'Larder keeps this setting; it does not deliver logs yet.',
+    ...(failures.has(logType) ? { Status: 'error', Message: failures.get(logType)! } : { Status: 'active' }),
   }));
 }

@@ -3,6 +3,7 @@ import type { Input, Output } from '@larder/contract/elasticache/model';
 import { cacheNodeIdOf, formatArn } from '@larder/contract/ids';
 import { countSlots, formatSlots, withoutSlots } from '@larder/engine/slots';
 import type { ControlContext } from '../control-context.ts';
+import { type LogFailures, noFailures } from '../log-delivery/log-failures.ts';
 import { showEncryption, showLogDelivery } from '../node/show-service.ts';
 import { cutPage, readPage } from '../request/page.ts';
 import { defaultSnapshotWindow } from '../request/snapshot-window.ts';
@@ -24,11 +25,13 @@ export async function describeReplicationGroups(
   owner: Owner,
   input: Input<'DescribeReplicationGroups'>,
 ): Promise<Output<'DescribeReplicationGroups'>> {
+  const show = (group: ReplicationGroup) =>
+    showReplicationGroup(group, owner, context.logFailures('replication-group', group.id));
   if (input.ReplicationGroupId !== undefined) {
     const id = input.ReplicationGroupId.toLowerCase();
     const group = await readReplicationGroup(context.database, id);
     if (group === undefined) throw notFound(id);
-    return { ReplicationGroups: [showReplicationGroup(group, owner)] };
+    return { ReplicationGroups: [show(group)] };
   }
   const { limit, after } = readPage(input);
   const fetched = await readReplicationGroups(context.database, {
@@ -36,10 +39,14 @@ export async function describeReplicationGroups(
     ...(after !== undefined && { afterId: after }),
   });
   const { items, ...marker } = cutPage(fetched, limit, ({ id }) => id);
-  return { ReplicationGroups: items.map((group) => showReplicationGroup(group, owner)), ...marker };
+  return { ReplicationGroups: items.map(show), ...marker };
 }
 
-export function showReplicationGroup(group: ReplicationGroup, owner: Owner): Shown {
+export function showReplicationGroup(
+  group: ReplicationGroup,
+  owner: Owner,
+  logFailures: LogFailures = noFailures,
+): Shown {
   const { intent } = group;
   return {
     ReplicationGroupId: group.id,
@@ -64,7 +71,7 @@ export function showReplicationGroup(group: ReplicationGroup, owner: Owner): Sho
     ...showEncryption(intent),
     ARN: formatArn({ ...owner, resourceType: 'replicationgroup', name: group.id }),
     UserGroupIds: [...intent.userGroupIds],
-    LogDeliveryConfigurations: showLogDelivery(intent),
+    LogDeliveryConfigurations: showLogDelivery(intent, logFailures),
     ReplicationGroupCreateTime: new Date(group.createdAtMs),
     DataTiering: 'disabled',
     AutoMinorVersionUpgrade: intent.autoMinorVersionUpgrade,

@@ -33,7 +33,7 @@ export interface ServiceChange {
 
 /** @throws ServiceError */
 export async function changeService(
-  context: Pick<ControlContext, 'database' | 'engines'>,
+  context: Pick<ControlContext, 'database' | 'engines' | 'nowMs'>,
   intent: ServiceIntent,
   clusterEnabled: boolean,
   input: ServiceChangeRequest,
@@ -76,7 +76,7 @@ export async function changeService(
       ...(input.SnapshotWindow !== undefined && { snapshotWindow: snapshotWindow(input.SnapshotWindow) }),
       ...changedNotification(intent, input),
       ...(input.LogDeliveryConfigurations !== undefined && {
-        logDelivery: readLogDelivery(input.LogDeliveryConfigurations, intent.logDelivery),
+        logDelivery: readLogDelivery(input.LogDeliveryConfigurations, intent.logDelivery, context.nowMs()),
       }),
       transit: changedTransit(intent, input),
     },

@@ -88,7 +88,7 @@ export async function readServiceOptions(
     busEncrypted: transit === 'required',
     atRestEncryption: input.AtRestEncryptionEnabled ?? choice.engine === 'valkey',
     auth: readAuthToken(input.AuthToken, transit, nowMs()),
-    logDelivery: readLogDelivery(input.LogDeliveryConfigurations, []),
+    logDelivery: readLogDelivery(input.LogDeliveryConfigurations, [], nowMs()),
   };
 }
 
@@ -127,6 +127,7 @@ export function readSecurityGroups(ids: readonly string[] | undefined): string[]
 export function readLogDelivery(
   requests: readonly LogRequest[] | undefined,
   current: readonly LogDelivery[],
+  nowMs: number,
 ): LogDelivery[] {
   const byType = new Map(current.map((each) => [each.logType, each]));
   const seen = new Set<string>();
@@ -138,12 +139,12 @@ export function readLogDelivery(
     if (seen.has(logType)) throw combination(`${logType} is given more than once.`);
     seen.add(logType);
     if (request.Enabled === false) byType.delete(logType);
-    else byType.set(logType, readOneLog(request, logType));
+    else byType.set(logType, readOneLog(request, logType, byType.get(logType)?.sinceMs ?? nowMs));
   }
   return [...byType.values()];
 }
 
-function readOneLog(request: LogRequest, logType: LogDelivery['logType']): LogDelivery {
+function readOneLog(request: LogRequest, logType: LogDelivery['logType'], sinceMs: number): LogDelivery {
   const { DestinationType: type, DestinationDetails: details, LogFormat: format } = request;
   if (type !== 'cloudwatch-logs' && type !== 'kinesis-firehose') {
     throw value('DestinationType must be cloudwatch-logs or kinesis-firehose.');
@@ -158,7 +159,7 @@ function readOneLog(request: LogRequest, logType: LogDelivery['logType']): LogDe
       `DestinationDetails must name a ${type === 'cloudwatch-logs' ? 'LogGroup' : 'DeliveryStream'}.`,
     );
   }
-  return { logType, destinationType: type, destination, logFormat: format };
+  return { logType, destinationType: type, destination, logFormat: format, sinceMs };
 }
 
 function readTransit(input: ServiceOptions): TransitEncryption {
