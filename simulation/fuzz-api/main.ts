@@ -5,8 +5,6 @@
  * changes nothing: what the API describes before and after a batch of refused ones is the same.
  */
 import { readFileSync } from 'node:fs';
-import { Agent, request as httpRequest } from 'node:http';
-import { Sha256 } from '@aws-crypto/sha256-js';
 import {
   CreateCacheClusterCommand,
   CreateCacheParameterGroupCommand,
@@ -22,11 +20,11 @@ import {
   DescribeUserGroupsCommand,
   DescribeUsersCommand,
 } from '@aws-sdk/client-elasticache';
-import { SignatureV4 } from '@smithy/signature-v4';
 import { helpText, numberOption, parseOptions, UsageError } from '../../bench/command-line.ts';
 import { createGroup, groupAvailable } from '../../testing/elasticache-requests.ts';
 import { startLarder, type TestLarder } from '../../testing/larder.ts';
 import { randomFrom } from '../../testing/seed.ts';
+import { signedSender } from '../../testing/signed-request.ts';
 import { waitFor } from '../../testing/wait-for.ts';
 import { changesNothing, type FuzzRequest, nextRequest } from './requests.ts';
 
@@ -116,7 +114,7 @@ async function furnish(larder: TestLarder): Promise<void> {
 
 async function fuzz(larder: TestLarder, requests: number, seed: number): Promise<number> {
   const random = randomFrom(seed);
-  const send = sender(larder);
+  const send = signedSender(larder.access, together);
   const tally: Tally = { byStatus: new Map(), byOperation: new Map(), accepted: 0, problems: [] };
   const beganAtMs = performance.now();
   let warmMiB = 0;
@@ -157,11 +155,11 @@ async function fuzz(larder: TestLarder, requests: number, seed: number): Promise
   return tally.problems.length === 0 ? 0 : 1;
 }
 
-type Send = (
+async function tryOne(
   request: FuzzRequest,
-) => Promise<{ readonly status: number; readonly body: string; readonly tookMs: number }>;
-
-async function tryOne(request: FuzzRequest, send: Send, tally: Tally): Promise<void> {
+  send: ReturnType<typeof signedSender>,
+  tally: Tally,
+): Promise<void> {
   try {
     const { status, body, tookMs } = await send(request);
     tally.byStatus.set(status, (tally.byStatus.get(status) ?? 0) + 1);
@@ -183,60 +181,6 @@ async function tryOne(request: FuzzRequest, send: Send, tally: Tally): Promise<v
     if (!['ECONNRESET', 'EPIPE'].includes(code) || request.body.length < 100_000)
       tally.problems.push(String(error));
   }
-}
-
-function sender({ access }: TestLarder): Send {
-  const { hostname, port } = new URL(access.endpoint);
-  const agent = new Agent({ keepAlive: true, maxSockets: together });
-  const signer = new SignatureV4({
-    credentials: access,
-    region: access.region,
-    service: 'elasticache',
-    sha256: Sha256,
-    applyChecksum: false,
-  });
-  return async (fuzzed) => {
-    const url = new URL(`http://x${fuzzed.path.startsWith('/') ? fuzzed.path : '/'}`);
-    const headers: Record<string, string> = { host: `${hostname}:${port}` };
-    if (fuzzed.contentType !== undefined) headers['content-type'] = fuzzed.contentType;
-    const signed = fuzzed.signed
-      ? await signer.sign({
-          method: fuzzed.method,
-          protocol: 'http:',
-          hostname,
-          path: url.pathname,
-          query: Object.fromEntries(url.searchParams),
-          headers,
-          body: fuzzed.body,
-        })
-      : { headers };
-    const beganAtMs = performance.now();
-    return new Promise((resolve, reject) => {
-      const request = httpRequest(
-        {
-          hostname,
-          port,
-          agent,
-          method: fuzzed.method,
-          path: url.pathname + url.search,
-          headers: signed.headers,
-        },
-        (response) => {
-          let body = '';
-          response.setEncoding('utf8');
-          response.on('data', (chunk: string) => {
-            body += chunk;
-          });
-          response.on('end', () =>
-            resolve({ status: response.statusCode!, body, tookMs: performance.now() - beganAtMs }),
-          );
-          response.on('error', reject);
-        },
-      );
-      request.on('error', reject);
-      request.end(fuzzed.body);
-    });
-  };
 }
 
 /** What the API tells of everything, without what changes by itself. */

@@ -4,15 +4,11 @@
  */
 import { elastiCache, operationNames } from '@larder/contract/elasticache/model';
 import type { Shape, StructureShape } from '@larder/contract/service-model';
+import type { RawRequest } from '../../testing/signed-request.ts';
 import { recorded } from './recorded.ts';
 
-export interface FuzzRequest {
-  readonly method: 'POST' | 'GET' | 'PUT';
-  readonly path: string;
-  readonly contentType: string | undefined;
-  readonly body: Buffer;
-  /** Signed as it is sent; a mutation may still spoil it. */
-  readonly signed: boolean;
+export interface FuzzRequest extends RawRequest {
+  /** Undefined when it was broken so that nobody can tell. */
   readonly operation: string | undefined;
 }
 
@@ -228,7 +224,6 @@ function mutated(random: Random): FuzzRequest {
   }
   const request = post(operation, pairs, random() > 0.02);
   if (random() > 0.1) return request;
-  // Bytes, after signing would be another error: the signature covers them.
   const body = Buffer.from(request.body);
   for (let flips = 0; flips < 3 && body.length > 0; flips += 1) {
     body[Math.floor(random() * body.length)] = Math.floor(random() * 256);
