@@ -48,10 +48,7 @@ export async function recordPass(
     const found = settings?.parameterStatus.get(member.id);
     return found === undefined || found === member.parameterStatus ? [] : [[member.id, found] as const];
   });
-  const usersDigest =
-    settings?.usersInSync === true && environment.groupUsers !== undefined
-      ? digestUsers(environment.groupUsers.users)
-      : undefined;
+  const usersDigest = usersDigestAfter(group, settings, environment);
   const recovered = planned.converged ? membersOf(group).filter(({ recovering }) => recovering) : [];
   const slots = planned.slots ?? new Map<string, SlotRange[]>();
   const moved = planned.lineages.size > 0 || slots.size > 0;
@@ -86,6 +83,16 @@ export async function recordPass(
       message: statusMessage(group, status),
     });
   });
+}
+
+/** A pass that did not come to the settings says nothing about them. */
+function usersDigestAfter(
+  group: ReplicationGroup,
+  settings: SettingsPlan | undefined,
+  { groupUsers }: Environment,
+): string | undefined {
+  if (settings === undefined) return group.usersDigest;
+  return settings.usersInSync && groupUsers !== undefined ? digestUsers(groupUsers.users) : undefined;
 }
 
 function statusMessage({ id, status, intent }: ReplicationGroup, to: ReplicationGroupStatus): string {
