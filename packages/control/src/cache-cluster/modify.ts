@@ -1,4 +1,5 @@
 /** ModifyCacheCluster: what may change, and what it makes of the intent and of the nodes. */
+
 import type { Input } from '@larder/contract/elasticache/model';
 import { serviceError } from '@larder/contract/errors';
 import { cacheNodeIdOf } from '@larder/contract/ids';
@@ -10,6 +11,7 @@ import { mergeChange, type PendingChange } from '../node/service-intent.ts';
 import { emptiestZone, zonesOf } from '../placement/zones.ts';
 import { changeAuth } from '../request/auth-change.ts';
 import { refuseNotYet } from '../request/not-yet.ts';
+import { invalidCombination } from '../request/refusals.ts';
 import { changeService, refuseSmallerThanData } from '../request/service-change.ts';
 import { zonesOfSubnetGroup } from '../subnet-group/store.ts';
 import { type CacheCluster, type CacheClusterIntent, nodeIdOf } from './cache-cluster.ts';
@@ -69,7 +71,7 @@ export async function modifyCacheCluster(
     };
     const auth = changeAuth(changed, none, input, context.nowMs());
     if (changed.transit === 'none' && auth.hashes.length > 0) {
-      throw combination('Encryption in transit stays on while there are AUTH tokens.');
+      throw invalidCombination('Encryption in transit stays on while there are AUTH tokens.');
     }
     const intent = { ...changed, auth };
     const added = await addNodes(context, transaction, region, found, input);
@@ -80,7 +82,7 @@ export async function modifyCacheCluster(
     if (nodesChange) await raiseConfigVersion(transaction, id);
     const idle = JSON.stringify(intent) === JSON.stringify(found.intent) && !nodesChange;
     const deferred = Object.keys(waiting).length > 0;
-    if (idle && !deferred) throw combination('No modifications were requested.');
+    if (idle && !deferred) throw invalidCombination('No modifications were requested.');
     const pending = { ...found.pending, ...waiting };
     const { pending: _, ...rest } = { ...found, intent };
     await writeIntent(transaction, Object.keys(pending).length > 0 ? { ...rest, pending } : rest);
@@ -147,13 +149,15 @@ function nodesToRemove(
   const present = stayingNodes(cluster).length;
   if (count === undefined || count >= present) {
     if ((ids ?? []).length > 0)
-      throw combination('CacheNodeIdsToRemove needs a NumCacheNodes below that of today.');
+      throw invalidCombination('CacheNodeIdsToRemove needs a NumCacheNodes below that of today.');
     return undefined;
   }
   checkCount(cluster, count);
   const removed = checkNodeIds(cluster, ids ?? []);
   if (removed.length !== present - count) {
-    throw combination(`From ${present} to ${count} nodes CacheNodeIdsToRemove must name ${present - count}.`);
+    throw invalidCombination(
+      `From ${present} to ${count} nodes CacheNodeIdsToRemove must name ${present - count}.`,
+    );
   }
   return { nodeCount: count, nodeIdsToRemove: removed };
 }
@@ -180,12 +184,12 @@ async function addNodes(
   const count = (input.NumCacheNodes ?? present.length) - present.length;
   if (count <= 0) {
     if (zones.length > 0)
-      throw combination('NewAvailabilityZones needs a NumCacheNodes above that of today.');
+      throw invalidCombination('NewAvailabilityZones needs a NumCacheNodes above that of today.');
     return 0;
   }
   checkCount(cluster, input.NumCacheNodes!);
   if (zones.length > 0 && zones.length !== count) {
-    throw combination(`${zones.length} availability zones were given for ${count} new nodes.`);
+    throw invalidCombination(`${zones.length} availability zones were given for ${count} new nodes.`);
   }
   const known =
     cluster.intent.subnetGroup === undefined
@@ -238,8 +242,4 @@ function eventMessage({ id }: CacheCluster, added: number, deferred: boolean): s
   return deferred
     ? `Modification of cache cluster ${id} waits for its maintenance window`
     : `Modifying cache cluster ${id}`;
-}
-
-function combination(message: string) {
-  return serviceError('InvalidParameterCombinationException', message);
 }

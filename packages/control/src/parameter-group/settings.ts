@@ -1,10 +1,12 @@
 /** What a parameter group means for a node, and which group a request means. For the resources that have one. */
+
 import { serviceError } from '@larder/contract/errors';
 import { type EngineName, engineTraits } from '@larder/engine/engine';
 import { directiveOf, toDirectives } from '@larder/engine/parameters/directives';
 import { familyName, parameterFamilies, parametersOf } from '@larder/engine/parameters/family';
 import type { Database, DatabaseTransaction } from '../database/connect.ts';
 import { defaultParameterGroup } from '../request/engine-choice.ts';
+import { invalidCombination } from '../request/refusals.ts';
 import { type ParameterGroup, valuesOf, wantsClusterMode } from './parameter-group.ts';
 import { readParameterGroup } from './store.ts';
 
@@ -77,19 +79,19 @@ export async function chooseParameterGroup(
 ): Promise<string> {
   const family = familyName(of.engine, of.version);
   if (!parameterFamilies().has(family)) {
-    throw combination(
+    throw invalidCombination(
       `There is no parameter group family ${family} for ${engineTraits[of.engine].title} ${of.version} in this version of Larder; there are ${[...parameterFamilies().keys()].join(', ')}.`,
     );
   }
   if (requested === undefined) return defaultParameterGroup(of.engine, of.version, of.clusterEnabled);
   const group = await existingParameterGroup(database, requested);
   if (group.family.family !== family) {
-    throw combination(
+    throw invalidCombination(
       `Expected a parameter group of family ${family} but found one of family ${group.family.family}: ${group.name}.`,
     );
   }
   if (engineTraits[of.engine].replicates && wantsClusterMode(group) !== of.clusterEnabled) {
-    throw combination(
+    throw invalidCombination(
       of.clusterEnabled
         ? `Cluster mode needs a parameter group with cluster-enabled yes; in ${group.name} it is no.`
         : `The parameter group ${group.name} has cluster-enabled yes, which only a group with cluster mode can use.`,
@@ -120,8 +122,4 @@ export async function existingParameterGroup(
     'CacheParameterGroupNotFoundFault',
     `CacheParameterGroup ${name.slice(0, 255)} not found.`,
   );
-}
-
-function combination(message: string) {
-  return serviceError('InvalidParameterCombinationException', message);
 }

@@ -1,9 +1,11 @@
 /** TestMigration, StartMigration and CompleteMigration: data of a node elsewhere becomes a group's own. */
+
 import type { Input } from '@larder/contract/elasticache/model';
 import { serviceError } from '@larder/contract/errors';
 import { askForeignNode, canFollow, type ForeignNode } from '@larder/fleet/foreign-node';
 import type { ControlContext } from '../control-context.ts';
 import { recordEvent } from '../event-log/event-log.ts';
+import { invalidValue } from '../request/refusals.ts';
 import { memberOf, membersOf, nodeIdOf, type ReplicationGroup } from './replication-group.ts';
 import { notFound, wrongState } from './requests.ts';
 import { nextStatus } from './status.ts';
@@ -121,17 +123,17 @@ function refuseBusy(group: ReplicationGroup): void {
 function readSource(endpoints: Input<'StartMigration'>['CustomerNodeEndpointList']): Source {
   const [endpoint, ...others] = endpoints ?? [];
   if (endpoint === undefined || others.length > 0) {
-    throw value(
+    throw invalidValue(
       `CustomerNodeEndpointList needs one endpoint, the source's primary; it has ${endpoints?.length ?? 0}.`,
     );
   }
   const { Address: address = '', Port: port = 0 } = endpoint;
   // A word for INFO and for a command: no spaces, nothing of a URL.
   if (!/^[A-Za-z0-9][A-Za-z0-9.:_-]{0,252}$/.test(address)) {
-    throw value('The endpoint needs an Address: an IP address or a host name.');
+    throw invalidValue('The endpoint needs an Address: an IP address or a host name.');
   }
   if (!Number.isInteger(port) || port < 1 || port > 65_535) {
-    throw value(`The endpoint needs a Port from 1 to 65535; it is ${port}.`);
+    throw invalidValue(`The endpoint needs a Port from 1 to 65535; it is ${port}.`);
   }
   return { address, port };
 }
@@ -152,25 +154,22 @@ async function checkPair(
     );
   }
   const source: ForeignNode = await askForeignNode(address, port).catch((error: Error) => {
-    throw value(`The source ${error.message}`);
+    throw invalidValue(`The source ${error.message}`);
   });
   const place = `The source ${address}:${port}`;
   if ([...observed.values()].some(({ engine }) => engine?.info.runId === source.runId)) {
-    throw value(`${place} is a node of replication group ${id} itself.`);
+    throw invalidValue(`${place} is a node of replication group ${id} itself.`);
   }
-  if (source.clusterEnabled) throw value(`${place} runs with cluster mode; migrate from a node without it.`);
-  if (source.role !== 'primary') throw value(`${place} is a replica; name its primary.`);
-  if (source.loading) throw value(`${place} is loading its data; try again when it has.`);
+  if (source.clusterEnabled)
+    throw invalidValue(`${place} runs with cluster mode; migrate from a node without it.`);
+  if (source.role !== 'primary') throw invalidValue(`${place} is a replica; name its primary.`);
+  if (source.loading) throw invalidValue(`${place} is loading its data; try again when it has.`);
   if (
     intent.engine !== 'memcached' &&
     canFollow({ engine: intent.engine, version: intent.engineVersion }, source)
   )
     return;
-  throw value(
+  throw invalidValue(
     `${place} runs ${source.engine} ${source.version}, whose data ${intent.engine} ${intent.engineVersion} can't read.`,
   );
-}
-
-function value(message: string) {
-  return serviceError('InvalidParameterValueException', message);
 }

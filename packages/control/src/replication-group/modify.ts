@@ -1,4 +1,5 @@
 /** ModifyReplicationGroup: what may change, and what it makes of the intent. */
+
 import type { Input } from '@larder/contract/elasticache/model';
 import { serviceError } from '@larder/contract/errors';
 import type { ControlContext } from '../control-context.ts';
@@ -6,6 +7,7 @@ import type { DatabaseTransaction } from '../database/connect.ts';
 import { recordEvent } from '../event-log/event-log.ts';
 import { mergeChange, type PendingChange } from '../node/service-intent.ts';
 import { changeAuth } from '../request/auth-change.ts';
+import { invalidCombination } from '../request/refusals.ts';
 import { changeService, refuseSmallerThanData } from '../request/service-change.ts';
 import { checkUserGroups } from '../user-group/group-users.ts';
 import { membersOf, type ReplicationGroup, type ReplicationGroupIntent } from './replication-group.ts';
@@ -90,7 +92,7 @@ async function changedIntent(
   const userGroupIds = await changedUserGroups(transaction, group, input);
   const auth = changeAuth(intent, { before: group.intent.userGroupIds, after: userGroupIds }, input, nowMs);
   if (intent.transit === 'none' && (userGroupIds.length > 0 || auth.hashes.length > 0)) {
-    throw combination('Encryption in transit stays on while there are AUTH tokens or user groups.');
+    throw invalidCombination('Encryption in transit stays on while there are AUTH tokens or user groups.');
   }
   return {
     ...intent,
@@ -109,13 +111,13 @@ function failoverFlags(group: ReplicationGroup, input: Request) {
   const multiAz = input.MultiAZEnabled ?? group.intent.multiAz;
   const replicas = Math.min(...group.nodeGroups.map(({ members }) => members.length - 1));
   if (group.intent.clusterEnabled && !automaticFailover) {
-    throw combination('Cluster mode needs AutomaticFailoverEnabled.');
+    throw invalidCombination('Cluster mode needs AutomaticFailoverEnabled.');
   }
   if (!group.intent.clusterEnabled && automaticFailover && replicas < 1) {
-    throw combination('AutomaticFailoverEnabled needs at least one replica.');
+    throw invalidCombination('AutomaticFailoverEnabled needs at least one replica.');
   }
   if (multiAz && (!automaticFailover || replicas < 1)) {
-    throw combination(
+    throw invalidCombination(
       'MultiAZEnabled needs AutomaticFailoverEnabled and at least one replica in every shard.',
     );
   }
@@ -142,7 +144,7 @@ async function changedUserGroups(
   const after = [...kept, ...added];
   if (added.length > 0) {
     const transit = input.TransitEncryptionEnabled ?? intent.transit !== 'none';
-    if (!transit) throw combination('User groups need encryption in transit.');
+    if (!transit) throw invalidCombination('User groups need encryption in transit.');
     await checkUserGroups(transaction, after, { engine: intent.engine, version: intent.engineVersion });
   }
   return after;
@@ -152,7 +154,7 @@ function snapshotting({ id, intent, ...group }: ReplicationGroup, input: Request
   if (input.SnapshottingClusterId === undefined) {
     const turnedOn = (input.SnapshotRetentionLimit ?? 0) > 0 && intent.snapshotRetentionDays === 0;
     if (turnedOn && !intent.clusterEnabled && intent.snapshottingClusterId === undefined) {
-      throw combination('Must specify both SnapshotRetentionLimit and SnapshottingClusterId.');
+      throw invalidCombination('Must specify both SnapshotRetentionLimit and SnapshottingClusterId.');
     }
     return {};
   }
@@ -175,7 +177,8 @@ async function promotion(
   if (input.PrimaryClusterId === undefined) return false;
   const to = input.PrimaryClusterId.toLowerCase();
   const nodeGroup = group.nodeGroups[0]!;
-  if (group.intent.clusterEnabled) throw combination('PrimaryClusterId needs a group without cluster mode.');
+  if (group.intent.clusterEnabled)
+    throw invalidCombination('PrimaryClusterId needs a group without cluster mode.');
   if (!nodeGroup.members.some((member) => member.id === to)) {
     throw serviceError(
       'InvalidParameterValueException',
@@ -184,7 +187,7 @@ async function promotion(
   }
   const automatic = input.AutomaticFailoverEnabled ?? group.intent.automaticFailover;
   if (automatic || (input.MultiAZEnabled ?? group.intent.multiAz)) {
-    throw combination(
+    throw invalidCombination(
       'A replica is promoted by hand only while AutomaticFailoverEnabled and MultiAZEnabled are off.',
     );
   }
@@ -195,19 +198,15 @@ async function promotion(
 
 function refuseUnsupported(input: Request): void {
   if (input.NodeGroupId !== undefined) {
-    throw combination('NodeGroupId is no longer used; leave it out.');
+    throw invalidCombination('NodeGroupId is no longer used; leave it out.');
   }
   if (input.ClusterMode !== undefined) {
-    throw combination(
+    throw invalidCombination(
       'ClusterMode of a group that exists has no change in this version of Larder; leave it out.',
     );
   }
 }
 
 function noModifications() {
-  return combination('No modifications were requested.');
-}
-
-function combination(message: string) {
-  return serviceError('InvalidParameterCombinationException', message);
+  return invalidCombination('No modifications were requested.');
 }

@@ -1,4 +1,5 @@
 /** IncreaseReplicaCount, DecreaseReplicaCount, and single members that come and go as cache clusters. */
+
 import type { Input } from '@larder/contract/elasticache/model';
 import { serviceError } from '@larder/contract/errors';
 import { memberClusterId, nodeGroupId } from '@larder/contract/ids';
@@ -7,6 +8,7 @@ import type { DatabaseTransaction } from '../database/connect.ts';
 import { recordEvent } from '../event-log/event-log.ts';
 import { takeAddresses } from '../placement/addresses.ts';
 import { emptiestZone, zonesOf } from '../placement/zones.ts';
+import { invalidCombination } from '../request/refusals.ts';
 import { zonesOfSubnetGroup } from '../subnet-group/store.ts';
 import { type Member, membersOf, type NodeGroup, type ReplicationGroup } from './replication-group.ts';
 import { newMember, notFound, wrongState } from './requests.ts';
@@ -42,7 +44,9 @@ export async function increaseReplicaCount(
   return changeMembers(context, input.ReplicationGroupId, 'Increasing', async (transaction, group) => {
     const targets = readTargets(group, input);
     if (targets.some(({ nodeGroup, replicas }) => replicas < replicasOf(nodeGroup).length)) {
-      throw combination('IncreaseReplicaCount needs a count above that of today; use DecreaseReplicaCount.');
+      throw invalidCombination(
+        'IncreaseReplicaCount needs a count above that of today; use DecreaseReplicaCount.',
+      );
     }
     const wanted = targets.reduce(
       (sum, { nodeGroup, replicas }) => sum + replicas - replicasOf(nodeGroup).length,
@@ -73,7 +77,7 @@ export async function decreaseReplicaCount(
     for (const nodeGroup of group.nodeGroups) {
       const left = replicasOf(nodeGroup).filter(({ id }) => !leaving.includes(id)).length;
       if (left < fewestReplicas(group)) {
-        throw combination(
+        throw invalidCombination(
           `AutomaticFailover and MultiAZ need a replica in every shard; ${nodeGroup.id} would have none.`,
         );
       }
@@ -91,7 +95,7 @@ export async function addReplica(
 ): Promise<ReplicationGroup> {
   return changeMembers(context, input.ReplicationGroupId!, 'Increasing', async (transaction, group) => {
     if (group.intent.clusterEnabled) {
-      throw combination('With cluster mode replicas are added with IncreaseReplicaCount.');
+      throw invalidCombination('With cluster mode replicas are added with IncreaseReplicaCount.');
     }
     const nodeGroup = group.nodeGroups[0]!;
     if (replicasOf(nodeGroup).length >= mostReplicas) throw tooManyReplicas();
@@ -115,7 +119,7 @@ export async function removeReplica(
 ): Promise<ReplicationGroup> {
   return changeMembers(context, groupId, 'Decreasing', async (transaction, group) => {
     if (group.intent.clusterEnabled) {
-      throw combination('With cluster mode replicas are removed with DecreaseReplicaCount.');
+      throw invalidCombination('With cluster mode replicas are removed with DecreaseReplicaCount.');
     }
     const nodeGroup = group.nodeGroups[0]!;
     if (nodeGroup.members.length === 1) {
@@ -123,7 +127,7 @@ export async function removeReplica(
     }
     if (nodeGroup.primary === id) throw wrongCluster(id, `it is serving as primary for ${groupId}`);
     if (replicasOf(nodeGroup).length <= fewestReplicas(group)) {
-      throw combination('AutomaticFailover and MultiAZ need a replica; turn them off first.');
+      throw invalidCombination('AutomaticFailover and MultiAZ need a replica; turn them off first.');
     }
     await setMemberStatus(transaction, [id], 'deleting');
   });
@@ -140,7 +144,7 @@ export async function rebootMember(
 ): Promise<ReplicationGroup> {
   return changeMembers(context, groupId, 'Rebooting', async (transaction, group) => {
     if (group.intent.clusterEnabled)
-      throw combination("Nodes with cluster mode can't be rebooted one by one.");
+      throw invalidCombination("Nodes with cluster mode can't be rebooted one by one.");
     await restartMembers(transaction, [id]);
   });
 }
@@ -177,14 +181,14 @@ async function changeMembers(
 function readTargets(group: ReplicationGroup, input: Increase | Decrease): ShardTarget[] {
   const { NewReplicaCount: count, ReplicaConfiguration: perShard } = input;
   if ((count === undefined) === (perShard === undefined || perShard.length === 0)) {
-    throw combination('Give NewReplicaCount or ReplicaConfiguration, and not both.');
+    throw invalidCombination('Give NewReplicaCount or ReplicaConfiguration, and not both.');
   }
   const targets =
     count === undefined
       ? perShard!.map((each) => readShardTarget(group, each))
       : group.nodeGroups.map((nodeGroup) => ({ nodeGroup, replicas: count, zones: [] }));
   const ids = targets.map(({ nodeGroup }) => nodeGroup.id);
-  if (new Set(ids).size !== ids.length) throw combination('A node group is configured twice.');
+  if (new Set(ids).size !== ids.length) throw invalidCombination('A node group is configured twice.');
   for (const { replicas } of targets) {
     if (replicas < 0 || replicas > mostReplicas) throw tooManyReplicas();
   }
@@ -202,7 +206,7 @@ function readShardTarget(group: ReplicationGroup, request: ShardRequest): ShardT
   }
   const zones = request.PreferredAvailabilityZones ?? [];
   if (zones.length > 0 && zones.length !== request.NewReplicaCount + 1) {
-    throw combination(
+    throw invalidCombination(
       `PreferredAvailabilityZones needs ${request.NewReplicaCount + 1} zones, the primary's among them; got ${zones.length}.`,
     );
   }
@@ -293,7 +297,9 @@ function leavingMembers(group: ReplicationGroup, input: Decrease): string[] {
   return readTargets(group, input).flatMap(({ nodeGroup, replicas, zones }) => {
     const present = replicasOf(nodeGroup);
     if (replicas > present.length) {
-      throw combination('DecreaseReplicaCount needs a count below that of today; use IncreaseReplicaCount.');
+      throw invalidCombination(
+        'DecreaseReplicaCount needs a count below that of today; use IncreaseReplicaCount.',
+      );
     }
     // Those in zones that are not to be kept go first, then the newest.
     const ranked = [...present].sort(
@@ -339,8 +345,4 @@ function tooManyReplicas() {
 
 function noOperation() {
   return serviceError('NoOperationFault', 'The replica counts are what they are asked to be already.');
-}
-
-function combination(message: string) {
-  return serviceError('InvalidParameterCombinationException', message);
 }

@@ -1,4 +1,5 @@
 /** Create and delete: check, write the intent, wake the reconciler. No engine is touched here. */
+
 import type { Input } from '@larder/contract/elasticache/model';
 import { serviceError } from '@larder/contract/errors';
 import { memberClusterId, nodeGroupIdOf, replicationGroupId } from '@larder/contract/ids';
@@ -14,6 +15,7 @@ import { passAddress, takeAddresses } from '../placement/addresses.ts';
 import { zonesOf } from '../placement/zones.ts';
 import { chooseEngine } from '../request/engine-choice.ts';
 import { refuseNotYet } from '../request/not-yet.ts';
+import { invalidCombination } from '../request/refusals.ts';
 import { readServiceOptions } from '../request/service-options.ts';
 import { readTags } from '../request/tags.ts';
 import { beginFinalSnapshot, recordGivenUp, waitsForSnapshot } from '../snapshot/final.ts';
@@ -193,9 +195,9 @@ async function newIntent(
   const userGroupIds = (input.UserGroupIds ?? []).map((each) => each.toLowerCase());
   if (userGroupIds.length > 0) {
     if (options.transit === 'none') {
-      throw combination('User groups need TransitEncryptionEnabled.');
+      throw invalidCombination('User groups need TransitEncryptionEnabled.');
     }
-    if (input.AuthToken !== undefined) throw combination('Give AuthToken or UserGroupIds, not both.');
+    if (input.AuthToken !== undefined) throw invalidCombination('Give AuthToken or UserGroupIds, not both.');
     await checkUserGroups(context.database, userGroupIds, {
       engine: choice.engine,
       version: choice.engineVersion,
@@ -228,7 +230,7 @@ async function clusterToAdopt(
     throw serviceError('InvalidCacheClusterStateFault', `Cache cluster ${id} is ${cluster.status}.`);
   }
   if (!engineTraits[cluster.intent.engine].replicates) {
-    throw combination(`${engineTraits[cluster.intent.engine].title} has no replication.`);
+    throw invalidCombination(`${engineTraits[cluster.intent.engine].title} has no replication.`);
   }
   const own = [
     'Engine',
@@ -239,7 +241,8 @@ async function clusterToAdopt(
     'NodeGroupConfiguration',
   ] as const;
   const surplus = own.find((name) => input[name] !== undefined);
-  if (surplus !== undefined) throw combination(`With PrimaryClusterId, ${surplus} is the cluster's own.`);
+  if (surplus !== undefined)
+    throw invalidCombination(`With PrimaryClusterId, ${surplus} is the cluster's own.`);
   return cluster;
 }
 
@@ -375,8 +378,4 @@ export function newMember(id: string, zone: string, address: string, createdAtMs
     createdAtMs,
     recovering: false,
   };
-}
-
-function combination(message: string) {
-  return serviceError('InvalidParameterCombinationException', message);
 }

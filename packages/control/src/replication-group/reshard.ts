@@ -1,4 +1,5 @@
 /** ModifyReplicationGroupShardConfiguration: more shards, fewer, or the same with slots spread anew. */
+
 import type { Input } from '@larder/contract/elasticache/model';
 import { serviceError } from '@larder/contract/errors';
 import { memberClusterId, nodeGroupId, nodeGroupIdOf } from '@larder/contract/ids';
@@ -10,6 +11,7 @@ import type { DatabaseTransaction } from '../database/connect.ts';
 import { recordEvent } from '../event-log/event-log.ts';
 import { takeAddresses } from '../placement/addresses.ts';
 import { spreadZone } from '../placement/zones.ts';
+import { invalidCombination, invalidValue } from '../request/refusals.ts';
 import { zonesOfGroup } from './replicas.ts';
 import { memberOf, membersOf, type NodeGroup, nodeIdOf, type ReplicationGroup } from './replication-group.ts';
 import { newMember, notFound, wrongState } from './requests.ts';
@@ -35,7 +37,8 @@ export async function modifyShardConfiguration(
   input: Request,
 ): Promise<ReplicationGroup> {
   const id = input.ReplicationGroupId.toLowerCase();
-  if (input.ApplyImmediately !== true) throw value('ApplyImmediately must be true: shards change at once.');
+  if (input.ApplyImmediately !== true)
+    throw invalidValue('ApplyImmediately must be true: shards change at once.');
   const current = await readReplicationGroup(context.database, id);
   if (current === undefined) throw notFound(id);
   refuseUnmovable(current);
@@ -77,14 +80,14 @@ export async function modifyShardConfiguration(
 /** Key by key the nodes talk as they do among themselves; after some changes of encryption they no longer can. */
 function refuseUnmovable({ id, intent }: ReplicationGroup): void {
   if (!intent.clusterEnabled) {
-    throw combination(
+    throw invalidCombination(
       `Replication group ${id} has no cluster mode, so it has one shard and no slots to move.`,
     );
   }
   const { transit, busEncrypted, engine, engineVersion } = intent;
   const reachable = busEncrypted ? transit !== 'none' : transit !== 'required';
   if (reachable || movesWholeSlots(engine, engineVersion)) return;
-  throw combination(
+  throw invalidCombination(
     `The shards of ${id} can't move slots since its encryption in transit was changed after it was made; set TransitEncryptionMode preferred first.`,
   );
 }
@@ -93,27 +96,28 @@ function refuseUnmovable({ id, intent }: ReplicationGroup): void {
 function leavingShards(group: ReplicationGroup, input: Request): string[] {
   const { NodeGroupCount: count, NodeGroupsToRemove: remove, NodeGroupsToRetain: retain } = input;
   const present = group.nodeGroups.map(({ id }) => id);
-  if (count < 1) throw value(`NodeGroupCount must be at least 1; it is ${count}.`);
+  if (count < 1) throw invalidValue(`NodeGroupCount must be at least 1; it is ${count}.`);
   const removes = (remove ?? []).length > 0;
   const retains = (retain ?? []).length > 0;
   if (count >= present.length) {
     if (removes || retains) {
-      throw combination(
+      throw invalidCombination(
         `NodeGroupsToRemove and NodeGroupsToRetain need a NodeGroupCount below that of today, ${present.length}.`,
       );
     }
     return [];
   }
   if (removes === retains) {
-    throw combination('Fewer shards need NodeGroupsToRemove or NodeGroupsToRetain, and not both.');
+    throw invalidCombination('Fewer shards need NodeGroupsToRemove or NodeGroupsToRetain, and not both.');
   }
   const named = (removes ? remove! : retain!).map(nodeGroupId);
-  if (new Set(named).size !== named.length) throw combination('A node group is named twice.');
+  if (new Set(named).size !== named.length) throw invalidCombination('A node group is named twice.');
   const stranger = named.find((id) => !present.includes(id));
-  if (stranger !== undefined) throw value(`Replication group ${group.id} has no node group ${stranger}.`);
+  if (stranger !== undefined)
+    throw invalidValue(`Replication group ${group.id} has no node group ${stranger}.`);
   const leaving = present.filter((id) => named.includes(id) === removes);
   if (present.length - leaving.length === count) return leaving;
-  throw combination(
+  throw invalidCombination(
     `NodeGroupCount is ${count}, but ${present.length - leaving.length} of ${present.length} node groups would stay.`,
   );
 }
@@ -140,7 +144,7 @@ async function refuseTooFull(
     else freeBytes += Math.max(0, room - used);
   }
   if (freeBytes >= roomFactor * leavingBytes) return;
-  throw combination(
+  throw invalidCombination(
     `The shards that stay have ${freeBytes} bytes free; those that go hold ${leavingBytes}, and ${roomFactor} times as much is needed.`,
   );
 }
@@ -155,7 +159,7 @@ async function addedShards(
   const count = input.NodeGroupCount - group.nodeGroups.length;
   if (count <= 0) {
     if ((input.ReshardingConfiguration ?? []).length > 0) {
-      throw combination('ReshardingConfiguration needs a NodeGroupCount above that of today.');
+      throw invalidCombination('ReshardingConfiguration needs a NodeGroupCount above that of today.');
     }
     return [];
   }
@@ -214,21 +218,27 @@ function zonesByShard(
   } of input.ReshardingConfiguration ?? []) {
     const shard = named === undefined ? unnamed.find((id) => !given.has(id)) : nodeGroupId(named);
     if (shard === undefined || given.has(shard)) {
-      throw combination(
+      throw invalidCombination(
         'ReshardingConfiguration describes a node group twice, or more than there are to be.',
       );
     }
     const present = group.nodeGroups.find(({ id }) => id === shard);
     if (present === undefined && !added.includes(shard)) {
-      throw value(`ReshardingConfiguration names ${shard}; the new node groups are ${added.join(', ')}.`);
+      throw invalidValue(
+        `ReshardingConfiguration names ${shard}; the new node groups are ${added.join(', ')}.`,
+      );
     }
     checkZones(zones, known);
     const its = present?.members.map(({ zone }) => zone);
     if (its !== undefined && [...zones].sort().join() !== its.sort().join()) {
-      throw combination(`Node group ${shard} is in ${its.join(', ')} and is not moved to other zones.`);
+      throw invalidCombination(
+        `Node group ${shard} is in ${its.join(', ')} and is not moved to other zones.`,
+      );
     }
     if (its === undefined && zones.length !== size) {
-      throw combination(`${zones.length} availability zones were given for the ${size} nodes of ${shard}.`);
+      throw invalidCombination(
+        `${zones.length} availability zones were given for the ${size} nodes of ${shard}.`,
+      );
     }
     given.set(shard, zones);
   }
@@ -245,13 +255,5 @@ async function refuseTaken(transaction: DatabaseTransaction, members: readonly s
     transaction.selectFrom(table).select('id').where('id', 'in', members).executeTakeFirst();
   const taken = (await find('cache_cluster')) ?? (await find('member'));
   if (taken === undefined) return;
-  throw value(`A new member would be named like cache cluster ${taken.id}, which exists.`);
-}
-
-function combination(message: string) {
-  return serviceError('InvalidParameterCombinationException', message);
-}
-
-function value(message: string) {
-  return serviceError('InvalidParameterValueException', message);
+  throw invalidValue(`A new member would be named like cache cluster ${taken.id}, which exists.`);
 }

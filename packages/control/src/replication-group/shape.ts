@@ -1,10 +1,12 @@
 /** (pure) How many shards and members a request asks for, which slots and zones they get, and what is refused. */
+
 import type { Input } from '@larder/contract/elasticache/model';
 import { serviceError } from '@larder/contract/errors';
 import { nodeGroupId, nodeGroupIdOf } from '@larder/contract/ids';
 import { parseSlots, type SlotRange, splitEvenly, tileAllSlots } from '@larder/engine/slots';
 import { spreadZone } from '../placement/zones.ts';
 import { refuseNotYet } from '../request/not-yet.ts';
+import { invalidCombination, invalidValue } from '../request/refusals.ts';
 
 export interface ShapedNodeGroup {
   /** From 0. */
@@ -63,15 +65,15 @@ function isClusterEnabled(
   wantsClusterMode: boolean,
 ): boolean {
   if (!['disabled', 'enabled', undefined].includes(input.ClusterMode)) {
-    throw combination(
+    throw invalidCombination(
       'A new group has ClusterMode disabled or enabled; compatible is for groups on their way.',
     );
   }
   const shards = input.NumNodeGroups ?? Math.max(1, configurations.length);
-  if (shards < 1) throw value(`NumNodeGroups must be between 1 and ${mostNodes}; it is ${shards}.`);
+  if (shards < 1) throw invalidValue(`NumNodeGroups must be between 1 and ${mostNodes}; it is ${shards}.`);
   const wanted = input.ClusterMode === 'enabled' || wantsClusterMode || shards > 1;
   if (wanted && input.ClusterMode === 'disabled') {
-    throw combination('Several node groups need cluster mode; ClusterMode says disabled.');
+    throw invalidCombination('Several node groups need cluster mode; ClusterMode says disabled.');
   }
   return wanted;
 }
@@ -82,15 +84,15 @@ function failoverFlags(
   replicas: number,
 ): Pick<Shape, 'automaticFailover' | 'multiAz'> {
   if (clusterEnabled && input.AutomaticFailoverEnabled === false) {
-    throw combination('Cluster mode needs AutomaticFailoverEnabled.');
+    throw invalidCombination('Cluster mode needs AutomaticFailoverEnabled.');
   }
   const automaticFailover = clusterEnabled || (input.AutomaticFailoverEnabled ?? false);
   if (!clusterEnabled && automaticFailover && replicas < 1) {
-    throw combination('AutomaticFailoverEnabled needs at least one replica.');
+    throw invalidCombination('AutomaticFailoverEnabled needs at least one replica.');
   }
   const multiAz = input.MultiAZEnabled ?? false;
   if (multiAz && (!automaticFailover || replicas < 1)) {
-    throw combination(
+    throw invalidCombination(
       'MultiAZEnabled needs AutomaticFailoverEnabled and at least one replica in every shard.',
     );
   }
@@ -103,17 +105,17 @@ function shapeReplicated(
   known: readonly string[],
 ): ShapedNodeGroup {
   if (configurations.length > 1) {
-    throw combination(
+    throw invalidCombination(
       `NumNodeGroups is 1 but NodeGroupConfiguration describes ${configurations.length} node groups.`,
     );
   }
   const configuration = orderByNodeGroupId(configurations)[0];
-  if (configuration?.Slots !== undefined) throw combination('Slots need cluster mode.');
+  if (configuration?.Slots !== undefined) throw invalidCombination('Slots need cluster mode.');
   if (input.NumCacheClusters !== undefined && input.ReplicasPerNodeGroup !== undefined) {
-    throw combination('Give NumCacheClusters or ReplicasPerNodeGroup, not both.');
+    throw invalidCombination('Give NumCacheClusters or ReplicasPerNodeGroup, not both.');
   }
   if (input.NumCacheClusters !== undefined && configuration?.ReplicaCount !== undefined) {
-    throw combination('Give NumCacheClusters or a ReplicaCount, not both.');
+    throw invalidCombination('Give NumCacheClusters or a ReplicaCount, not both.');
   }
   const count =
     input.NumCacheClusters ??
@@ -123,7 +125,7 @@ function shapeReplicated(
         zonesFromConfiguration(configuration) ??
         0);
   if (count < 1 || count > mostMembers) {
-    throw value(
+    throw invalidValue(
       `A group has 1 primary and at most ${mostReplicas} replicas; ${count} cache clusters were asked for.`,
     );
   }
@@ -137,18 +139,18 @@ function shapeCluster(
   known: readonly string[],
 ): ShapedNodeGroup[] {
   if (input.NumCacheClusters !== undefined) {
-    throw combination(
+    throw invalidCombination(
       'With cluster mode use NumNodeGroups and ReplicasPerNodeGroup instead of NumCacheClusters.',
     );
   }
   if (input.PreferredCacheClusterAZs !== undefined && input.PreferredCacheClusterAZs.length > 0) {
-    throw combination('With cluster mode zones belong in NodeGroupConfiguration.');
+    throw invalidCombination('With cluster mode zones belong in NodeGroupConfiguration.');
   }
   const count = input.NumNodeGroups ?? Math.max(1, configurations.length);
   if (count < 1 || count > mostNodes)
-    throw value(`NumNodeGroups must be between 1 and ${mostNodes}; it is ${count}.`);
+    throw invalidValue(`NumNodeGroups must be between 1 and ${mostNodes}; it is ${count}.`);
   if (configurations.length > 0 && configurations.length !== count) {
-    throw combination(
+    throw invalidCombination(
       `NumNodeGroups is ${count} but NodeGroupConfiguration describes ${configurations.length}.`,
     );
   }
@@ -159,7 +161,7 @@ function shapeCluster(
     const replicas =
       configuration?.ReplicaCount ?? zonesFromConfiguration(configuration) ?? input.ReplicasPerNodeGroup ?? 0;
     if (replicas < 0 || replicas > mostReplicas) {
-      throw value(`A shard has 0 to ${mostReplicas} replicas; ${replicas} were asked for.`);
+      throw invalidValue(`A shard has 0 to ${mostReplicas} replicas; ${replicas} were asked for.`);
     }
     return {
       index,
@@ -176,7 +178,8 @@ function orderByNodeGroupId(configurations: readonly Configuration[]): readonly 
   );
   return configurations.map((_, index) => {
     const found = byId.get(nodeGroupIdOf(index + 1));
-    if (found === undefined) throw value('NodeGroupIds must be 0001, 0002 and so on, each given once.');
+    if (found === undefined)
+      throw invalidValue('NodeGroupIds must be 0001, 0002 and so on, each given once.');
     return found;
   });
 }
@@ -190,12 +193,12 @@ function chosenSlots(
   const shards = configurations.map(({ Slots }) => {
     const parsed = Slots === undefined ? undefined : parseSlots(Slots);
     if (parsed === undefined) {
-      throw value('Slots must be given for every node group, as in "0-5460,8000", from 0 to 16383.');
+      throw invalidValue('Slots must be given for every node group, as in "0-5460,8000", from 0 to 16383.');
     }
     return parsed;
   });
   if (!tileAllSlots(shards))
-    throw value('The Slots of all node groups must cover 0 to 16383, each slot once.');
+    throw invalidValue('The Slots of all node groups must cover 0 to 16383, each slot once.');
   return shards;
 }
 
@@ -214,7 +217,7 @@ function refuseHalfPlaced(configuration: Configuration): void {
     configuration.PrimaryAvailabilityZone === undefined &&
     (configuration.ReplicaAvailabilityZones ?? []).length > 0
   ) {
-    throw combination('ReplicaAvailabilityZones need a PrimaryAvailabilityZone beside them.');
+    throw invalidCombination('ReplicaAvailabilityZones need a PrimaryAvailabilityZone beside them.');
   }
 }
 
@@ -233,7 +236,7 @@ function placeZones(
     return Array.from({ length: count }, (_, index) => spreadZone(known, shardIndex, index));
   }
   if (wanted.length !== count) {
-    throw combination(`${wanted.length} availability zones were given for ${count} members.`);
+    throw invalidCombination(`${wanted.length} availability zones were given for ${count} members.`);
   }
   checkZones(wanted, known);
   return [...wanted];
@@ -243,15 +246,7 @@ function placeZones(
 export function checkZones(wanted: readonly string[], known: readonly string[]): void {
   const wrong = wanted.find((zone) => !known.includes(zone));
   if (wrong === undefined) return;
-  throw value(
+  throw invalidValue(
     `Nothing can be placed in availability zone ${wrong.slice(0, 60)}; there are ${known.join(', ')}.`,
   );
-}
-
-function combination(message: string) {
-  return serviceError('InvalidParameterCombinationException', message);
-}
-
-function value(message: string) {
-  return serviceError('InvalidParameterValueException', message);
 }

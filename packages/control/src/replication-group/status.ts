@@ -13,72 +13,32 @@ export type StatusEvent =
 /** `refuse`: the request is answered with InvalidReplicationGroupState. `stay`: nothing changes. */
 type Answer = ReplicationGroupStatus | 'refuse' | 'stay';
 
+/** While something is under way only a deletion may come. */
+const busy = {
+  converged: 'stay',
+  'unable-to-create': 'stay',
+  'modify-requested': 'refuse',
+  'snapshot-requested': 'refuse',
+  'snapshot-ended': 'stay',
+  'migration-requested': 'refuse',
+  'delete-requested': 'deleting',
+} as const;
+
 const table = {
-  creating: {
-    converged: 'available',
-    'unable-to-create': 'create-failed',
-    'modify-requested': 'refuse',
-    'snapshot-requested': 'refuse',
-    'snapshot-ended': 'stay',
-    'migration-requested': 'refuse',
-    'delete-requested': 'deleting',
-  },
+  creating: { ...busy, converged: 'available', 'unable-to-create': 'create-failed' },
   // A lost node does not leave `available`: the group serves, and repairs itself.
   available: {
-    converged: 'stay',
-    'unable-to-create': 'stay',
+    ...busy,
     'modify-requested': 'modifying',
     'snapshot-requested': 'snapshotting',
-    'snapshot-ended': 'stay',
     'migration-requested': 'migrating',
-    'delete-requested': 'deleting',
   },
-  modifying: {
-    converged: 'available',
-    'unable-to-create': 'stay',
-    'modify-requested': 'refuse',
-    'snapshot-requested': 'refuse',
-    'snapshot-ended': 'stay',
-    'migration-requested': 'refuse',
-    'delete-requested': 'deleting',
-  },
-  snapshotting: {
-    converged: 'stay',
-    'unable-to-create': 'stay',
-    'modify-requested': 'refuse',
-    'snapshot-requested': 'refuse',
-    'snapshot-ended': 'available',
-    'migration-requested': 'refuse',
-    'delete-requested': 'deleting',
-  },
+  modifying: { ...busy, converged: 'available' },
+  snapshotting: { ...busy, 'snapshot-ended': 'available' },
   // It ends when the source was left, whatever else is seen.
-  migrating: {
-    converged: 'stay',
-    'unable-to-create': 'stay',
-    'modify-requested': 'refuse',
-    'snapshot-requested': 'refuse',
-    'snapshot-ended': 'stay',
-    'migration-requested': 'refuse',
-    'delete-requested': 'deleting',
-  },
-  deleting: {
-    converged: 'stay',
-    'unable-to-create': 'stay',
-    'modify-requested': 'refuse',
-    'snapshot-requested': 'refuse',
-    'snapshot-ended': 'stay',
-    'migration-requested': 'refuse',
-    'delete-requested': 'refuse',
-  },
-  'create-failed': {
-    converged: 'stay',
-    'unable-to-create': 'stay',
-    'modify-requested': 'refuse',
-    'snapshot-requested': 'refuse',
-    'snapshot-ended': 'stay',
-    'migration-requested': 'refuse',
-    'delete-requested': 'deleting',
-  },
+  migrating: busy,
+  deleting: { ...busy, 'delete-requested': 'refuse' },
+  'create-failed': busy,
 } as const satisfies Record<ReplicationGroupStatus, Record<StatusEvent, Answer>>;
 
 export function nextStatus(status: ReplicationGroupStatus, event: StatusEvent): Answer {

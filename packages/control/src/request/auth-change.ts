@@ -1,6 +1,8 @@
 /** (pure) AUTH tokens set, rotated and taken away, and the move between tokens and user groups. */
+
 import { serviceError } from '@larder/contract/errors';
 import { type AuthTokens, noTokens, type ServiceIntent } from '../node/service-intent.ts';
+import { invalidCombination } from './refusals.ts';
 import { authTokenHash } from './service-options.ts';
 
 export interface AuthRequest {
@@ -27,28 +29,24 @@ export function changeAuth(
   }
   const joins = userGroups.before.length === 0 && userGroups.after.length > 0;
   if (strategy === 'DELETE') {
-    if (!joins) throw combination('Auth token update strategy delete is not supported currently.');
-    if (token !== undefined) throw combination('With the strategy DELETE leave AuthToken out.');
+    if (!joins) throw invalidCombination('Auth token update strategy delete is not supported currently.');
+    if (token !== undefined) throw invalidCombination('With the strategy DELETE leave AuthToken out.');
     return noTokens;
   }
   if (joins && auth.hashes.length > 0) {
-    throw combination(
+    throw invalidCombination(
       "User group can't be associated with auth token enabled. Pass AuthStrategy delete to proceed.",
     );
   }
   if (token === undefined) return auth;
   if (userGroups.after.length > 0) {
-    throw combination(
+    throw invalidCombination(
       "Auth tokens can't be enabled with a user group already associated. Pass RemoveUserGroups to proceed.",
     );
   }
-  if (transit === 'none') throw combination('AuthToken needs encryption in transit.');
+  if (transit === 'none') throw invalidCombination('AuthToken needs encryption in transit.');
   const hash = authTokenHash(token);
   if (strategy === 'SET') return { hashes: [hash], optional: false, modifiedAtMs: nowMs };
   const others = auth.hashes.filter((each) => each !== hash);
   return { hashes: [...others, hash].slice(-2), optional: auth.optional, modifiedAtMs: nowMs };
-}
-
-function combination(message: string) {
-  return serviceError('InvalidParameterCombinationException', message);
 }

@@ -1,5 +1,5 @@
 /** What ModifyReplicationGroup and ModifyCacheCluster take alike, checked against what there is. */
-import { serviceError } from '@larder/contract/errors';
+
 import { compareVersions, engineTraits, isEngineName, versionMatches } from '@larder/engine/engine';
 import { nodeTypes } from '@larder/engine/node-type';
 import type { ControlContext } from '../control-context.ts';
@@ -8,6 +8,7 @@ import { chooseParameterGroup } from '../parameter-group/settings.ts';
 import { chooseEngine } from './engine-choice.ts';
 import { maintenanceWindow } from './maintenance-window.ts';
 import { refuseNotYet } from './not-yet.ts';
+import { invalidCombination, invalidValue } from './refusals.ts';
 import {
   readLogDelivery,
   readSecurityGroups,
@@ -39,7 +40,7 @@ export async function changeService(
   input: ServiceChangeRequest,
 ): Promise<ServiceChange> {
   if ((input.CacheSecurityGroupNames ?? []).length > 0) {
-    throw value('Use of cache security groups is not permitted in this API version for your account.');
+    throw invalidValue('Use of cache security groups is not permitted in this API version for your account.');
   }
   refuseNotYet({
     Durability:
@@ -91,16 +92,18 @@ async function changeEngine(
   const engine = (input.Engine ?? intent.engine).toLowerCase();
   if (engine !== intent.engine && !(intent.engine === 'redis' && engine === 'valkey')) {
     throw isEngineName(engine)
-      ? combination('This API supports only cross-engine upgrades to Valkey engine currently.')
-      : value(`The engine ${engine.slice(0, 40)} does not exist; there are valkey, redis and memcached.`);
+      ? invalidCombination('This API supports only cross-engine upgrades to Valkey engine currently.')
+      : invalidValue(
+          `The engine ${engine.slice(0, 40)} does not exist; there are valkey, redis and memcached.`,
+        );
   }
   const nodeType = input.CacheNodeType;
   const type = nodeType !== undefined && nodeType !== intent.nodeType && { nodeType };
   if (type !== false && intent.engine === 'memcached') {
-    throw combination('The node type of a Memcached cluster is decided when it is created.');
+    throw invalidCombination('The node type of a Memcached cluster is decided when it is created.');
   }
   if (nodeType !== undefined && !nodeTypes.has(nodeType))
-    throw value(`The node type ${nodeType.slice(0, 60)} is not known.`);
+    throw invalidValue(`The node type ${nodeType.slice(0, 60)} is not known.`);
   const sameVersion =
     input.EngineVersion === undefined || versionMatches(intent.engineVersion, input.EngineVersion);
   if (engine === intent.engine && sameVersion) return { ...type };
@@ -115,7 +118,7 @@ async function changeEngine(
     intent.engine,
   );
   if (engine === intent.engine && compareVersions(choice.engineVersion, intent.engineVersion) < 0) {
-    throw combination(
+    throw invalidCombination(
       `${engineTraits[intent.engine].title} ${intent.engineVersion} can't go back to ${choice.engineVersion}.`,
     );
   }
@@ -145,12 +148,12 @@ function changedNotification(
   { NotificationTopicArn: arn, NotificationTopicStatus: status }: ServiceChangeRequest,
 ): Partial<ServiceIntent> {
   if (status !== undefined && status !== 'active' && status !== 'inactive') {
-    throw value('NotificationTopicStatus must be active or inactive.');
+    throw invalidValue('NotificationTopicStatus must be active or inactive.');
   }
   if (arn === undefined && status === undefined) return {};
   const topic = arn === undefined ? notification?.topicArn : topicArn(arn);
   if (topic === undefined)
-    throw combination('NotificationTopicStatus needs a topic: give NotificationTopicArn.');
+    throw invalidCombination('NotificationTopicStatus needs a topic: give NotificationTopicArn.');
   return { notification: { topicArn: topic, active: status === undefined ? true : status === 'active' } };
 }
 
@@ -160,21 +163,23 @@ function changedTransit(
   { TransitEncryptionEnabled: enabled, TransitEncryptionMode: mode }: ServiceChangeRequest,
 ): TransitEncryption {
   if (mode !== undefined && mode !== 'preferred' && mode !== 'required') {
-    throw value('TransitEncryptionMode must be preferred or required.');
+    throw invalidValue('TransitEncryptionMode must be preferred or required.');
   }
   if (enabled === undefined && mode === undefined) return transit;
   if (engine === 'memcached')
-    throw combination('Encryption in transit of Memcached is decided when it is created.');
+    throw invalidCombination('Encryption in transit of Memcached is decided when it is created.');
   const wanted = enabled === false ? 'none' : (mode ?? (transit === 'none' ? 'required' : transit));
   if (enabled === false && mode !== undefined)
-    throw combination('TransitEncryptionMode needs TransitEncryptionEnabled.');
+    throw invalidCombination('TransitEncryptionMode needs TransitEncryptionEnabled.');
   if (transit === 'none' && wanted === 'required') {
-    throw combination(
+    throw invalidCombination(
       'Encryption in transit is turned on with TransitEncryptionMode preferred first, then required.',
     );
   }
   if (transit === 'required' && wanted === 'none') {
-    throw combination('Encryption in transit is turned off by way of TransitEncryptionMode preferred.');
+    throw invalidCombination(
+      'Encryption in transit is turned off by way of TransitEncryptionMode preferred.',
+    );
   }
   return wanted;
 }
@@ -191,13 +196,5 @@ export async function refuseSmallerThanData(
   const seen = await host.observe(nodeIds);
   const used = Math.max(0, ...[...seen.values()].map((each) => each.engine?.info.usedMemoryBytes ?? 0));
   if (used <= room) return;
-  throw combination(`A node holds ${used} bytes; ${nodeType} has room for ${room}.`);
-}
-
-function combination(message: string) {
-  return serviceError('InvalidParameterCombinationException', message);
-}
-
-function value(message: string) {
-  return serviceError('InvalidParameterValueException', message);
+  throw invalidCombination(`A node holds ${used} bytes; ${nodeType} has room for ${room}.`);
 }

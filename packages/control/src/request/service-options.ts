@@ -1,4 +1,5 @@
 /** What CreateReplicationGroup and CreateCacheCluster take alike, checked and completed. */
+
 import { createHash } from 'node:crypto';
 import { serviceError } from '@larder/contract/errors';
 import { engineTraits } from '@larder/engine/engine';
@@ -10,6 +11,7 @@ import { zonesOfSubnetGroup } from '../subnet-group/store.ts';
 import type { EngineChoice } from './engine-choice.ts';
 import { defaultMaintenanceWindow, maintenanceWindow } from './maintenance-window.ts';
 import { refuseNotYet } from './not-yet.ts';
+import { invalidCombination, invalidValue } from './refusals.ts';
 import { snapshotWindow } from './snapshot-window.ts';
 
 export interface ServiceOptions {
@@ -95,7 +97,7 @@ export async function readServiceOptions(
 /** As ElastiCache has it: printable, 16 to 128 characters, few special ones. @returns its SHA-256. */
 export function authTokenHash(token: string): string {
   if (!/^[A-Za-z0-9!&#$^<>-]{16,128}$/.test(token)) {
-    throw value(
+    throw invalidValue(
       'AuthToken must have 16 to 128 letters and digits, and of other characters only ! & # $ ^ < > -.',
     );
   }
@@ -104,14 +106,16 @@ export function authTokenHash(token: string): string {
 
 export function retentionDays(days: number): number {
   if (days < 0 || days > longestRetentionDays) {
-    throw value(`SnapshotRetentionLimit must be between 0 and ${longestRetentionDays}; it is ${days}.`);
+    throw invalidValue(
+      `SnapshotRetentionLimit must be between 0 and ${longestRetentionDays}; it is ${days}.`,
+    );
   }
   return days;
 }
 
 export function topicArn(arn: string): string {
   if (!/^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_.-]{1,256}$/.test(arn)) {
-    throw value('NotificationTopicArn must be like arn:aws:sns:us-east-1:123456789012:topic.');
+    throw invalidValue('NotificationTopicArn must be like arn:aws:sns:us-east-1:123456789012:topic.');
   }
   return arn;
 }
@@ -119,7 +123,7 @@ export function topicArn(arn: string): string {
 export function readSecurityGroups(ids: readonly string[] | undefined): string[] {
   const wrong = ids?.find((id) => !/^sg-[0-9a-z]{1,40}$/.test(id));
   if (wrong !== undefined)
-    throw value(`A security group's id must be like sg-0123abcd; got ${wrong.slice(0, 60)}.`);
+    throw invalidValue(`A security group's id must be like sg-0123abcd; got ${wrong.slice(0, 60)}.`);
   return [...new Set(ids ?? [])];
 }
 
@@ -134,9 +138,9 @@ export function readLogDelivery(
   for (const request of requests ?? []) {
     const { LogType: logType } = request;
     if (logType !== 'slow-log' && logType !== 'engine-log') {
-      throw value('LogType must be slow-log or engine-log.');
+      throw invalidValue('LogType must be slow-log or engine-log.');
     }
-    if (seen.has(logType)) throw combination(`${logType} is given more than once.`);
+    if (seen.has(logType)) throw invalidCombination(`${logType} is given more than once.`);
     seen.add(logType);
     if (request.Enabled === false) byType.delete(logType);
     else byType.set(logType, readOneLog(request, logType, byType.get(logType)?.sinceMs ?? nowMs));
@@ -147,15 +151,15 @@ export function readLogDelivery(
 function readOneLog(request: LogRequest, logType: LogDelivery['logType'], sinceMs: number): LogDelivery {
   const { DestinationType: type, DestinationDetails: details, LogFormat: format } = request;
   if (type !== 'cloudwatch-logs' && type !== 'kinesis-firehose') {
-    throw value('DestinationType must be cloudwatch-logs or kinesis-firehose.');
+    throw invalidValue('DestinationType must be cloudwatch-logs or kinesis-firehose.');
   }
-  if (format !== 'json' && format !== 'text') throw value('LogFormat must be json or text.');
+  if (format !== 'json' && format !== 'text') throw invalidValue('LogFormat must be json or text.');
   const destination =
     type === 'cloudwatch-logs'
       ? details?.CloudWatchLogsDetails?.LogGroup
       : details?.KinesisFirehoseDetails?.DeliveryStream;
   if (destination === undefined || !/^[A-Za-z0-9_./#-]{1,512}$/.test(destination)) {
-    throw combination(
+    throw invalidCombination(
       `DestinationDetails must name a ${type === 'cloudwatch-logs' ? 'LogGroup' : 'DeliveryStream'}.`,
     );
   }
@@ -165,17 +169,17 @@ function readOneLog(request: LogRequest, logType: LogDelivery['logType'], sinceM
 function readTransit(input: ServiceOptions): TransitEncryption {
   const { TransitEncryptionEnabled: enabled, TransitEncryptionMode: mode } = input;
   if (mode !== undefined && mode !== 'preferred' && mode !== 'required') {
-    throw value('TransitEncryptionMode must be preferred or required.');
+    throw invalidValue('TransitEncryptionMode must be preferred or required.');
   }
   if (mode !== undefined && enabled !== true) {
-    throw combination('TransitEncryptionMode needs TransitEncryptionEnabled.');
+    throw invalidCombination('TransitEncryptionMode needs TransitEncryptionEnabled.');
   }
   return enabled === true ? (mode ?? 'required') : 'none';
 }
 
 function readAuthToken(token: string | undefined, transit: TransitEncryption, nowMs: number): AuthTokens {
   if (token === undefined) return noTokens;
-  if (transit === 'none') throw combination('AuthToken needs TransitEncryptionEnabled.');
+  if (transit === 'none') throw invalidCombination('AuthToken needs TransitEncryptionEnabled.');
   return { hashes: [authTokenHash(token)], optional: false, modifiedAtMs: nowMs };
 }
 
@@ -188,16 +192,16 @@ function refuseForMemcached(input: ServiceOptions): void {
     AtRestEncryptionEnabled: input.AtRestEncryptionEnabled || undefined,
     LogDeliveryConfigurations: input.LogDeliveryConfigurations?.[0],
   })) {
-    if (asked !== undefined) throw combination(`${name} is not supported for ${title}.`);
+    if (asked !== undefined) throw invalidCombination(`${name} is not supported for ${title}.`);
   }
   if (input.TransitEncryptionMode === 'preferred') {
-    throw combination(`TransitEncryptionMode preferred is not supported for ${title}.`);
+    throw invalidCombination(`TransitEncryptionMode preferred is not supported for ${title}.`);
   }
 }
 
 function refuseOutOfScope(input: ServiceOptions): void {
   if ((input.CacheSecurityGroupNames ?? []).length > 0) {
-    throw value('Use of cache security groups is not permitted in this API version for your account.');
+    throw invalidValue('Use of cache security groups is not permitted in this API version for your account.');
   }
   if (input.KmsKeyId !== undefined) {
     throw serviceError('InvalidKMSKeyFault', 'There is no key management service here; leave KmsKeyId out.', {
@@ -211,12 +215,4 @@ function refuseOutOfScope(input: ServiceOptions): void {
     NetworkType: input.NetworkType === 'ipv4' ? undefined : input.NetworkType,
     IpDiscovery: input.IpDiscovery === 'ipv4' ? undefined : input.IpDiscovery,
   });
-}
-
-function combination(message: string) {
-  return serviceError('InvalidParameterCombinationException', message);
-}
-
-function value(message: string) {
-  return serviceError('InvalidParameterValueException', message);
 }

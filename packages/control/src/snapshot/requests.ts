@@ -1,4 +1,5 @@
 /** Create, copy and delete: check, write down, wake the reconciler. No engine and no file is touched here. */
+
 import type { Input } from '@larder/contract/elasticache/model';
 import { serviceError } from '@larder/contract/errors';
 import { snapshotName } from '@larder/contract/ids';
@@ -7,6 +8,7 @@ import type { ControlContext } from '../control-context.ts';
 import type { DatabaseTransaction } from '../database/connect.ts';
 import { recordEvent } from '../event-log/event-log.ts';
 import { refuseNotYet } from '../request/not-yet.ts';
+import { invalidCombination } from '../request/refusals.ts';
 import { readTags } from '../request/tags.ts';
 import { writeTags } from '../tag/store.ts';
 import { idleSnapshot } from './find.ts';
@@ -97,7 +99,7 @@ async function askedSource(
   { ReplicationGroupId: groupId, CacheClusterId: clusterId }: Input<'CreateSnapshot'>,
 ): Promise<{ readonly source: Source; readonly member?: string }> {
   if ((groupId === undefined) === (clusterId === undefined)) {
-    throw combination('Give ReplicationGroupId or CacheClusterId.');
+    throw invalidCombination('Give ReplicationGroupId or CacheClusterId.');
   }
   if (groupId !== undefined) {
     const id = groupId.toLowerCase();
@@ -117,7 +119,7 @@ async function askedSource(
     throw serviceError('CacheClusterNotFoundFault', `Cache cluster ${id} not found.`);
   }
   if (source.settings.clusterEnabled) {
-    throw combination(`${id} is a part of ${owner}; with cluster mode give ReplicationGroupId.`);
+    throw invalidCombination(`${id} is a part of ${owner}; with cluster mode give ReplicationGroupId.`);
   }
   return { source, member: id };
 }
@@ -136,8 +138,4 @@ function refuseKey(keyId: string | undefined): void {
     'There is no key management service here; leave KmsKeyId out.',
     { hint: 'Snapshots of what is encrypted at rest are encrypted with a key of this service.' },
   );
-}
-
-function combination(message: string) {
-  return serviceError('InvalidParameterCombinationException', message);
 }

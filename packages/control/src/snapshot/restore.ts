@@ -1,4 +1,5 @@
 /** Making something with a snapshot's data: what it takes over of the snapshot, what fits, and the data itself. */
+
 import type { Input } from '@larder/contract/elasticache/model';
 import { serviceError } from '@larder/contract/errors';
 import { compareVersions, type EngineName, engineTraits, versionLine } from '@larder/engine/engine';
@@ -6,6 +7,7 @@ import { formatSlots, type SlotRange } from '@larder/engine/slots';
 import type { StartData } from '@larder/fleet/host';
 import type { ControlContext } from '../control-context.ts';
 import type { Database } from '../database/connect.ts';
+import { invalidCombination } from '../request/refusals.ts';
 import { idleSnapshot } from './find.ts';
 import { fileOf, type Snapshot } from './snapshot.ts';
 import { readSnapshot } from './store.ts';
@@ -31,7 +33,7 @@ export async function snapshotToRestore(
 /** What the request leaves out is as it was. @throws ServiceError InvalidParameterCombination */
 export function groupRequestOf(snapshot: Snapshot, input: GroupRequest): GroupRequest {
   if (input.PrimaryClusterId !== undefined) {
-    throw combination("With PrimaryClusterId the data is the cluster's own; leave SnapshotName out.");
+    throw invalidCombination("With PrimaryClusterId the data is the cluster's own; leave SnapshotName out.");
   }
   const { settings, shards } = snapshot;
   const request = { ...input, ...commonDefaults(snapshot, input) };
@@ -60,7 +62,7 @@ export function groupRequestOf(snapshot: Snapshot, input: GroupRequest): GroupRe
 /** @throws ServiceError InvalidParameterCombination for a snapshot of a group with cluster mode */
 export function clusterRequestOf(snapshot: Snapshot, input: ClusterRequest): ClusterRequest {
   if (snapshot.settings.clusterEnabled) {
-    throw combination(
+    throw invalidCombination(
       `Snapshot ${snapshot.name} is of a group with cluster mode; use CreateReplicationGroup.`,
     );
   }
@@ -119,30 +121,30 @@ export function checkRestore(snapshot: Snapshot, target: RestoreTarget): void {
   const foreign =
     settings.engine === 'redis' && compareVersions(settings.engineVersion, firstForeignRedis) >= 0;
   if (!engineTraits[target.engine].replicates || (changesEngine && (target.engine !== 'valkey' || foreign))) {
-    throw combination(
+    throw invalidCombination(
       `Snapshot ${name} of ${from} can't be restored into ${engineTraits[target.engine].title}.`,
     );
   }
   if (!changesEngine && compareVersions(target.engineVersion, settings.engineVersion) < 0) {
-    throw combination(
+    throw invalidCombination(
       `Snapshot ${name} is of ${from}; it can't be restored into the older ${target.engineVersion}.`,
     );
   }
   if (settings.clusterEnabled && !target.clusterEnabled) {
-    throw combination(`Snapshot ${name} is of a group with cluster mode and needs one again.`);
+    throw invalidCombination(`Snapshot ${name} is of a group with cluster mode and needs one again.`);
   }
   if (target.slots.length !== shards.length) throw otherShards(snapshot, target.slots.length);
   const moved = shards.findIndex(
     ({ slots }, index) => settings.clusterEnabled && formatSlots(slots) !== formatSlots(target.slots[index]!),
   );
   if (moved >= 0) {
-    throw combination(
+    throw invalidCombination(
       `Shard ${shards[moved]!.id} of snapshot ${name} has the slots ${formatSlots(shards[moved]!.slots)}; other slots come with a later version of Larder.`,
     );
   }
   const databases = shards.flatMap(({ saved }) => saved?.databases ?? []).filter((number) => number > 0);
   if (target.clusterEnabled && databases.length > 0) {
-    throw combination(
+    throw invalidCombination(
       `Snapshot ${name} has keys in database ${databases[0]}; cluster mode has database 0 only.`,
     );
   }
@@ -176,11 +178,7 @@ export async function readRestore(
 }
 
 function otherShards({ name, shards }: Snapshot, count: number) {
-  return combination(
+  return invalidCombination(
     `Snapshot ${name} has ${shards.length} node groups; it can't be restored into ${count} in this version of Larder.`,
   );
-}
-
-function combination(message: string) {
-  return serviceError('InvalidParameterCombinationException', message);
 }

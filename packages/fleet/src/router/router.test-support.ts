@@ -4,11 +4,10 @@ import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
-import { Sha256 } from '@aws-crypto/sha256-js';
 import type { EngineName } from '@larder/engine/engine';
-import { SignatureV4 } from '@smithy/signature-v4';
 import { Redis, type RedisOptions } from 'ioredis';
 import { freshAddress, startEngine, type TestEngine } from '../../../../testing/engine.ts';
+import { iamToken as signedToken } from '../../../../testing/iam-token.ts';
 import { waitFor } from '../../../../testing/wait-for.ts';
 import { type Authority, openAuthority } from '../tls/authority.ts';
 import type { CertificateFiles, Target } from './route-table.ts';
@@ -19,25 +18,8 @@ export const enginePort = 6379;
 export const engineTlsPort = 6390;
 
 /** As a client of AWS makes it. */
-export async function iamToken(cacheName: string, userId: string, at: Date): Promise<string> {
-  const signer = new SignatureV4({
-    credentials: { accessKeyId: 'AKTEST', secretAccessKey: 'secret' },
-    region,
-    service: 'elasticache',
-    sha256: Sha256,
-  });
-  const { query } = await signer.presign(
-    {
-      method: 'GET',
-      protocol: 'http:',
-      hostname: cacheName,
-      path: '/',
-      headers: { host: cacheName },
-      query: { Action: 'connect', User: userId },
-    },
-    { expiresIn: 900, signingDate: at },
-  );
-  return `${cacheName}/?${new URLSearchParams(query as Record<string, string>)}`;
+export function iamToken(cacheName: string, userId: string, at: Date): Promise<string> {
+  return signedToken({ accessKeyId: 'AKTEST', secretAccessKey: 'secret', region }, cacheName, userId, at);
 }
 
 export interface RouterLab {
