@@ -59,6 +59,7 @@ export function testControl(real: Partial<Pick<ControlContext, 'scratch' | 'engi
     scratch,
     engines: { list: async () => installed },
     nowMs: () => (nowMs += 1),
+    logFailures: () => new Map(),
     wake: (resource: string, id: string) => woken.push(`${resource}:${id}`),
     ...real,
   } as unknown as ControlContext;

@@ -128,9 +128,9 @@ async function slowNews(
     ]);
     const { runId } = parseInfo(info as string);
     const lastId = position?.runId === runId ? position.lastId : -1;
-    const isNew = position?.sinceMs === sinceMs ? 0 : Math.floor(sinceMs / 1_000);
+    const fromSeconds = position?.sinceMs === sinceMs ? 0 : Math.floor(sinceMs / 1_000);
     const entries = parseSlowLog(reply).filter(
-      ({ id, timestampSeconds }) => id > lastId && timestampSeconds >= isNew,
+      ({ id, timestampSeconds }) => id > lastId && timestampSeconds >= fromSeconds,
     );
     return { runId, entries };
   };
