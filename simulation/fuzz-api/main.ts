@@ -11,17 +11,23 @@ import {
   CreateUserCommand,
   CreateUserGroupCommand,
   DeleteCacheClusterCommand,
+  DeleteCacheParameterGroupCommand,
+  DeleteCacheSubnetGroupCommand,
   DeleteReplicationGroupCommand,
+  DeleteSnapshotCommand,
+  DeleteUserCommand,
+  DeleteUserGroupCommand,
   DescribeCacheClustersCommand,
   DescribeCacheParameterGroupsCommand,
   DescribeCacheParametersCommand,
   DescribeCacheSubnetGroupsCommand,
   DescribeReplicationGroupsCommand,
+  DescribeSnapshotsCommand,
   DescribeUserGroupsCommand,
   DescribeUsersCommand,
 } from '@aws-sdk/client-elasticache';
 import { helpText, numberOption, parseOptions, UsageError } from '../../bench/command-line.ts';
-import { createGroup, groupAvailable } from '../../testing/elasticache-requests.ts';
+import { createGroup } from '../../testing/elasticache-requests.ts';
 import { startLarder, type TestLarder } from '../../testing/larder.ts';
 import { randomFrom } from '../../testing/seed.ts';
 import { signedSender } from '../../testing/signed-request.ts';
@@ -37,7 +43,6 @@ const together = 4;
 const slowestMs = 10_000;
 /** After the first fifth, by when every code path was warm. */
 const growthLimitMiB = 60;
-const kept = new Set(['keep', 'memo']);
 
 interface Tally {
   readonly byStatus: Map<number, number>;
@@ -82,34 +87,44 @@ async function main(): Promise<number> {
   }
 }
 
-/** Something to spoil. */
+/** Something to spoil. What is there already is left as it is. */
 async function furnish(larder: TestLarder): Promise<void> {
   const { client } = larder;
-  await createGroup(larder, 'keep', { NumCacheClusters: 2 });
-  await client.send(
-    new CreateCacheClusterCommand({ CacheClusterId: 'memo', Engine: 'memcached', NumCacheNodes: 2 }),
+  const make = (work: Promise<unknown>) => work.catch(ignoreExisting);
+  await make(createGroup(larder, 'keep', { NumCacheClusters: 2 }));
+  await make(
+    client.send(
+      new CreateCacheClusterCommand({ CacheClusterId: 'memo', Engine: 'memcached', NumCacheNodes: 2 }),
+    ),
   );
-  await client.send(
-    new CreateCacheParameterGroupCommand({
-      CacheParameterGroupName: 'mine',
-      CacheParameterGroupFamily: 'valkey9',
-      Description: 'mine',
-    }),
+  await make(
+    client.send(
+      new CreateCacheParameterGroupCommand({
+        CacheParameterGroupName: 'mine',
+        CacheParameterGroupFamily: 'valkey9',
+        Description: 'mine',
+      }),
+    ),
   );
-  await client.send(
-    new CreateUserCommand({
-      UserId: 'ann',
-      UserName: 'ann',
-      Engine: 'valkey',
-      AccessString: 'on ~* +@all',
-      Passwords: ['a-password-of-ann-is-long'],
-    }),
+  await make(
+    client.send(
+      new CreateUserCommand({
+        UserId: 'ann',
+        UserName: 'ann',
+        Engine: 'valkey',
+        AccessString: 'on ~* +@all',
+        Passwords: ['a-password-of-ann-is-long'],
+      }),
+    ),
   );
-  await client.send(
-    new CreateUserGroupCommand({ UserGroupId: 'people', Engine: 'valkey', UserIds: ['ann'] }),
+  await make(
+    client.send(new CreateUserGroupCommand({ UserGroupId: 'people', Engine: 'valkey', UserIds: ['ann'] })),
   );
-  await groupAvailable(larder, 'keep');
   await settled(larder);
+}
+
+function ignoreExisting(error: Error): void {
+  if (!/AlreadyExists|DuplicateUserName/.test(error.name)) throw error;
 }
 
 async function fuzz(larder: TestLarder, requests: number, seed: number): Promise<number> {
@@ -131,7 +146,7 @@ async function fuzz(larder: TestLarder, requests: number, seed: number): Promise
       compared += 1;
       const after = await fingerprint(larder);
       if (after !== before) tally.problems.push(`Refused requests changed something:\n${before}\n${after}`);
-    } else await clearAway(larder);
+    } else await restock(larder);
     if (sent >= requests / 5 && warmMiB === 0) warmMiB = residentMiB(larder.pid);
     if (sent % 10_000 < batchSize) {
       process.stderr.write(`… ${sent} of ${requests}, ${residentMiB(larder.pid).toFixed(0)} MiB\n`);
@@ -189,34 +204,61 @@ async function fingerprint({ client }: TestLarder): Promise<string> {
     (await client.send(new DescribeReplicationGroupsCommand({}))).ReplicationGroups,
     (await client.send(new DescribeCacheClustersCommand({ ShowCacheNodeInfo: true }))).CacheClusters,
     (await client.send(new DescribeCacheParameterGroupsCommand({}))).CacheParameterGroups,
-    (
-      await client.send(
-        new DescribeCacheParametersCommand({ CacheParameterGroupName: 'mine', Source: 'user' }),
-      )
-    ).Parameters,
     (await client.send(new DescribeCacheSubnetGroupsCommand({}))).CacheSubnetGroups,
     (await client.send(new DescribeUsersCommand({}))).Users,
     (await client.send(new DescribeUserGroupsCommand({}))).UserGroups,
   ];
+  const named = seen[2] as { CacheParameterGroupName?: string }[];
+  for (const { CacheParameterGroupName } of named) {
+    if (CacheParameterGroupName!.startsWith('default.')) continue;
+    const { Parameters } = await client.send(
+      new DescribeCacheParametersCommand({ CacheParameterGroupName, Source: 'user' }),
+    );
+    seen.push(Parameters as never);
+  }
   return JSON.stringify(seen);
 }
 
-/** Groups and clusters that a lucky request made, so that they don't fill the machine. */
-async function clearAway(larder: TestLarder): Promise<void> {
+/** What lucky requests made goes, so that it does not fill the machine, and what they took away comes back. */
+async function restock(larder: TestLarder): Promise<void> {
   const { client } = larder;
+  const drop = (work: Promise<unknown>) => work.catch(() => {});
+  await settled(larder);
   const { ReplicationGroups } = await client.send(new DescribeReplicationGroupsCommand({}));
-  for (const { ReplicationGroupId: id } of ReplicationGroups!) {
-    if (kept.has(id!)) continue;
-    await client.send(new DeleteReplicationGroupCommand({ ReplicationGroupId: id })).catch(() => {});
+  for (const { ReplicationGroupId } of ReplicationGroups!) {
+    if (ReplicationGroupId !== 'keep')
+      await drop(client.send(new DeleteReplicationGroupCommand({ ReplicationGroupId })));
   }
   const { CacheClusters } = await client.send(
     new DescribeCacheClustersCommand({ ShowCacheClustersNotInReplicationGroups: true }),
   );
-  for (const { CacheClusterId: id } of CacheClusters!) {
-    if (kept.has(id!)) continue;
-    await client.send(new DeleteCacheClusterCommand({ CacheClusterId: id })).catch(() => {});
+  for (const { CacheClusterId } of CacheClusters!) {
+    if (CacheClusterId !== 'memo') await drop(client.send(new DeleteCacheClusterCommand({ CacheClusterId })));
   }
+  const { CacheParameterGroups } = await client.send(new DescribeCacheParameterGroupsCommand({}));
+  for (const { CacheParameterGroupName } of CacheParameterGroups!) {
+    if (!/^default\.|^mine$/.test(CacheParameterGroupName!)) {
+      await drop(client.send(new DeleteCacheParameterGroupCommand({ CacheParameterGroupName })));
+    }
+  }
+  const { CacheSubnetGroups } = await client.send(new DescribeCacheSubnetGroupsCommand({}));
+  for (const { CacheSubnetGroupName } of CacheSubnetGroups!) {
+    if (CacheSubnetGroupName !== 'default')
+      await drop(client.send(new DeleteCacheSubnetGroupCommand({ CacheSubnetGroupName })));
+  }
+  const { UserGroups } = await client.send(new DescribeUserGroupsCommand({}));
+  for (const { UserGroupId } of UserGroups!) {
+    if (UserGroupId !== 'people') await drop(client.send(new DeleteUserGroupCommand({ UserGroupId })));
+  }
+  const { Users } = await client.send(new DescribeUsersCommand({}));
+  for (const { UserId } of Users!) {
+    if (UserId !== 'ann') await drop(client.send(new DeleteUserCommand({ UserId })));
+  }
+  const { Snapshots } = await client.send(new DescribeSnapshotsCommand({}));
+  for (const { SnapshotName } of Snapshots!)
+    await drop(client.send(new DeleteSnapshotCommand({ SnapshotName })));
   await settled(larder);
+  await furnish(larder);
 }
 
 /** Nothing is under way, so that what is described stays the same. */
@@ -230,7 +272,7 @@ async function settled({ client }: TestLarder): Promise<void> {
         ...CacheClusters!.map(({ CacheClusterStatus }) => CacheClusterStatus),
       ];
     },
-    (statuses) => statuses.every((status) => status === 'available' || status === 'create-failed'),
+    (statuses) => statuses.every((status) => /^(?:available|create-failed|restore-failed)$/.test(status!)),
     { what: 'everything to be available', limitMs: 60_000 },
   );
 }
