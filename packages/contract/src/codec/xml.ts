@@ -69,6 +69,8 @@ const MARKUP: Readonly<Record<string, string>> = {
   "'": '&apos;',
 };
 
+/** Printable ASCII without markup. */
+const PLAIN = /^[ !#-%(-;=?-~]*$/;
 const LONE_SURROGATE = /\p{Surrogate}/gu;
 
 /**
@@ -79,6 +81,8 @@ const LONE_SURROGATE = /\p{Surrogate}/gu;
  * stays well-formed, whatever a client once stored.
  */
 export function escapeXml(text: string): string {
+  // Most texts are ids and words: one look is enough for them.
+  if (PLAIN.test(text)) return text;
   return text.replace(LONE_SURROGATE, '\ufffd').replace(
     // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for.
     /[&<>"'\u0000-\u001f\u007f-\u009f\u2028\ufffe\uffff]/g,

@@ -49,6 +49,8 @@ export async function readReplicationGroups(
     .orderBy('ordinal')
     .execute();
 
+  const nodeGroupsOf = groupedBy(nodeGroups, (each) => each.group_id);
+  const membersOfShard = groupedBy(members, (each) => `${each.group_id} ${each.node_group_id}`);
   return groups.map((row) => ({
     id: row.id,
     intent: JSON.parse(row.intent) as ReplicationGroupIntent,
@@ -61,36 +63,44 @@ export async function readReplicationGroups(
     ...(row.final_snapshot !== null && { finalSnapshot: row.final_snapshot }),
     ...(row.pending !== null && { pending: JSON.parse(row.pending) as PendingChange }),
     ...(row.configuration_address !== null && { configurationAddress: row.configuration_address }),
-    nodeGroups: nodeGroups
-      .filter((each) => each.group_id === row.id)
-      .map(
-        (each): NodeGroup => ({
-          id: each.id,
-          slots: JSON.parse(each.slots) as SlotRange[],
-          primary: each.primary_member,
-          formed: each.formed === 1,
-          ...(each.primary_address !== null && { primaryAddress: each.primary_address }),
-          ...(each.reader_address !== null && { readerAddress: each.reader_address }),
-          ...(each.lineage !== null && { lineage: each.lineage }),
-          ...(each.handover !== null && { handover: JSON.parse(each.handover) as Handover }),
-          ...(each.resharding !== null && { resharding: JSON.parse(each.resharding) as Resharding }),
-          members: members
-            .filter((member) => member.group_id === row.id && member.node_group_id === each.id)
-            .map(
-              (member): Member => ({
-                id: member.id,
-                zone: member.zone,
-                address: member.address,
-                status: member.status as MemberStatus,
-                generation: member.generation,
-                parameterStatus: member.parameter_status as ParameterStatus,
-                createdAtMs: member.created_at,
-                recovering: member.recovering === 1,
-              }),
-            ),
-        }),
-      ),
+    nodeGroups: (nodeGroupsOf.get(row.id) ?? []).map(
+      (each): NodeGroup => ({
+        id: each.id,
+        slots: JSON.parse(each.slots) as SlotRange[],
+        primary: each.primary_member,
+        formed: each.formed === 1,
+        ...(each.primary_address !== null && { primaryAddress: each.primary_address }),
+        ...(each.reader_address !== null && { readerAddress: each.reader_address }),
+        ...(each.lineage !== null && { lineage: each.lineage }),
+        ...(each.handover !== null && { handover: JSON.parse(each.handover) as Handover }),
+        ...(each.resharding !== null && { resharding: JSON.parse(each.resharding) as Resharding }),
+        members: (membersOfShard.get(`${row.id} ${each.id}`) ?? []).map(
+          (member): Member => ({
+            id: member.id,
+            zone: member.zone,
+            address: member.address,
+            status: member.status as MemberStatus,
+            generation: member.generation,
+            parameterStatus: member.parameter_status as ParameterStatus,
+            createdAtMs: member.created_at,
+            recovering: member.recovering === 1,
+          }),
+        ),
+      }),
+    ),
   }));
+}
+
+/** In the order they come. */
+function groupedBy<Row>(rows: readonly Row[], keyOf: (row: Row) => string): Map<string, Row[]> {
+  const groups = new Map<string, Row[]>();
+  for (const row of rows) {
+    const key = keyOf(row);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [row]);
+    else group.push(row);
+  }
+  return groups;
 }
 
 export async function readReplicationGroup(
