@@ -9,13 +9,17 @@
 import {
   type CacheCluster,
   CreateCacheClusterCommand,
+  CreateSnapshotCommand,
   DecreaseReplicaCountCommand,
   DeleteCacheClusterCommand,
   DeleteReplicationGroupCommand,
+  DeleteSnapshotCommand,
+  DescribeSnapshotsCommand,
   IncreaseReplicaCountCommand,
   ModifyCacheClusterCommand,
   ModifyReplicationGroupCommand,
   type ModifyReplicationGroupCommandInput,
+  ModifyReplicationGroupShardConfigurationCommand,
   RebootCacheClusterCommand,
   type ReplicationGroup,
 } from '@aws-sdk/client-elasticache';
@@ -205,6 +209,11 @@ async function clusterGone(id: string): Promise<boolean> {
   return (await errorName(describeCluster(larder, id))) === 'CacheClusterNotFoundFault';
 }
 
+async function snapshotStatus(name: string): Promise<string | undefined> {
+  const { Snapshots } = await larder.client.send(new DescribeSnapshotsCommand({ SnapshotName: name }));
+  return Snapshots![0]?.SnapshotStatus;
+}
+
 /** An answer of the service, not a broken connection. */
 function isServiceError(error: Error): boolean {
   return '$fault' in error && '$metadata' in error && (error as { Code?: string }).Code !== undefined;
@@ -331,6 +340,41 @@ const workflows: Record<string, Workflow> = {
       await expectNodes(id, 1);
     },
     cleanUp: (id) => removeCluster(`${id}-001`),
+  },
+  'a snapshot is taken': {
+    prepare: pair,
+    request: (id) =>
+      larder.client.send(new CreateSnapshotCommand({ ReplicationGroupId: id, SnapshotName: `of-${id}` })),
+    underWay: ['snapshotting'],
+    done: async (id) => (await anyGroup(id)) && (await snapshotStatus(`of-${id}`)) === 'available',
+    check: (id) => expectWhole(id, 2),
+    cleanUp: async (id) => {
+      await larder.client.send(new DeleteSnapshotCommand({ SnapshotName: `of-${id}` }));
+      await removeGroup(id);
+    },
+  },
+  'a shard is added': {
+    prepare: async (id) => {
+      await createGroup(larder, id, { NumNodeGroups: 2, ReplicasPerNodeGroup: 0 });
+      await groupAvailable(larder, id);
+    },
+    request: (id) =>
+      larder.client.send(
+        new ModifyReplicationGroupShardConfigurationCommand({
+          ReplicationGroupId: id,
+          NodeGroupCount: 3,
+          ApplyImmediately: true,
+        }),
+      ),
+    underWay: ['modifying'],
+    done: groupIs(({ NodeGroups }) => NodeGroups!.length === 3),
+    check: async (id) => {
+      const { ConfigurationEndpoint } = await describeGroup(larder, id);
+      const client = clients.to(ConfigurationEndpoint!);
+      expect(await client.cluster('INFO')).toMatch(/cluster_slots_ok:16384[\s\S]*cluster_size:3/);
+      client.disconnect();
+      await expectNodes(id, 3);
+    },
   },
   'Memcached nodes are added': {
     prepare: async (id) => {
