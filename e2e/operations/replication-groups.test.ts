@@ -1,4 +1,5 @@
 /** Create, Describe, Modify and Delete of replication groups, and the reboot of members, as engines and clients see them. */
+import { readFileSync } from 'node:fs';
 import {
   CreateCacheParameterGroupCommand,
   CreateCacheSubnetGroupCommand,
@@ -33,6 +34,10 @@ import { pidOf, rejectedCombination, runningNodes, settingsOf, windowAround } fr
 
 const clients = redisClients();
 let larder: TestLarder;
+
+function openFilesOfMachine(): number {
+  return Number(/Max open files\s+\S+\s+(\d+)/.exec(readFileSync('/proc/self/limits', 'utf8'))![1]);
+}
 
 beforeAll(async () => {
   larder = await startLarder();
@@ -264,10 +269,13 @@ describe('every input of a creation', () => {
     const group = await groupAvailable(larder, id);
     await effect(
       'ModifyReplicationGroup',
-      'CacheNodeType: maxmemory of every member by INFO, in the same processes',
+      'CacheNodeType: maxmemory and maxclients of every member by INFO, in the same processes',
       async () => {
         const maxmemory = String(Math.floor(3_317_862_236 * 0.75));
         expect(await fieldOfMembers(group, 'maxmemory')).toEqual([maxmemory, maxmemory]);
+        // As many as the type has, or as the machine has files for.
+        const maxclients = String(Math.min(46_000, openFilesOfMachine() - 200));
+        expect(await fieldOfMembers(group, 'maxclients')).toEqual([maxclients, maxclients]);
         expect(larder.processes()).toEqual(pids);
       },
     );

@@ -11,6 +11,7 @@ const settings: EngineSettings = {
   busEncrypted: false,
   endpointAddresses: [],
   maxmemoryBytes: 536_870_912,
+  maxConnections: 65_000,
   clusterEnabled: false,
   encryptedAtRest: true,
   parameters: {},

@@ -20,6 +20,8 @@ export interface EngineSettings {
   /** More addresses to listen on from the start, for a node that holds an endpoint. */
   readonly endpointAddresses: readonly string[];
   readonly maxmemoryBytes: number;
+  /** Clients at once; fewer where the machine has no more files. */
+  readonly maxConnections: number;
   readonly clusterEnabled: boolean;
   /** Set: it starts as a replica of this address, so that it is at no moment an empty primary. */
   readonly replicaOf?: { readonly address: string; readonly port: number };
@@ -70,7 +72,7 @@ export function renderConfigFile(settings: EngineSettings, version: string, fold
     // Nor the file in which a replica received its primary's data.
     ['rdb-del-sync-files', 'yes'],
     ['maxmemory', settings.maxmemoryBytes],
-    ['maxclients', mostConnections],
+    ['maxclients', settings.maxConnections],
     ['tcp-backlog', 511],
     ['repl-diskless-sync', 'yes'],
     ['repl-diskless-sync-delay', 0],
@@ -156,10 +158,8 @@ export interface ProcessLimits {
   readonly openFiles: number;
 }
 
-/** ElastiCache's figure. */
-const mostConnections = 65_000;
-/** Memcached's own files: listening sockets, pipes of its threads, logs. */
-const spareFiles = 200;
+/** An engine's own files: listening sockets, pipes of its threads, logs. */
+export const spareFiles = 200;
 
 /** The path below the node's `folder` among its engine's arguments, by which a restarted service finds the process. */
 export function engineMark(folder: string, engine: EngineName): string {
@@ -170,7 +170,7 @@ export function engineMark(folder: string, engine: EngineName): string {
 export function engineArguments(settings: EngineSettings, folder: string, process: ProcessLimits): string[] {
   if (settings.engine !== 'memcached') return [engineMark(folder, settings.engine)];
   // Memcached does not start when it can't have the files; Valkey and Redis lower their limit themselves.
-  const connections = Math.min(mostConnections, process.openFiles - spareFiles);
+  const connections = Math.min(settings.maxConnections, process.openFiles - spareFiles);
   const megabytes = Math.max(64, Math.floor(settings.maxmemoryBytes / 2 ** 20));
   return [
     ...['-l', [settings.address, ...settings.endpointAddresses].join(','), '-p', String(settings.port)],

@@ -4,6 +4,8 @@ export interface NodeType {
   readonly name: string;
   readonly maxmemoryBytes: number;
   readonly vcpus: number;
+  /** Clients at once. */
+  readonly maxConnections: number;
 }
 
 const table: readonly (readonly [name: string, maxmemoryBytes: number, vcpus: number])[] = [
@@ -36,8 +38,17 @@ const table: readonly (readonly [name: string, maxmemoryBytes: number, vcpus: nu
 ];
 
 export const nodeTypes: ReadonlyMap<string, NodeType> = new Map(
-  table.map(([name, maxmemoryBytes, vcpus]) => [name, { name, maxmemoryBytes, vcpus }]),
+  table.map(([name, maxmemoryBytes, vcpus]) => [
+    name,
+    { name, maxmemoryBytes, vcpus, maxConnections: connectionsOf(name) },
+  ]),
 );
+
+/** ElastiCache's figures. */
+function connectionsOf(name: string): number {
+  if (name.endsWith('.micro')) return 20_000;
+  return /\.(?:small|medium)$/.test(name) ? 46_000 : 65_000;
+}
 
 /** The smallest; what a request without `CacheNodeType` gets, since this machine is not a data centre. */
 export const defaultNodeType = 'cache.t4g.micro';

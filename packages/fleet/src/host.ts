@@ -134,6 +134,8 @@ export interface Order {
 
 export interface Host {
   readonly id: string;
+  /** Clients that one engine can have here: its files are bounded. */
+  readonly mostConnections: number;
   /** Asks the processes and the engines now; waits at most about half a second for those that don't answer. */
   observe(nodeIds: readonly string[]): Promise<ReadonlyMap<string, NodeObservation>>;
   /** As `observe`, of the settings. Nodes that don't run or don't answer are missing. */

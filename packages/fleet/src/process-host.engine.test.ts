@@ -69,6 +69,7 @@ async function spec(nodeId = 'shop-001.0001', engine: EngineName = 'valkey'): Pr
       busEncrypted: false,
       endpointAddresses: [],
       maxmemoryBytes: 2 ** 26,
+      maxConnections: 1_000,
       clusterEnabled: false,
       encryptedAtRest: true,
       parameters: {},

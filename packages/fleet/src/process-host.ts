@@ -11,7 +11,13 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { aclSetUser, digestUsers } from '@larder/engine/acl';
-import { announcedPorts, certificateFiles, engineArguments, engineMark } from '@larder/engine/config-file';
+import {
+  announcedPorts,
+  certificateFiles,
+  engineArguments,
+  engineMark,
+  spareFiles,
+} from '@larder/engine/config-file';
 import { movesWholeSlots } from '@larder/engine/engine';
 import type { EngineBuild } from '@larder/engine/store/engine-build';
 import {
@@ -310,6 +316,7 @@ export async function processHost(options: ProcessHostOptions): Promise<Host> {
 
   return {
     id: options.id,
+    mostConnections: limits.openFiles - spareFiles,
     async observe(nodeIds) {
       const seen = await Promise.all(nodeIds.map(observeNode));
       return new Map(seen.map((each) => [each.nodeId, each]));

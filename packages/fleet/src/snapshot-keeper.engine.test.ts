@@ -65,6 +65,7 @@ function spec(nodeId: string, engine: EngineName = 'valkey', version = '9.1.2'):
       busEncrypted: false,
       endpointAddresses: [],
       maxmemoryBytes: 2 ** 27,
+      maxConnections: 1_000,
       clusterEnabled: false,
       encryptedAtRest: true,
       parameters: {},

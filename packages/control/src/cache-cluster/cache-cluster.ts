@@ -80,6 +80,7 @@ export function nodeSpec(cluster: CacheCluster, node: CacheNode, wanted: WantedN
       busEncrypted: false,
       endpointAddresses: [],
       maxmemoryBytes: wanted.maxmemoryBytes,
+      maxConnections: wanted.maxConnections,
       clusterEnabled: false,
       encryptedAtRest: intent.atRestEncryption,
       parameters: wanted.parameters,

@@ -54,7 +54,7 @@ export async function reconcileCacheCluster(deps: ReconcileDeps, id: string): Pr
   const environment = await readEnvironment(deps.database, cluster.intent);
   const nodeIds = cluster.nodes.map((node) => nodeIdOf(cluster, node));
   const wanted = (node: string) =>
-    wantedNode(environment, cluster.intent, deps.secrets, nodeIdOf(cluster, { id: node }));
+    wantedNode(environment, cluster.intent, deps, nodeIdOf(cluster, { id: node }));
   const { restoreFrom } = cluster.intent;
   const restore =
     cluster.status !== 'creating' || restoreFrom === undefined

@@ -8,6 +8,7 @@ import {
   tokenDefaultUser,
 } from '@larder/engine/acl';
 import { nodeTypes } from '@larder/engine/node-type';
+import type { Host } from '@larder/fleet/host';
 import { type NodeSecrets, passwordHash } from '@larder/fleet/node-secrets';
 import type { Database } from '../database/connect.ts';
 import { type ParameterSettings, parameterSettings } from '../parameter-group/settings.ts';
@@ -33,11 +34,16 @@ export async function readEnvironment(
   };
 }
 
+export interface NodeMakers {
+  readonly secrets: NodeSecrets;
+  readonly host: Pick<Host, 'mostConnections'>;
+}
+
 /** @param groupId the replication group's id; IAM users have their passwords by it. */
 export function wantedNode(
   { parameters, groupUsers }: Environment,
   intent: ServiceIntent & { readonly clusterEnabled?: boolean },
-  secrets: NodeSecrets,
+  { secrets, host }: NodeMakers,
   nodeId: string,
   groupId = '',
 ): WantedNode {
@@ -48,6 +54,7 @@ export function wantedNode(
   return {
     ...portsOf(intent, checksTokens(groupUsers)),
     maxmemoryBytes: given,
+    maxConnections: Math.min(nodeType.maxConnections, host.mostConnections),
     parameters: parameters.directives,
     atStart: parameters.atStart,
     users: isMemcached

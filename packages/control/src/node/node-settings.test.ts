@@ -10,6 +10,7 @@ const wanted: WantedNode = {
   plainPort: 6379,
   tlsPort: 0,
   maxmemoryBytes: 1_000,
+  maxConnections: 50,
   parameters: { timeout: '20', databases: '16', 'new-in-9': 'yes' },
   atStart: new Set(['databases']),
   users,
@@ -18,7 +19,7 @@ const wanted: WantedNode = {
 const seen: NodeSettings = {
   plainPort: 6379,
   tlsPort: 0,
-  parameters: { timeout: '20', databases: '16', maxmemory: '1000', 'nobody-decides': '7' },
+  parameters: { timeout: '20', databases: '16', maxmemory: '1000', maxclients: '50', 'nobody-decides': '7' },
   users: digestUsers(users),
 };
 const planned = (change: Partial<NodeSettings>, expectsChange = false) =>

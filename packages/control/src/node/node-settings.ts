@@ -54,12 +54,21 @@ export function planNodeSettings(
 
 /** @returns those that can be set now, with their values, and the names of those that only a start can change. */
 export function differingParameters(
-  { parameters, atStart, maxmemoryBytes }: Pick<WantedNode, 'parameters' | 'atStart' | 'maxmemoryBytes'>,
+  {
+    parameters,
+    atStart,
+    maxmemoryBytes,
+    maxConnections,
+  }: Pick<WantedNode, 'parameters' | 'atStart' | 'maxmemoryBytes' | 'maxConnections'>,
   seen: Readonly<Record<string, string>>,
 ): { readonly live: Record<string, string>; readonly atStart: string[] } {
   const live: Record<string, string> = {};
   const waiting: string[] = [];
-  const wanted = { ...parameters, maxmemory: String(maxmemoryBytes) };
+  const wanted = {
+    ...parameters,
+    maxmemory: String(maxmemoryBytes),
+    maxclients: String(maxConnections),
+  };
   for (const [name, value] of Object.entries(wanted)) {
     // What the engine does not know it can't be asked to change.
     if (seen[name] === undefined || seen[name] === value) continue;

@@ -8,6 +8,7 @@ export type ParameterStatus = 'in-sync' | 'applying' | 'pending-reboot';
 
 export interface WantedNode extends Ports {
   readonly maxmemoryBytes: number;
+  readonly maxConnections: number;
   /** Directive -> value, in the engine's own spelling. */
   readonly parameters: Readonly<Record<string, string>>;
   /** Those among them that only a start can change. */

@@ -160,7 +160,6 @@ async function carryOut(
   return now;
 }
 
-function wantedOf({ secrets }: ReconcileDeps, group: ReplicationGroup, environment: Environment) {
-  return (member: string) =>
-    wantedNode(environment, group.intent, secrets, nodeIdOf({ id: member }), group.id);
+function wantedOf(deps: ReconcileDeps, group: ReplicationGroup, environment: Environment) {
+  return (member: string) => wantedNode(environment, group.intent, deps, nodeIdOf({ id: member }), group.id);
 }

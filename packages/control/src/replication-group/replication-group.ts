@@ -156,6 +156,7 @@ export function nodeSpec(
       busEncrypted: intent.busEncrypted,
       endpointAddresses: start.endpointAddresses,
       maxmemoryBytes: wanted.maxmemoryBytes,
+      maxConnections: wanted.maxConnections,
       clusterEnabled: intent.clusterEnabled,
       encryptedAtRest: intent.atRestEncryption,
       parameters: wanted.parameters,

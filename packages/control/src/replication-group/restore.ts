@@ -1,22 +1,20 @@
 /** A group that is made with a snapshot's data, and whose data its own snapshots are. */
-import type { NodeSecrets } from '@larder/fleet/node-secrets';
 import type { Database } from '../database/connect.ts';
 import { recordEvent } from '../event-log/event-log.ts';
-import { type Environment, wantedNode } from '../node/environment.ts';
+import { type Environment, type NodeMakers, wantedNode } from '../node/environment.ts';
 import { type Restore, readRestore } from '../snapshot/restore.ts';
 import type { ReplicationGroup } from './replication-group.ts';
 import { nextStatus } from './status.ts';
 import { changeStatus } from './store.ts';
 
-interface RestoreDeps {
+interface RestoreDeps extends NodeMakers {
   readonly database: Database;
-  readonly secrets: NodeSecrets;
   readonly nowMs: () => number;
 }
 
 /** Undefined for a group that begins empty, or was made long since. */
 export async function restoreOf(
-  { database, secrets }: RestoreDeps,
+  { database, ...makers }: RestoreDeps,
   { id, intent, status }: ReplicationGroup,
   environment: Environment,
 ): Promise<Restore | undefined> {
@@ -24,7 +22,7 @@ export async function restoreOf(
   return readRestore(
     database,
     intent.restoreFrom,
-    wantedNode(environment, intent, secrets, id).maxmemoryBytes,
+    wantedNode(environment, intent, makers, id).maxmemoryBytes,
   );
 }
 
