@@ -13,6 +13,7 @@ const settings: EngineSettings = {
   maxmemoryBytes: 536_870_912,
   maxConnections: 65_000,
   clusterEnabled: false,
+  forming: false,
   encryptedAtRest: true,
   parameters: {},
   users: [],

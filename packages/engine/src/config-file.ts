@@ -23,6 +23,8 @@ export interface EngineSettings {
   /** Clients at once; fewer where the machine has no more files. */
   readonly maxConnections: number;
   readonly clusterEnabled: boolean;
+  /** Its cluster was never whole: nodes then ask each other more often. */
+  readonly forming: boolean;
   /** Set: it starts as a replica of this address, so that it is at no moment an empty primary. */
   readonly replicaOf?: { readonly address: string; readonly port: number };
   /** Directives of the parameter group, in the engine's own spelling; Memcached: its parameters. */
@@ -98,7 +100,8 @@ export function renderConfigFile(settings: EngineSettings, version: string, fold
       ...announcedPorts(settings),
       ['cluster-announce-bus-port', clusterBusPort(settings.port)],
       // Deaths are noticed as events and a vote is started at once; this is only the engine's own backstop.
-      ['cluster-node-timeout', 5_000],
+      // Nodes ask each other twice in this time: forming, they would else learn of each other's roles by chance.
+      ['cluster-node-timeout', settings.forming ? formingNodeTimeoutMs : clusterNodeTimeoutMs],
       ['cluster-allow-replica-migration', 'no'],
       ['cluster-replica-validity-factor', 0],
     );
@@ -150,6 +153,10 @@ function words(value: string): string {
   if (value === '') return '""';
   return /^[\x21-\x7e]+(?: [\x21-\x7e]+)*$/.test(value) && !/["'\\#]/.test(value) ? value : quote(value);
 }
+
+/** Once the cluster was whole. */
+export const clusterNodeTimeoutMs = 5_000;
+const formingNodeTimeoutMs = 1_000;
 
 /** What the process that starts an engine may do. */
 export interface ProcessLimits {

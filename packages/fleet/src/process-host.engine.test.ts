@@ -71,6 +71,7 @@ async function spec(nodeId = 'shop-001.0001', engine: EngineName = 'valkey'): Pr
       maxmemoryBytes: 2 ** 26,
       maxConnections: 1_000,
       clusterEnabled: false,
+      forming: false,
       encryptedAtRest: true,
       parameters: {},
       users:

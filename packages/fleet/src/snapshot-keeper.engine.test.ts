@@ -67,6 +67,7 @@ function spec(nodeId: string, engine: EngineName = 'valkey', version = '9.1.2'):
       maxmemoryBytes: 2 ** 27,
       maxConnections: 1_000,
       clusterEnabled: false,
+      forming: false,
       encryptedAtRest: true,
       parameters: {},
       users: [

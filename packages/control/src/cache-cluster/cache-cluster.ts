@@ -82,6 +82,7 @@ export function nodeSpec(cluster: CacheCluster, node: CacheNode, wanted: WantedN
       maxmemoryBytes: wanted.maxmemoryBytes,
       maxConnections: wanted.maxConnections,
       clusterEnabled: false,
+      forming: false,
       encryptedAtRest: intent.atRestEncryption,
       parameters: wanted.parameters,
       users: wanted.users,

@@ -7,6 +7,7 @@ import {
   serviceUser,
   tokenDefaultUser,
 } from '@larder/engine/acl';
+import { clusterNodeTimeoutMs } from '@larder/engine/config-file';
 import { nodeTypes } from '@larder/engine/node-type';
 import type { Host } from '@larder/fleet/host';
 import { type NodeSecrets, passwordHash } from '@larder/fleet/node-secrets';
@@ -55,7 +56,8 @@ export function wantedNode(
     ...portsOf(intent, checksTokens(groupUsers)),
     maxmemoryBytes: given,
     maxConnections: Math.min(nodeType.maxConnections, host.mostConnections),
-    parameters: parameters.directives,
+    parameters:
+      intent.clusterEnabled === true ? { ...parameters.directives, ...whole } : parameters.directives,
     atStart: parameters.atStart,
     users: isMemcached
       ? []
@@ -77,6 +79,9 @@ export function wantedNode(
     replication: { user: replicationUserName, password: secrets.replication },
   };
 }
+
+/** What a cluster comes to once it was whole. */
+const whole = { 'cluster-node-timeout': String(clusterNodeTimeoutMs) };
 
 /** The router stands before the engines: they can't check IAM tokens. */
 export function checksTokens(groupUsers: GroupUsers | undefined): boolean {

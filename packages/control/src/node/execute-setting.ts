@@ -5,6 +5,9 @@ import type { Database } from '../database/connect.ts';
 import { recordEvent } from '../event-log/event-log.ts';
 import type { SettingStep } from './node-settings.ts';
 
+/** What the service sets by itself in the life of a node: nobody asked for it, and nobody need hear of it. */
+const ownBusiness = new Set(['cluster-node-timeout']);
+
 export interface SettingTarget {
   readonly nodeId: string;
   readonly clusterId: string;
@@ -31,7 +34,10 @@ export async function executeSetting(
     case 'configure': {
       const words = Object.entries(step.parameters).flat();
       await host.command(nodeId, order, [['CONFIG', 'SET', ...words]]);
-      const names = Object.keys(step.parameters).join(', ');
+      const names = Object.keys(step.parameters)
+        .filter((name) => !ownBusiness.has(name))
+        .join(', ');
+      if (names === '') return;
       const message = step.drift
         ? `Cache node ${cacheNodeId} was changed by hand in ${names}; it was set back to its parameter group`
         : `Cache node ${cacheNodeId} took on its parameters: ${names}`;

@@ -158,6 +158,7 @@ export function nodeSpec(
       maxmemoryBytes: wanted.maxmemoryBytes,
       maxConnections: wanted.maxConnections,
       clusterEnabled: intent.clusterEnabled,
+      forming: group.nodeGroups.some(({ formed }) => !formed),
       encryptedAtRest: intent.atRestEncryption,
       parameters: wanted.parameters,
       users: wanted.users,
