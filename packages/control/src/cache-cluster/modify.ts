@@ -8,6 +8,7 @@ import type { ControlContext } from '../control-context.ts';
 import type { Database, DatabaseTransaction } from '../database/connect.ts';
 import { recordEvent } from '../event-log/event-log.ts';
 import { mergeChange, type PendingChange } from '../node/service-intent.ts';
+import { markApplying } from '../parameter-group/store.ts';
 import { emptiestZone, zonesOf } from '../placement/zones.ts';
 import { changeAuth } from '../request/auth-change.ts';
 import { refuseNotYet } from '../request/not-yet.ts';
@@ -86,7 +87,9 @@ export async function modifyCacheCluster(
     const pending = { ...found.pending, ...waiting };
     const { pending: _, ...rest } = { ...found, intent };
     await writeIntent(transaction, Object.keys(pending).length > 0 ? { ...rest, pending } : rest);
-    if (intent.parameterGroup !== found.intent.parameterGroup) await markApplying(transaction, id);
+    if (intent.parameterGroup !== found.intent.parameterGroup) {
+      await markApplying(transaction, [{ resource: 'cache-cluster', id }]);
+    }
     if (!idle) await changeStatus(transaction, id, { from: found.status, to: wanted });
     await recordEvent(transaction, {
       atMs: context.nowMs(),
@@ -128,14 +131,6 @@ export async function applyPending(
       message: `The maintenance window of cache cluster ${id} began: its pending changes are applied`,
     });
   });
-}
-
-async function markApplying(transaction: DatabaseTransaction, clusterId: string): Promise<void> {
-  await transaction
-    .updateTable('cache_node')
-    .set({ parameter_status: 'applying' })
-    .where('cluster_id', '=', clusterId)
-    .execute();
 }
 
 function stayingNodes(cluster: CacheCluster) {

@@ -6,11 +6,17 @@ import type { ControlContext } from '../control-context.ts';
 import type { DatabaseTransaction } from '../database/connect.ts';
 import { recordEvent } from '../event-log/event-log.ts';
 import { mergeChange, type PendingChange } from '../node/service-intent.ts';
+import { markApplying } from '../parameter-group/store.ts';
 import { changeAuth } from '../request/auth-change.ts';
 import { invalidCombination } from '../request/refusals.ts';
 import { changeService, refuseSmallerThanData } from '../request/service-change.ts';
 import { checkUserGroups } from '../user-group/group-users.ts';
-import { membersOf, type ReplicationGroup, type ReplicationGroupIntent } from './replication-group.ts';
+import {
+  membersOf,
+  nodeIdOf,
+  type ReplicationGroup,
+  type ReplicationGroupIntent,
+} from './replication-group.ts';
 import { notFound, wrongState } from './requests.ts';
 import { nextStatus } from './status.ts';
 import { changeStatus, readReplicationGroup, setHandover, writeIntent } from './store.ts';
@@ -32,7 +38,7 @@ export async function modifyReplicationGroup(
   if (current === undefined) throw notFound(id);
   const change = await changeService(context, current.intent, current.intent.clusterEnabled, input);
   if (change.deferrable.nodeType !== undefined) {
-    const nodeIds = membersOf(current).map((member) => `${member.id}.0001`);
+    const nodeIds = membersOf(current).map(nodeIdOf);
     await refuseSmallerThanData(context, nodeIds, current.intent, change.deferrable.nodeType);
   }
 
@@ -58,7 +64,9 @@ export async function modifyReplicationGroup(
     await writeIntent(transaction, after);
     const status = idle && !promoted ? found.status : wanted;
     await changeStatus(transaction, id, { from: found.status, to: status });
-    if (intent.parameterGroup !== found.intent.parameterGroup) await markApplying(transaction, id);
+    if (intent.parameterGroup !== found.intent.parameterGroup) {
+      await markApplying(transaction, [{ resource: 'replication-group', id }]);
+    }
     await recordEvent(transaction, {
       atMs: context.nowMs(),
       sourceType: 'replication-group',
@@ -71,15 +79,6 @@ export async function modifyReplicationGroup(
   });
   context.wake('replication-group', id);
   return group;
-}
-
-/** The members' status of the parameter group until they were seen with it. */
-async function markApplying(transaction: DatabaseTransaction, groupId: string): Promise<void> {
-  await transaction
-    .updateTable('member')
-    .set({ parameter_status: 'applying' })
-    .where('group_id', '=', groupId)
-    .execute();
 }
 
 async function changedIntent(
