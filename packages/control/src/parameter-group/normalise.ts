@@ -6,6 +6,7 @@ import { directiveOf, fromDirective, toDirectives } from '@larder/engine/paramet
 import { familyName } from '@larder/engine/parameters/family';
 import type { EngineStore } from '@larder/engine/store/engine-store';
 import type { ScratchEngines } from '@larder/fleet/scratch-engine';
+import { invalidValue } from '../request/refusals.ts';
 import { type ParameterGroup, parameterOf, valuesOf } from './parameter-group.ts';
 
 /** Longer than any value has to be. */
@@ -14,7 +15,7 @@ const longestValue = 1_024;
 /** @throws ServiceError InvalidParameterValue for a name the family does not have. */
 export function existingParameter(group: ParameterGroup, name: string) {
   const parameter = parameterOf(group, name);
-  if (parameter === undefined) throw invalid(`Parameter ${shown(name)} doesn't exist`);
+  if (parameter === undefined) throw invalidValue(`Parameter ${shown(name)} doesn't exist`);
   return parameter;
 }
 
@@ -33,10 +34,10 @@ export async function normaliseSettings(
   const asked = new Map<string, string>();
   for (const [name, value] of wanted) {
     const parameter = existingParameter(group, name);
-    if (!parameter.modifiable) throw invalid(`The parameter ${name} cannot be modified.`);
+    if (!parameter.modifiable) throw invalidValue(`The parameter ${name} cannot be modified.`);
     if (value.length > longestValue || !isAllowed(parameter, value)) {
       const allowed = parameter.allowedValues;
-      throw invalid(
+      throw invalidValue(
         `The value of parameter ${name} is not valid` +
           (allowed === undefined ? '.' : `; it must be one of ${allowed}.`),
       );
@@ -88,7 +89,7 @@ async function askEngine(
 function refused(error: string, asked: ReadonlyMap<string, string>): ServiceError {
   const match = /argument '([^']*)'\) - (.*)$/.exec(error);
   const parameter = [...asked.keys()].find((name) => directiveOf(name) === match?.[1]);
-  return invalid(
+  return invalidValue(
     parameter === undefined
       ? `The engine does not take these values: ${error}`
       : `The value of parameter ${parameter} is not valid: ${match?.[2]}`,
@@ -98,8 +99,4 @@ function refused(error: string, asked: ReadonlyMap<string, string>): ServiceErro
 /** A name as the request had it, bounded: it comes back in the message. */
 function shown(name: string): string {
   return name.slice(0, 100);
-}
-
-function invalid(message: string): ServiceError {
-  return serviceError('InvalidParameterValueException', message);
 }

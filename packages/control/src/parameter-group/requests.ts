@@ -6,6 +6,7 @@ import { parameterFamilies } from '@larder/engine/parameters/family';
 import type { ControlContext } from '../control-context.ts';
 import type { DatabaseTransaction } from '../database/connect.ts';
 import { recordEvent } from '../event-log/event-log.ts';
+import { invalidValue } from '../request/refusals.ts';
 import { readTags } from '../request/tags.ts';
 import { deleteTags, writeTags } from '../tag/store.ts';
 import { existingParameter, normaliseSettings } from './normalise.ts';
@@ -74,14 +75,17 @@ export async function modifyParameterGroup(
 ): Promise<string> {
   const asked = input.ParameterNameValues;
   if (asked.length === 0 || asked.length > mostChanges) {
-    throw invalid(`ParameterNameValues must name 1 to ${mostChanges} parameters; it names ${asked.length}.`);
+    throw invalidValue(
+      `ParameterNameValues must name 1 to ${mostChanges} parameters; it names ${asked.length}.`,
+    );
   }
   const wanted = new Map<string, string>();
   for (const { ParameterName, ParameterValue } of asked) {
     if (ParameterName === undefined || ParameterValue === undefined) {
-      throw invalid('Each of ParameterNameValues needs a ParameterName and a ParameterValue.');
+      throw invalidValue('Each of ParameterNameValues needs a ParameterName and a ParameterValue.');
     }
-    if (wanted.has(ParameterName)) throw invalid(`Parameter ${ParameterName.slice(0, 100)} is given twice.`);
+    if (wanted.has(ParameterName))
+      throw invalidValue(`Parameter ${ParameterName.slice(0, 100)} is given twice.`);
     wanted.set(ParameterName, ParameterValue);
   }
   // The engine is asked outside of the transaction, which would hold up everybody else.
@@ -112,7 +116,7 @@ export async function resetParameterGroup(
     );
   }
   if (listed.length > mostChanges) {
-    throw invalid(`ParameterNameValues must name at most ${mostChanges} parameters.`);
+    throw invalidValue(`ParameterNameValues must name at most ${mostChanges} parameters.`);
   }
   const names = new Set(
     listed.map(({ ParameterName }) => existingParameter(group, ParameterName ?? '').name),
@@ -142,7 +146,9 @@ export async function deleteParameterGroup(
 }
 
 export function unknownFamily(family: string): ServiceError {
-  return invalid(`CacheParameterGroupFamily ${family.slice(0, 100)} is not a valid parameter group family.`);
+  return invalidValue(
+    `CacheParameterGroupFamily ${family.slice(0, 100)} is not a valid parameter group family.`,
+  );
 }
 
 async function change(
@@ -209,8 +215,4 @@ function record(
 
 function state(message: string): ServiceError {
   return serviceError('InvalidCacheParameterGroupStateFault', message);
-}
-
-function invalid(message: string): ServiceError {
-  return serviceError('InvalidParameterValueException', message);
 }
