@@ -14,7 +14,7 @@ import { adminSocket } from '@larder/engine/config-file';
 import type { EngineName } from '@larder/engine/engine';
 import { parseClusterNodes, parseInfo, parseSlotMigrations } from '@larder/engine/info';
 import { Redis, ReplyError } from 'ioredis';
-import { type EngineObservation, NodeUnreachable } from './host.ts';
+import { type EngineObservation, NodeUnreachable, writeFence } from './host.ts';
 
 const commandTimeoutMs = 500;
 const reconnectMs = 10;
@@ -82,14 +82,17 @@ export function adminConnection(
         ['CLUSTER', 'NODES'],
         ...(cluster === 'nodes-and-moves' ? [['CLUSTER', 'GETSLOTMIGRATIONS']] : []),
       ];
-      const [infoText, bind, clusterInfo, clusterNodes, moves] = (await send([
+      const [infoText, settings, clusterInfo, clusterNodes, moves] = (await send([
         ['INFO'],
-        ['CONFIG', 'GET', 'bind'],
+        ['CONFIG', 'GET', 'bind', 'min-replicas-to-write'],
         ...(cluster === 'none' ? [] : clusterCommands),
-      ])) as [string, [string, string], string?, string?, unknown?];
+      ])) as [string, string[], string?, string?, unknown?];
       return {
         info: parseInfo(infoText),
-        boundAddresses: bind[1].split(' ').filter((each) => each !== ''),
+        boundAddresses: setting(settings, 'bind')
+          .split(' ')
+          .filter((each) => each !== ''),
+        writesFenced: setting(settings, 'min-replicas-to-write') === writeFence,
         ...(clusterNodes !== undefined && {
           cluster: {
             state: clusterInfo?.includes('cluster_state:ok') === true ? 'ok' : 'fail',
@@ -113,6 +116,11 @@ export function adminConnection(
       socket.close();
     },
   };
+}
+
+/** One of a CONFIG GET's answers, which come as name, value, name, value. */
+function setting(flat: readonly string[], name: string): string {
+  return flat[flat.indexOf(name) + 1]!;
 }
 
 /** The driver hangs the command on its errors, and commands hold passwords: they must not come into a log. */

@@ -19,12 +19,31 @@ export interface Incarnation {
 export type NodeProcess =
   /** Never started here, or removed. */
   | { readonly kind: 'absent' }
-  | { readonly kind: 'running'; readonly incarnation: Incarnation }
+  | {
+      readonly kind: 'running';
+      readonly incarnation: Incarnation;
+      /** Set once it is certain enough to kill it for. A process that loads data or runs a script is not hung. */
+      readonly hang?: Hang;
+    }
   /**
    * Evidence that this run executes no more instructions: it was reaped, is gone from the process table, or
    * every task of it carries the kernel's exiting flag. It is what a promotion asks for as its fence.
    */
-  | { readonly kind: 'dead'; readonly incarnation: Incarnation; readonly how: DeathEvidence };
+  | { readonly kind: 'dead'; readonly incarnation: Incarnation; readonly how: DeathEvidence }
+  /** Its host can't be asked. It may run, and take writes. */
+  | { readonly kind: 'unreachable'; readonly host: string }
+  /**
+   * Its host can't be asked, and the lease under which that host let its primaries take writes has run out on both
+   * sides: what may run there refuses writes. Its data may still be there.
+   */
+  | { readonly kind: 'fenced'; readonly host: string };
+
+/** A process that runs and answers nothing: how it was cross-checked, and for how long it has been silent. */
+export interface Hang {
+  /** Stopped by a signal; blocked in the kernel; using its processor without end; or neither, and yet silent. */
+  readonly how: 'stopped' | 'blocked' | 'spinning' | 'idle';
+  readonly silentMs: number;
+}
 
 export type DeathEvidence = 'reaped' | 'gone' | 'exiting';
 
@@ -32,6 +51,8 @@ export interface EngineObservation {
   readonly info: ServerInfo;
   /** Addresses it listens on now. */
   readonly boundAddresses: readonly string[];
+  /** It refuses writes by `writeFence`: its host's lease ran out, or a handover was cut off. */
+  readonly writesFenced: boolean;
   /** Only with cluster mode. */
   readonly cluster?: {
     readonly state: 'ok' | 'fail';
@@ -64,6 +85,12 @@ export interface Ports {
   readonly plainPort: number;
   readonly tlsPort: number;
 }
+
+/**
+ * What `min-replicas-to-write` is set to so that a primary refuses every write from then on: more replicas than any has.
+ * It outlives whoever set it.
+ */
+export const writeFence = '99';
 
 /** What a node is set to, apart from its role. */
 export interface NodeSettings extends Ports {
@@ -132,6 +159,13 @@ export interface Order {
   readonly epoch: number;
 }
 
+export interface Listening {
+  readonly addresses: readonly string[];
+  readonly dropped: readonly string[];
+  /** That clients know. */
+  readonly port: number;
+}
+
 export interface Host {
   readonly id: string;
   /** Clients that one engine can have here: its files are bounded. */
@@ -148,6 +182,17 @@ export interface Host {
   startNode(spec: NodeSpec, data?: StartData): Promise<void>;
   /** Ends the process (SIGTERM, after a grace SIGKILL) and keeps its folder. Returns when it has ended. */
   stopNode(nodeId: string, order: Order): Promise<void>;
+  /**
+   * SIGKILL for this run of the process, and for no later one: the fence of a node that hangs. Returns when it executes
+   * nothing any more.
+   */
+  killNode(nodeId: string, order: Order, incarnation: Incarnation): Promise<void>;
+  /**
+   * Makes the engine listen on just these addresses; connections that came by `dropped` ones end. Where addresses move
+   * between hosts, this host first takes those it lacks and tells its network, and in the end gives up the dropped ones.
+   * @throws NodeUnreachable, StaleOrder, or the engine's error.
+   */
+  listen(nodeId: string, order: Order, listening: Listening): Promise<void>;
   /** Ends the process (SIGTERM, after a grace SIGKILL) and removes the node's folder. Returns when both are done. */
   removeNode(nodeId: string): Promise<void>;
   /** Sends engine commands on one connection, in order. @throws NodeUnreachable, StaleOrder, or the engine's error. */

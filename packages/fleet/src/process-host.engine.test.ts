@@ -103,7 +103,7 @@ function client({ settings }: NodeSpec, ...words: string[]): Promise<string> {
 }
 
 function pidOf({ process }: NodeObservation): number {
-  return process.kind === 'absent' ? 0 : process.incarnation.pid;
+  return 'incarnation' in process ? process.incarnation.pid : 0;
 }
 
 const order = { group: 'shop', epoch: 1 };

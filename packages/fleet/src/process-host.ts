@@ -73,9 +73,12 @@ export interface NodeCertificates {
   ): Promise<{ readonly certificatePem: string; readonly keyPem: string; readonly authorityPem: string }>;
 }
 
+/** Of a node of ours we always know. */
+type OwnProcess = Exclude<NodeProcess, { kind: 'unreachable' | 'fenced' }>;
+
 interface Node {
   spec: NodeSpec;
-  process: NodeProcess;
+  process: OwnProcess;
   admin: AdminConnection | undefined;
 }
 
@@ -330,6 +333,27 @@ export async function processHost(options: ProcessHostOptions): Promise<Host> {
       fence.admit(order);
       const node = nodes.get(nodeId);
       if (node !== undefined) await stop(node);
+    },
+    async killNode(nodeId, order, { pid, startTicks }) {
+      fence.admit(order);
+      const node = nodes.get(nodeId);
+      if (node === undefined) return;
+      for (;;) {
+        look(node);
+        if (node.process.kind !== 'running') return;
+        const run = node.process.incarnation;
+        if (run.pid !== pid || run.startTicks !== startTicks) return;
+        signal(pid, 'SIGKILL');
+        await sleep(spawnCheckMs);
+      }
+    },
+    async listen(nodeId, order, { addresses, dropped, port }) {
+      fence.admit(order);
+      await adminOf(nodeId).admin.send([
+        ['CONFIG', 'SET', 'bind', addresses.join(' ')],
+        // A client that came by an endpoint must not linger on a node that lost it.
+        ...dropped.map((address) => ['CLIENT', 'KILL', 'LADDR', `${address}:${port}`, 'SKIPME', 'yes']),
+      ]);
     },
     async setUsers(nodeId, order, users) {
       fence.admit(order);

@@ -124,7 +124,9 @@ function planProcess(
     }
     return answers;
   }
-  if (process.kind === 'dead' && process.how === 'exiting') {
+  if (process.kind === 'unreachable' || process.kind === 'fenced') {
+    waitingFor.push(`${nodeId}'s host ${process.host}`);
+  } else if (process.kind === 'dead' && process.how === 'exiting') {
     waitingFor.push(`the end of ${nodeId}'s old process`);
   } else if ((earliestStartMs.get(nodeId) ?? 0) > nowMs) {
     waitingFor.push(`${nodeId}: it ended soon after its last starts`);

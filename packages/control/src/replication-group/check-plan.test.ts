@@ -4,10 +4,12 @@ import {
   type Change,
   clusterGroup,
   dead,
+  hostFenced,
   observe,
   replicatedGroup,
   replication,
   restoredGroup,
+  unreachable,
 } from './group.test-support.ts';
 import type { Step } from './step.ts';
 
@@ -44,6 +46,30 @@ test('I2 a promotion that was not decided', () => {
 
 test('I3 a decision while the old primary runs', () => {
   expect(violations([decide])).toEqual(['I3']);
+});
+
+test('I3 a decision while the old primary may run where nobody can look', () => {
+  const leaseExpired: Step = { ...decide, fence: { kind: 'lease-expired', host: 'b' } };
+  expect(violations([leaseExpired, promote], { 'shop-001': unreachable })).toEqual(['I3']);
+  expect(violations([leaseExpired, promote], { 'shop-001': hostFenced })).toEqual([]);
+});
+
+test('I18 a process that answers is killed, or another run than the one that hangs', () => {
+  const incarnation = { pid: 100, startTicks: 1 };
+  const kill: Step = { kind: 'kill-node', member: 'shop-001', incarnation, because };
+  const hangs: Change = ({ nodeId }) => ({
+    nodeId,
+    process: { kind: 'running', incarnation, hang: { how: 'stopped', silentMs: 600 } },
+  });
+  expect(violations([kill])).toEqual(['I18']);
+  expect(violations([kill], { 'shop-001': hangs })).toEqual([]);
+  const another: Step = { ...kill, incarnation: { pid: 100, startTicks: 2 } };
+  expect(violations([another], { 'shop-001': hangs })).toEqual(['I18']);
+});
+
+test('I19 a replica is let take writes', () => {
+  expect(violations([{ kind: 'lift-fence', member: 'shop-002', because }])).toEqual(['I19']);
+  expect(violations([{ kind: 'lift-fence', member: 'shop-001', because }])).toEqual([]);
 });
 
 test('I3 a vote where nobody votes', () => {

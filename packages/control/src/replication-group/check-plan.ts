@@ -16,6 +16,8 @@
  * - I12 A snapshot is loaded only by a primary, while its group is made, and it is the one that was asked for.
  * - I17 A node elsewhere is followed, and left, only while the group takes on its data, and only by its primary; it is
  *   left only when that was asked for.
+ * - I18 A process is killed only while it hangs, and only the run that does.
+ * - I19 Only the decided primary of a shard is let take writes again.
  * - I13 to I16 are about shards and slots: `check-shard-plan.ts`.
  */
 import type { NodeObservation } from '@larder/fleet/host';
@@ -64,8 +66,8 @@ export function checkPlan(
         if (step.fence.kind === 'engine-vote') {
           if (group.intent.clusterEnabled) break;
           report('I3', `without cluster mode nobody votes on ${lost}`);
-        } else if (process === 'running') {
-          report('I3', `${lost} runs while ${step.member} is to follow it`);
+        } else if (process === 'running' || process === 'unreachable') {
+          report('I3', `${lost} may run while ${step.member} is to follow it`);
         }
         break;
       }
@@ -125,6 +127,21 @@ export function checkPlan(
         if (!isPrimary) report('I17', `${step.kind} of ${step.member}, which is not the primary`);
         break;
       }
+      case 'kill-node': {
+        const process = observations.get(nodeIdOf({ id: step.member }))?.process;
+        const hangs =
+          process?.kind === 'running' &&
+          process.hang !== undefined &&
+          process.incarnation.pid === step.incarnation.pid &&
+          process.incarnation.startTicks === step.incarnation.startTicks;
+        if (!hangs) report('I18', `${step.member} does not hang`);
+        break;
+      }
+      case 'lift-fence':
+        if (shardOf(step.member)?.primary !== step.member) {
+          report('I19', `${step.member} is not the primary and would take writes`);
+        }
+        break;
       case 'stop-node': {
         const shard = shardOf(step.member);
         const staying = shard?.members.filter(

@@ -73,6 +73,12 @@ export async function execute(
       await recordShutdown(deps, step.member);
       await host.stopNode(nodeIdOf(member!), order);
       return group;
+    case 'kill-node':
+      await host.killNode(nodeIdOf(member!), order, step.incarnation);
+      return group;
+    case 'lift-fence':
+      await send(['CONFIG', 'SET', 'min-replicas-to-write', writesNeed(deps.wanted(step.member))]);
+      return group;
     case 'decide-primary':
       return decide(deps, group, step);
     case 'switch-over':
@@ -96,11 +102,7 @@ export async function execute(
       await send(['REPLICAOF', memberOfGroup(group, step.primary).address, String(step.port)]);
       return group;
     case 'listen':
-      await send(
-        ['CONFIG', 'SET', 'bind', step.addresses.join(' ')],
-        // A client that came by an endpoint must not linger on a node that lost it.
-        ...step.dropped.map((address) => ['CLIENT', 'KILL', 'LADDR', `${address}:${port}`, 'SKIPME', 'yes']),
-      );
+      await host.listen(nodeIdOf(member!), order, { addresses: step.addresses, dropped: step.dropped, port });
       return group;
     case 'set-config-epoch':
       await send(['CLUSTER', 'SET-CONFIG-EPOCH', String(step.configEpoch)]);
@@ -308,6 +310,11 @@ async function decide(
       nodeGroup.id === step.nodeGroup ? { ...nodeGroup, primary: step.member } : nodeGroup,
     ),
   };
+}
+
+/** How many replicas must be in sync for the primary to take writes, as its parameters have it. */
+function writesNeed({ parameters }: WantedNode): string {
+  return parameters['min-replicas-to-write'] ?? parameters['min-slaves-to-write'] ?? '0';
 }
 
 /** For people: a step in one line. */

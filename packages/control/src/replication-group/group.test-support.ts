@@ -140,6 +140,7 @@ export function observe(
             ...(!isPrimary && { primary: { address: primary.address, port: 6379, linkUp: true } }),
           },
         },
+        writesFenced: false,
         boundAddresses: [
           member.address,
           ...(isPrimary && nodeGroup.primaryAddress !== undefined ? [nodeGroup.primaryAddress] : []),
@@ -190,6 +191,15 @@ export const exiting: Change = ({ nodeId }) => ({
   process: { kind: 'dead', incarnation: { pid: 1, startTicks: 1 }, how: 'exiting' },
 });
 export const absent: Change = ({ nodeId }) => ({ nodeId, process: { kind: 'absent' } });
+export const unreachable: Change = ({ nodeId }) => ({
+  nodeId,
+  process: { kind: 'unreachable', host: 'b' },
+});
+export const hostFenced: Change = ({ nodeId }) => ({ nodeId, process: { kind: 'fenced', host: 'b' } });
+export const writesFenced: Change = (seen) => ({
+  ...seen,
+  engine: { ...seen.engine!, writesFenced: true },
+});
 export const silent: Change = ({ nodeId, process }) => ({ nodeId, process });
 
 /** Changes what INFO says of replication. */

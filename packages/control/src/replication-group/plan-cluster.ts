@@ -7,7 +7,10 @@ import { planResharding, slotOwners } from './plan-reshard.ts';
 import { planRoutes } from './plan-routes.ts';
 import {
   fenceOf,
+  isLost,
+  isSilent,
   type PlanInput,
+  planLift,
   planStream,
   type SeenMember,
   sameAddresses,
@@ -79,7 +82,7 @@ function planShard(
   const { nodeGroup, primary, members } = shard;
   const others = members.filter((each) => each !== primary);
   const elected = others.find(ownsSlots);
-  const primaryLost = primary.process.kind !== 'running';
+  const primaryLost = isLost(primary);
   if (nodeGroup.formed && elected !== undefined && (primaryLost || !ownsSlots(primary))) {
     steps.push({
       kind: 'decide-primary',
@@ -126,8 +129,9 @@ function planShard(
       return;
     }
   }
+  if (ownsSlots(primary)) planLift(primary, steps);
   for (const each of members) {
-    if (each.process.kind === 'running') {
+    if (!isLost(each)) {
       if (each.engine === undefined) waitingFor.push(`${each.member.id} to answer`);
       else if (!nodeGroup.formed && each.engine.info.loading) {
         waitingFor.push(`${each.member.id} to load its data`);
@@ -321,8 +325,8 @@ function planConfigurationEndpoint(
   const present = answering.find(({ engine }) => engine!.boundAddresses.includes(configurationAddress));
   // One that is on its way out gives the endpoint up while it still lives.
   const keeps = present !== undefined && present.member.status !== 'deleting';
-  // One that runs and does not answer may still listen there: the address stays where it is until we know.
-  const unknown = all.some(({ process, engine }) => process.kind === 'running' && engine === undefined);
+  // One that may run and does not answer may still listen there: the address stays where it is until we know.
+  const unknown = all.some(isSilent);
   if (routeTo === undefined && present === undefined && unknown) return false;
   const holder = (keeps ? present : shards.map(({ primary }) => primary).find(ownsSlots)) ?? present;
   const changes: (Step & { kind: 'listen' })[] = [];

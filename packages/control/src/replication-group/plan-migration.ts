@@ -5,7 +5,7 @@
  */
 import { planListening, planReplica } from './plan-replicated.ts';
 import type { Migration, NodeGroup } from './replication-group.ts';
-import { fenceOf, type PlanInput, type SeenMember, seeMember, startable } from './seen-member.ts';
+import { fenceOf, isLost, type PlanInput, type SeenMember, seeMember, startable } from './seen-member.ts';
 import type { Plan, Step } from './step.ts';
 import { chooseSuccessor } from './successor.ts';
 
@@ -45,7 +45,7 @@ function planLeader(
   steps: Step[],
   waitingFor: string[],
 ): SeenMember | undefined {
-  if (primary.process.kind === 'running') {
+  if (!isLost(primary)) {
     if (primary.engine !== undefined) return primary;
     waitingFor.push(`${primary.member.id} to answer`);
     return undefined;

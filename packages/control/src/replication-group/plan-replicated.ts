@@ -8,7 +8,10 @@ import type { Member, NodeGroup, ReplicationGroup } from './replication-group.ts
 import {
   type Front,
   fenceOf,
+  isLost,
+  isSilent,
   type PlanInput,
+  planLift,
   planStream,
   type SeenMember,
   sameAddresses,
@@ -57,7 +60,7 @@ function planLeader(
   steps: Step[],
   waitingFor: string[],
 ): SeenMember | undefined {
-  if (primary.process.kind === 'running') {
+  if (!isLost(primary)) {
     if (primary.engine === undefined) {
       waitingFor.push(`${primary.member.id} to answer`);
       return undefined;
@@ -76,6 +79,7 @@ function planLeader(
       demoteOthers(primary, others, steps);
       steps.push({ kind: 'promote', member: primary.member.id, because: 'it was decided to be the primary' });
     }
+    planLift(primary, steps);
     return primary;
   }
 
@@ -186,7 +190,7 @@ export function planReplica(
   waitingFor: string[],
 ): void {
   const { member, process, engine } = seen;
-  if (process.kind !== 'running') {
+  if (isLost(seen)) {
     if (member.status === 'deleting') return;
     const ready = startable(input, seen);
     if (ready !== true) {
@@ -233,8 +237,8 @@ export function planListening(
   steps: Step[],
 ): boolean {
   const reader = readerHolder(nodeGroup, seen, leader);
-  // One that runs and does not answer may still listen there: the address stays where it is until we know.
-  const unknown = seen.some(({ process, engine }) => process.kind === 'running' && engine === undefined);
+  // One that may run and does not answer may still listen there: the address stays where it is until we know.
+  const unknown = seen.some(isSilent);
   const keepsReader = ({ engine }: SeenMember) =>
     engine!.boundAddresses.includes(nodeGroup.readerAddress!) || !unknown;
   const changes: (Step & { kind: 'listen' })[] = [];

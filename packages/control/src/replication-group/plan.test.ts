@@ -8,6 +8,7 @@ import {
   clusterGroup,
   dead,
   exiting,
+  hostFenced,
   input,
   keys,
   lineage,
@@ -17,6 +18,8 @@ import {
   replication,
   restoredGroup,
   silent,
+  unreachable,
+  writesFenced,
 } from './group.test-support.ts';
 import { plan } from './plan.ts';
 import { membersOf, type ReplicationGroup } from './replication-group.ts';
@@ -82,6 +85,59 @@ describe('a group that is made with the data of a snapshot', () => {
         { first: 8, last: 8191 },
       ],
     });
+  });
+});
+
+describe('a primary whose host can not be asked', () => {
+  const group = replicatedGroup(3);
+
+  test('is waited for, while it may take writes', () => {
+    const planned = plan(input(group, { 'shop-001': unreachable }));
+    expect(planned).toMatchObject({ steps: [], converged: false, waitingFor: ['shop-001 to answer'] });
+  });
+
+  test('is replaced once its host let go of it, and its endpoint moves', () => {
+    const planned = plan(input(group, { 'shop-001': hostFenced }));
+    expect(step(planned, 'decide-primary')).toMatchObject({
+      member: 'shop-002',
+      fence: { kind: 'lease-expired', host: 'b' },
+    });
+    expect(kinds(planned).slice(0, 3)).toEqual([
+      'decide-primary shop-002',
+      'promote shop-002',
+      'listen shop-002',
+    ]);
+    expect(planned.waitingFor).toContain("shop-001's host b");
+    expect(checkPlan(planned.steps, group, observe(group, { 'shop-001': hostFenced }))).toEqual([]);
+  });
+
+  test('is not replaced by an empty node: what it holds may come back with its host', () => {
+    const alone = replicatedGroup(1);
+    expect(plan(input(alone, { 'shop-001': hostFenced })).steps).toEqual([]);
+    const changes = { 'shop-001': hostFenced, 'shop-002': absent, 'shop-003': absent };
+    expect(step(plan(input(group, changes)), 'decide-primary')).toBeUndefined();
+    // Nor by who has nothing, when the dead primary's only copy is out of reach.
+    const copyAway = { 'shop-001': dead, 'shop-002': hostFenced, 'shop-003': absent };
+    expect(plan(input(group, copyAway))).toMatchObject({ steps: [], converged: false });
+  });
+
+  test('takes writes again when it comes back and is still the primary', () => {
+    const planned = plan(input(group, { 'shop-001': writesFenced }));
+    expect(kinds(planned)).toContain('lift-fence shop-001');
+    const replaced = plan(input(group, { 'shop-002': writesFenced }));
+    expect(kinds(replaced)).not.toContain('lift-fence shop-002');
+  });
+
+  test('with cluster mode is voted out once its host let go of it', () => {
+    const cluster = clusterGroup();
+    expect(step(plan(input(cluster, { 'shop-0001-001': unreachable })), 'elect')).toBeUndefined();
+    expect(step(plan(input(cluster, { 'shop-0001-001': hostFenced })), 'elect')).toMatchObject({
+      member: 'shop-0001-002',
+      how: 'vote',
+      fence: { kind: 'lease-expired', host: 'b' },
+    });
+    const lifted = plan(input(cluster, { 'shop-0001-001': writesFenced }));
+    expect(kinds(lifted)).toEqual(['lift-fence shop-0001-001']);
   });
 });
 

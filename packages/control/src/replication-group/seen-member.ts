@@ -64,11 +64,29 @@ export function seeMember({ observations, group }: PlanInput, member: Member): S
   };
 }
 
+/** Whether it takes no more writes and never will by itself: another may be made the primary. */
+export function isLost({ process }: Pick<SeenMember, 'process'>): boolean {
+  return process.kind !== 'running' && process.kind !== 'unreachable';
+}
+
+/** Whether it may be alive and does not tell: what it listens on, or who it follows, is not known. */
+export function isSilent({ process, engine }: SeenMember): boolean {
+  return engine === undefined && !isLost({ process });
+}
+
+/** Whether it may hold data that we can't see now. */
+export function mayHoldData({ process, engine }: SeenMember): boolean {
+  if (process.kind === 'unreachable' || process.kind === 'fenced') return true;
+  return process.kind === 'running' && (engine === undefined || engine.info.loading);
+}
+
 /** Whether a process may be started in its place now, and if not what is waited for. */
 export function startable(
   { earliestStartMs, nowMs }: PlanInput,
   { member, process }: SeenMember,
 ): string | true {
+  if (process.kind === 'unreachable' || process.kind === 'fenced')
+    return `${member.id}'s host ${process.host}`;
   // Its sockets are still open: the new process could not listen.
   if (process.kind === 'dead' && process.how === 'exiting') return `the end of ${member.id}'s old process`;
   const earliest = earliestStartMs.get(nodeIdOf(member)) ?? 0;
@@ -115,18 +133,27 @@ export function planStream(
   });
 }
 
+/** A handover that was cut off, or a host that lost its lease, left it refusing writes: it is the primary, and may. */
+export function planLift({ member, engine }: SeenMember, steps: Step[]): void {
+  if (engine?.writesFenced !== true) return;
+  steps.push({ kind: 'lift-fence', member: member.id, because: 'it is the primary, and refuses writes' });
+}
+
 export function sameAddresses(left: readonly string[], right: readonly string[]): boolean {
   return left.length === right.length && left.every((each) => right.includes(each));
 }
 
-/** The proof that a lost member takes no more writes. @throws when its process runs: a mistake of the planner. */
+/** The proof that a lost member takes no more writes. @throws when it may run: a mistake of the planner. */
 export function fenceOf({ process, member }: SeenMember): Fence {
   switch (process.kind) {
     case 'dead':
       return { kind: 'dead', incarnation: process.incarnation, how: process.how };
     case 'absent':
       return { kind: 'absent' };
+    case 'fenced':
+      return { kind: 'lease-expired', host: process.host };
     case 'running':
-      throw new Error(`${member.id} runs; there is no fence.`);
+    case 'unreachable':
+      throw new Error(`${member.id} may run; there is no fence.`);
   }
 }

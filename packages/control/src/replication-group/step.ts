@@ -8,6 +8,8 @@ import type { SettingStep } from '../node/node-settings.ts';
 export type Fence =
   | { readonly kind: 'dead'; readonly incarnation: Incarnation; readonly how: DeathEvidence }
   | { readonly kind: 'absent' }
+  /** The host it is on lost its lease, and lets its primaries take no more writes. */
+  | { readonly kind: 'lease-expired'; readonly host: string }
   /** The engines voted: the cluster's own epochs keep the old primary out. */
   | { readonly kind: 'engine-vote' };
 
@@ -73,6 +75,10 @@ export type Step = { readonly because: string } & (
     }
   /** Ends the process; the next pass starts it anew, as whatever it is then to be. */
   | { readonly kind: 'stop-node'; readonly member: string }
+  /** Ends a process that hangs, so that it is proven to take no more writes. */
+  | { readonly kind: 'kill-node'; readonly member: string; readonly incarnation: Incarnation }
+  /** Lets a primary take writes again that refuses them by a fence. */
+  | { readonly kind: 'lift-fence'; readonly member: string }
   /** Writes down a new primary and a new epoch. Comes before the command that makes it so. */
   | {
       readonly kind: 'decide-primary';

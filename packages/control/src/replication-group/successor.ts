@@ -1,5 +1,5 @@
 /** (pure) Who follows a lost primary. */
-import type { SeenMember } from './seen-member.ts';
+import { mayHoldData, type SeenMember } from './seen-member.ts';
 
 export type Succession =
   | { readonly kind: 'promote'; readonly member: string; readonly because: string }
@@ -18,8 +18,7 @@ export function chooseSuccessor(
   lineage: string | undefined,
   others: readonly SeenMember[],
 ): Succession {
-  const alive = others.filter(({ process }) => process.kind === 'running');
-  const answering = alive.filter(({ engine }) => engine !== undefined && !engine.info.loading);
+  const answering = others.filter(({ engine }) => engine !== undefined && !engine.info.loading);
 
   const ranked = answering
     .map((candidate) => {
@@ -49,7 +48,7 @@ export function chooseSuccessor(
   if (best?.whole === true) {
     return { kind: 'promote', member: best.id, because: `it has the primary's history up to ${best.offset}` };
   }
-  if (answering.length < alive.length) {
+  if ([lost, ...others].some(mayHoldData)) {
     return { kind: 'wait', because: 'an answer of the other members: one of them may hold the data' };
   }
   if (best !== undefined) {

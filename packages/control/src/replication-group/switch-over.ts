@@ -16,6 +16,7 @@
  * (planInterruptedSwitch), or goes on from the decision.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { writeFence } from '@larder/fleet/host';
 import type { ExecuteDeps } from './execute.ts';
 import { memberOfGroup, nodeIdOf, type ReplicationGroup, replicationPort } from './replication-group.ts';
 import type { Step } from './step.ts';
@@ -52,7 +53,7 @@ export async function switchOver(
     [[, before]] = (await host.command(oldNode, order, [['CONFIG', 'GET', 'min-replicas-to-write']])) as [
       [string, string],
     ];
-    await host.command(oldNode, order, [['CONFIG', 'SET', 'min-replicas-to-write', fenced]]);
+    await host.command(oldNode, order, [['CONFIG', 'SET', 'min-replicas-to-write', writeFence]]);
   } catch (error) {
     await host.command(oldNode, order, [['CLIENT', 'UNPAUSE']]);
     throw error;
@@ -62,7 +63,7 @@ export async function switchOver(
   await host.command(newNode, newOrder, [['REPLICAOF', 'NO', 'ONE']]);
   await host.command(oldNode, newOrder, [
     ['REPLICAOF', heir.address, String(replicationPort(ports ?? wanted(step.member)))],
-    ['CONFIG', 'SET', 'min-replicas-to-write', before === fenced ? '0' : before],
+    ['CONFIG', 'SET', 'min-replicas-to-write', before === writeFence ? '0' : before],
     ['CLIENT', 'UNPAUSE'],
   ]);
   return decided;
@@ -84,6 +85,3 @@ export async function switchOver(
     }
   }
 }
-
-/** More replicas than any primary has. */
-const fenced = '99';
