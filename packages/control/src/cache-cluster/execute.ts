@@ -4,7 +4,7 @@ import type { Host, StartData } from '@larder/fleet/host';
 import type { RouterClient } from '@larder/fleet/router/router-client';
 import type { Database } from '../database/connect.ts';
 import { recordEvent } from '../event-log/event-log.ts';
-import { executeSetting, recordShutdown } from '../node/execute-setting.ts';
+import { executeSetting, tellInDatabase, tellOfShutdown } from '../node/execute-setting.ts';
 import type { WantedNode } from '../node/wanted-node.ts';
 import { releaseAddresses } from '../placement/addresses.ts';
 import { deleteUpdateActions } from '../service-update/store.ts';
@@ -25,6 +25,7 @@ export interface ExecuteDeps {
 
 export async function execute(deps: ExecuteDeps, cluster: CacheCluster, step: Step): Promise<void> {
   const order = { group: orderName(cluster), epoch: cluster.epoch };
+  const tell = tellInDatabase(deps.database, deps.nowMs);
   switch (step.kind) {
     case 'start-node':
       return deps.host.startNode(
@@ -32,14 +33,14 @@ export async function execute(deps: ExecuteDeps, cluster: CacheCluster, step: St
         step.snapshot === undefined ? undefined : deps.startData(nodeGroupIdOf(1)),
       );
     case 'stop-node':
-      await recordShutdown(deps, cluster.id, step.node);
+      await tellOfShutdown(tell, cluster.id, step.node);
       return deps.host.stopNode(nodeIdOf(cluster, { id: step.node }), order);
     case 'configure':
     case 'set-users':
     case 'set-ports':
     case 'renew-certificate':
       return executeSetting(
-        deps,
+        { host: deps.host, tell },
         {
           nodeId: nodeIdOf(cluster, { id: step.node }),
           clusterId: cluster.id,

@@ -18,12 +18,23 @@ export interface SettingTarget {
   readonly certificateAddresses: readonly string[];
 }
 
+/** Tells people of something about a cluster's node: an event of that cluster. */
+export type TellOfNode = (clusterId: string, message: string) => Promise<void>;
+
+export function tellInDatabase(database: Database, nowMs: () => number): TellOfNode {
+  return (sourceId, message) =>
+    database
+      .transaction()
+      .execute((transaction) =>
+        recordEvent(transaction, { atMs: nowMs(), sourceType: 'cache-cluster', sourceId, message }),
+      );
+}
+
 export async function executeSetting(
-  deps: { readonly database: Database; readonly host: Host; readonly nowMs: () => number },
+  { host, tell }: { readonly host: Host; readonly tell: TellOfNode },
   { nodeId, clusterId, cacheNodeId = cacheNodeIdOf(1), order, certificateAddresses }: SettingTarget,
   step: SettingStep,
 ): Promise<void> {
-  const { database, host, nowMs } = deps;
   switch (step.kind) {
     case 'set-users':
       return host.setUsers(nodeId, order, step.users);
@@ -41,30 +52,16 @@ export async function executeSetting(
       const message = step.drift
         ? `Cache node ${cacheNodeId} was changed by hand in ${names}; it was set back to its parameter group`
         : `Cache node ${cacheNodeId} took on its parameters: ${names}`;
-      await database.transaction().execute((transaction) =>
-        recordEvent(transaction, {
-          atMs: nowMs(),
-          sourceType: 'cache-cluster',
-          sourceId: clusterId,
-          message,
-        }),
-      );
+      await tell(clusterId, message);
     }
   }
 }
 
 /** Tells that a node is ended to be started anew. */
-export async function recordShutdown(
-  { database, nowMs }: { readonly database: Database; readonly nowMs: () => number },
+export function tellOfShutdown(
+  tell: TellOfNode,
   clusterId: string,
   cacheNodeId = cacheNodeIdOf(1),
 ): Promise<void> {
-  await database.transaction().execute((transaction) =>
-    recordEvent(transaction, {
-      atMs: nowMs(),
-      sourceType: 'cache-cluster',
-      sourceId: clusterId,
-      message: `Cache node ${cacheNodeId} shutdown`,
-    }),
-  );
+  return tell(clusterId, `Cache node ${cacheNodeId} shutdown`);
 }

@@ -1,9 +1,7 @@
 /** Performs one step of taking on data from elsewhere. Makes no choices, and is safe to repeat. */
-import { recordEvent } from '../event-log/event-log.ts';
 import type { ExecuteDeps } from './execute.ts';
 import { memberOfGroup, nodeIdOf, type ReplicationGroup } from './replication-group.ts';
 import type { MigrationStep } from './step.ts';
-import { changeStatus, setMigration } from './store.ts';
 
 /** @returns the group as it is after the step. @throws what the host or the engine answered. */
 export async function executeMigrationStep(
@@ -15,12 +13,6 @@ export async function executeMigrationStep(
   if (migration === undefined) return group;
   const { address, port } = migration.source;
   const order = { group: group.id, epoch: group.epoch };
-  const event = (message: string) => ({
-    atMs: deps.nowMs(),
-    sourceType: 'replication-group' as const,
-    sourceId: group.id,
-    message,
-  });
   switch (step.kind) {
     case 'follow-source':
       await deps.host.command(nodeIdOf({ id: step.member }), order, [
@@ -40,25 +32,11 @@ export async function executeMigrationStep(
     }
     case 'note-source': {
       const noted = { ...migration, inSync: step.inSync };
-      await deps.database.transaction().execute(async (transaction) => {
-        await setMigration(transaction, group.id, noted);
-        await recordEvent(
-          transaction,
-          event(
-            step.inSync
-              ? `The data of ${address}:${port} is in sync with replication group ${group.id}`
-              : `The connection of replication group ${group.id} to ${address}:${port} was lost; it is tried again`,
-          ),
-        );
-      });
+      await deps.records.noteSource(group, noted);
       return { ...group, migration: noted };
     }
     case 'end-migration': {
-      await deps.database.transaction().execute(async (transaction) => {
-        await setMigration(transaction, group.id, undefined);
-        if (!(await changeStatus(transaction, group.id, { from: 'migrating', to: 'available' }))) return;
-        await recordEvent(transaction, event(`Complete Migration successful for ${group.id}`));
-      });
+      await deps.records.endMigration(group);
       const { migration: _, ...rest } = group;
       return { ...rest, status: 'available' };
     }

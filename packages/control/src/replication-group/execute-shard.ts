@@ -1,9 +1,7 @@
 /** Performs one step about shards and their slots. Makes no choices, and is safe to repeat. */
-import { recordEvent } from '../event-log/event-log.ts';
 import type { ExecuteDeps } from './execute.ts';
 import { closing, giveBackSlots, moveSlots } from './move-slots.ts';
 import { type NodeGroup, nodeIdOf, type ReplicationGroup } from './replication-group.ts';
-import { deleteNodeGroup, dismissMembers, endResharding, markShardFormed } from './reshard-store.ts';
 import type { ShardStep } from './step.ts';
 
 /** @returns the group as it is after the step. @throws what the host or the engine answered. */
@@ -15,7 +13,6 @@ export async function executeShardStep(
   const order = { group: group.id, epoch: group.epoch };
   const send = (member: string, commands: string[][]) =>
     deps.host.command(nodeIdOf({ id: member }), order, commands);
-  const write = deps.database.transaction();
 
   switch (step.kind) {
     case 'copy-functions': {
@@ -30,7 +27,7 @@ export async function executeShardStep(
       return group;
     }
     case 'form-shard':
-      await write.execute((transaction) => markShardFormed(transaction, group.id, step.nodeGroup));
+      await deps.records.markShardFormed(group, step.nodeGroup);
       return changed(group, step.nodeGroup, (nodeGroup) => ({ ...nodeGroup, formed: true }));
     case 'migrate-slots':
       await send(step.member, [
@@ -59,32 +56,16 @@ export async function executeShardStep(
       await send(step.member, closing(step.slots));
       return group;
     case 'dismiss-shard':
-      await write.execute((transaction) => dismissMembers(transaction, group.id, step.nodeGroup));
+      await deps.records.dismissShard(group, step.nodeGroup);
       return changed(group, step.nodeGroup, (nodeGroup) => ({
         ...nodeGroup,
         members: nodeGroup.members.map((member) => ({ ...member, status: 'deleting' as const })),
       }));
     case 'forget-shard':
-      await write.execute(async (transaction) => {
-        await deleteNodeGroup(transaction, group.id, step.nodeGroup);
-        await recordEvent(transaction, {
-          atMs: deps.nowMs(),
-          sourceType: 'replication-group',
-          sourceId: group.id,
-          message: `Removed node group ${step.nodeGroup}`,
-        });
-      });
+      await deps.records.forgetShard(group, step.nodeGroup);
       return { ...group, nodeGroups: group.nodeGroups.filter(({ id }) => id !== step.nodeGroup) };
     case 'end-resharding':
-      await write.execute(async (transaction) => {
-        await endResharding(transaction, group.id);
-        await recordEvent(transaction, {
-          atMs: deps.nowMs(),
-          sourceType: 'replication-group',
-          sourceId: group.id,
-          message: `Resharding of replication group ${group.id} completed`,
-        });
-      });
+      await deps.records.endResharding(group);
       return {
         ...group,
         nodeGroups: group.nodeGroups.map(({ resharding: _, ...nodeGroup }) => nodeGroup),

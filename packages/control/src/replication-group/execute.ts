@@ -1,24 +1,15 @@
 /** Performs one step. Makes no choices, and is safe to repeat. */
-import { cacheNodeIdOf } from '@larder/contract/ids';
 import { clusterBusPort } from '@larder/engine/config-file';
 import { formatSlots } from '@larder/engine/slots';
 import type { Host, StartData } from '@larder/fleet/host';
 import type { RouterClient } from '@larder/fleet/router/router-client';
-import type { CacheCluster } from '../cache-cluster/cache-cluster.ts';
-import { insertCacheCluster } from '../cache-cluster/store.ts';
-import type { Database } from '../database/connect.ts';
-import { recordEvent } from '../event-log/event-log.ts';
-import { executeSetting, recordShutdown } from '../node/execute-setting.ts';
-import { serviceIntentOf } from '../node/service-intent.ts';
+import { executeSetting, tellOfShutdown } from '../node/execute-setting.ts';
 import type { WantedNode } from '../node/wanted-node.ts';
-import { passAddress, releaseAddresses } from '../placement/addresses.ts';
-import { deleteUpdateActions } from '../service-update/store.ts';
-import { deleteTags } from '../tag/store.ts';
+import type { Clock } from '../reconciler/clock.ts';
 import { executeMigrationStep } from './execute-migration.ts';
 import { executeShardStep } from './execute-shard.ts';
 import {
   certificateAddresses,
-  type Member,
   memberOfGroup,
   type NodeGroup,
   nodeIdOf,
@@ -27,18 +18,18 @@ import {
   replicationPort,
 } from './replication-group.ts';
 import type { Step } from './step.ts';
-import { decidePrimary, deleteMember, deleteReplicationGroup, setHandover, setRecovering } from './store.ts';
+import type { StepRecords } from './step-records.ts';
 import { switchOver } from './switch-over.ts';
 
 export interface ExecuteDeps {
-  readonly database: Database;
+  readonly records: StepRecords;
   readonly host: Host;
   readonly router: Pick<RouterClient, 'put'>;
   /** What a member of the group is to be set to. */
   readonly wanted: (member: string) => WantedNode;
   /** What a member begins with that is started with a snapshot. */
   readonly startData: (shard: string) => StartData;
-  readonly nowMs: () => number;
+  readonly clock: Clock;
 }
 
 /**
@@ -59,7 +50,7 @@ export async function execute(
   switch (step.kind) {
     case 'start-node': {
       const replicaOf = step.replicaOf === undefined ? undefined : memberOfGroup(group, step.replicaOf);
-      await recordRecovery(deps, group, step);
+      await recordRecovery(deps.records, group, step);
       await host.startNode(
         nodeSpec(group, member!, deps.wanted(step.member), {
           endpointAddresses: step.endpointAddresses,
@@ -70,7 +61,7 @@ export async function execute(
       return group;
     }
     case 'stop-node':
-      await recordShutdown(deps, step.member);
+      await tellOfShutdown(deps.records.tellOfNode, step.member);
       await host.stopNode(nodeIdOf(member!), order);
       return group;
     case 'kill-node':
@@ -87,9 +78,7 @@ export async function execute(
       await send(['CLUSTER', 'FAILOVER']);
       return group;
     case 'end-handover':
-      await deps.database
-        .transaction()
-        .execute((transaction) => setHandover(transaction, group.id, step.nodeGroup, undefined));
+      await deps.records.endHandover(group, step.nodeGroup);
       return group;
     case 'promote':
       await send(['REPLICAOF', 'NO', 'ONE']);
@@ -156,7 +145,7 @@ export async function execute(
     case 'set-ports':
     case 'renew-certificate':
       await executeSetting(
-        deps,
+        { host, tell: deps.records.tellOfNode },
         {
           nodeId: nodeIdOf(member!),
           clusterId: step.member,
@@ -170,80 +159,15 @@ export async function execute(
       await host.removeNode(nodeIdOf(member!));
       return group;
     case 'forget-member':
-      await deps.database.transaction().execute(async (transaction) => {
-        await deleteMember(transaction, group, step.member);
-        await recordEvent(transaction, {
-          atMs: deps.nowMs(),
-          sourceType: 'cache-cluster',
-          sourceId: step.member,
-          message: `Cache cluster ${step.member} deleted`,
-        });
-      });
+      await deps.records.forgetMember(group, step.member);
       return withoutMember(group, step.member);
     case 'retain-primary':
-      await retainPrimary(deps, group, member!);
+      await deps.records.retainPrimary(group, member!);
       return group;
     case 'forget-group':
-      await deps.database.transaction().execute(async (transaction) => {
-        await deleteReplicationGroup(transaction, group);
-        await releaseAddresses(transaction, { resource: 'replication-group', id: group.id });
-        await deleteTags(transaction, { resourceType: 'replicationgroup', name: group.id });
-        await deleteUpdateActions(transaction, 'replication-group', group.id);
-        await recordEvent(transaction, {
-          atMs: deps.nowMs(),
-          sourceType: 'replication-group',
-          sourceId: group.id,
-          message: `Replication group ${group.id} deleted`,
-        });
-      });
+      await deps.records.forgetGroup(group);
       return group;
   }
-}
-
-/** The member goes on under its own name as a cluster of its own; the rest of the group is forgotten. */
-async function retainPrimary(
-  { database, nowMs }: ExecuteDeps,
-  group: ReplicationGroup,
-  member: Member,
-): Promise<void> {
-  await database.transaction().execute(async (transaction) => {
-    await deleteReplicationGroup(transaction, group);
-    await releaseAddresses(transaction, { resource: 'replication-group', id: group.id }, [member.address]);
-    await passAddress(transaction, member.address, {
-      resource: 'cache-cluster',
-      owner: `${member.id}/${cacheNodeIdOf(1)}`,
-    });
-    await insertCacheCluster(transaction, asCacheCluster(group, member));
-    await recordEvent(transaction, {
-      atMs: nowMs(),
-      sourceType: 'replication-group',
-      sourceId: group.id,
-      message: `Replication group ${group.id} deleted; its primary ${member.id} goes on as a cache cluster`,
-    });
-  });
-}
-
-function asCacheCluster(group: ReplicationGroup, member: Member): CacheCluster {
-  const { intent } = group;
-  return {
-    id: member.id,
-    intent: { ...serviceIntentOf(intent), azMode: 'single-az' },
-    status: 'available',
-    epoch: group.epoch,
-    createdAtMs: member.createdAtMs,
-    configVersion: 1,
-    nodes: [
-      {
-        id: cacheNodeIdOf(1),
-        zone: member.zone,
-        address: member.address,
-        status: 'available',
-        generation: member.generation,
-        parameterStatus: member.parameterStatus,
-        createdAtMs: member.createdAtMs,
-      },
-    ],
-  };
 }
 
 function withoutMember(group: ReplicationGroup, id: string): ReplicationGroup {
@@ -262,47 +186,22 @@ function shardOf(group: ReplicationGroup, member: string): NodeGroup {
 
 /** Tells of a node that served before, and of a primary that comes back without its data. */
 async function recordRecovery(
-  { database, nowMs }: ExecuteDeps,
+  records: StepRecords,
   group: ReplicationGroup,
   { member, replicaOf }: Step & { kind: 'start-node' },
 ): Promise<void> {
   const shard = shardOf(group, member);
   if (!shard.formed || memberOfGroup(group, member).status === 'creating') return;
-  const atMs = nowMs();
-  await database.transaction().execute(async (transaction) => {
-    await setRecovering(transaction, [member], true);
-    await recordEvent(transaction, {
-      atMs,
-      sourceType: 'cache-cluster',
-      sourceId: member,
-      message: `Recovering cache nodes ${cacheNodeIdOf(1)}`,
-    });
-    if (shard.primary !== member || replicaOf !== undefined) return;
-    await recordEvent(transaction, {
-      atMs,
-      sourceType: 'replication-group',
-      sourceId: group.id,
-      message: `Primary node ${member} of node group ${shard.id} starts without data: no other node held any`,
-    });
-  });
+  const withoutData = shard.primary === member && replicaOf === undefined;
+  await records.beginRecovery(group, member, withoutData ? shard.id : undefined);
 }
 
 async function decide(
-  { database, nowMs }: ExecuteDeps,
+  { records }: ExecuteDeps,
   group: ReplicationGroup,
   step: Step & { kind: 'decide-primary' | 'switch-over' },
 ): Promise<ReplicationGroup> {
-  const epoch = await database.transaction().execute(async (transaction) => {
-    const decided = await decidePrimary(transaction, group, step.nodeGroup, step.member);
-    const text = `Failover from primary node ${step.previous} to replica node ${step.member} completed`;
-    for (const [sourceType, sourceId] of [
-      ['cache-cluster', step.member],
-      ['replication-group', group.id],
-    ] as const) {
-      await recordEvent(transaction, { atMs: nowMs(), sourceType, sourceId, message: text });
-    }
-    return decided;
-  });
+  const epoch = await records.decidePrimary(group, step);
   return {
     ...group,
     epoch,

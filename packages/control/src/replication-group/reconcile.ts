@@ -12,6 +12,7 @@ import type { RouterClient } from '@larder/fleet/router/router-client';
 import type { ControlContext } from '../control-context.ts';
 import type { Database } from '../database/connect.ts';
 import { type Environment, readEnvironment, wantedNode } from '../node/environment.ts';
+import { monotonicClock } from '../reconciler/clock.ts';
 import type { PassOutcome } from '../reconciler/driver.ts';
 import type { Logger } from '../reconciler/logger.ts';
 import type { StartHistory } from '../reconciler/start-history.ts';
@@ -31,6 +32,7 @@ import { recordPass } from './record.ts';
 import { membersOf, nodeIdOf, type ReplicationGroup } from './replication-group.ts';
 import { failRestore, restoreOf, snapshottingMember } from './restore.ts';
 import type { Step } from './step.ts';
+import { recordsInDatabase } from './step-records.ts';
 import { readReplicationGroup } from './store.ts';
 
 export interface ReconcileDeps {
@@ -140,7 +142,10 @@ async function carryOut(
     return undefined;
   }
   const executing: ExecuteDeps = {
-    ...deps,
+    host: deps.host,
+    router: deps.router,
+    clock: monotonicClock,
+    records: recordsInDatabase(deps.database, deps.nowMs),
     wanted: wantedOf(deps, group, environment),
     startData(shard) {
       if (restore?.kind !== 'data') throw new Error(`${group.id} begins with no snapshot.`);

@@ -15,7 +15,6 @@
  * A service that dies between two steps leaves writes held or refused and nothing lost; the next pass begins anew
  * (planInterruptedSwitch), or goes on from the decision.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { writeFence } from '@larder/fleet/host';
 import type { ExecuteDeps } from './execute.ts';
 import { memberOfGroup, nodeIdOf, type ReplicationGroup, replicationPort } from './replication-group.ts';
@@ -35,7 +34,7 @@ export class ReplicaFellBehind extends Error {
  * @returns what `decide` returned. @throws ReplicaFellBehind: nothing was changed, writes go on.
  */
 export async function switchOver(
-  { host, wanted }: Pick<ExecuteDeps, 'host' | 'wanted'>,
+  { host, wanted, clock }: Pick<ExecuteDeps, 'host' | 'wanted' | 'clock'>,
   group: ReplicationGroup,
   step: Step & { kind: 'switch-over' },
   decide: () => Promise<ReplicationGroup>,
@@ -69,19 +68,19 @@ export async function switchOver(
   return decided;
 
   async function caughtUp(): Promise<void> {
-    const deadline = performance.now() + catchUpLimitMs;
+    const deadline = clock.nowMs() + catchUpLimitMs;
     for (;;) {
       const seen = await host.observe([oldNode, newNode]);
       const from = seen.get(oldNode)?.engine?.info.replication;
       const to = seen.get(newNode)?.engine?.info.replication;
       if (from !== undefined && to !== undefined && to.offset >= from.offset && to.primary?.linkUp === true)
         return;
-      if (performance.now() > deadline) {
+      if (clock.nowMs() > deadline) {
         throw new ReplicaFellBehind(
           `${step.member} did not catch up with ${step.previous} in ${catchUpLimitMs} ms.`,
         );
       }
-      await sleep(pollMs);
+      await clock.sleep(pollMs);
     }
   }
 }
