@@ -124,6 +124,57 @@ describe('a primary with two replicas', () => {
     }
   });
 
+  test('the primary hangs: another takes over, and the old one never acknowledges a write again', async () => {
+    const before = await wholeGroup(id);
+    const endpoint = endpointOf(await describeGroup(larder, id));
+    const writer = clients.to(endpoint, {
+      retryStrategy: () => 2,
+      maxRetriesPerRequest: 0,
+      commandTimeout: 200,
+      autoResendUnfulfilledCommands: false,
+    });
+    const probe = writeProbe('hung', (key) => writer.set(key, key));
+    await waitFor(
+      () => probe.count,
+      (count) => count > 200,
+      { what: '200 writes' },
+    );
+    // Asked before it hangs and answered, if ever, after it went on.
+    const { ReadEndpoint } = membersOf(await describeGroup(larder, id)).find(
+      ({ CacheClusterId }) => CacheClusterId === before.primary,
+    )!;
+    const zombie = clients.to(ReadEndpoint!, { retryStrategy: () => null, commandTimeout: 60_000 });
+    await zombie.ping();
+    const pid = before.pids[before.primary]!;
+    endProcess(pid, 'SIGSTOP');
+    const late = zombie.set('late', '1').then(
+      () => 'acknowledged',
+      () => 'refused',
+    );
+    await waitFor(
+      () => describeGroup(larder, id),
+      (seen) => primaryOf(seen) !== before.primary,
+      { what: 'Describe to show another primary' },
+    );
+    const sofar = probe.count;
+    endProcess(pid, 'SIGCONT');
+    await waitFor(
+      () => probe.count,
+      (count) => count > sofar + 200,
+      { what: '200 more writes' },
+    );
+    const after = await wholeGroup(id);
+    const { acknowledged, longestGapMs } = await probe.stop();
+    console.log(`hung: ${acknowledged.length} acknowledged, longest gap ${longestGapMs} ms`);
+    expect(await late).toBe('refused');
+    expect(after.primary).not.toBe(before.primary);
+    expect(after.pids[before.primary]).not.toBe(pid);
+    expect(await missingOf(acknowledged, (keys) => writer.mget([...keys]))).toEqual([]);
+    expect((await eventsOf(larder, before.primary)).join('\n')).toMatch(
+      /Cache node 0001 was ended: it did not answer for \d+ ms: it is stopped/,
+    );
+  });
+
   test('a replica is killed: it comes back with the data, the primary notices nothing', async () => {
     const before = await wholeGroup(id);
     const endpoint = endpointOf(await describeGroup(larder, id));

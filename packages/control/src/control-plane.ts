@@ -46,10 +46,15 @@ const periodMs = 5_000;
 /** Takes up every resource that is written down, as after a crash. */
 export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
   const { database, host, logger, nowMs, router, secrets } = options;
+  const starts = startHistory();
   const wake: ControlContext['wake'] = (resource, id) => {
+    // Somebody asked for something: nodes that were given up are tried again.
+    for (const [nodeId, owner] of owners) {
+      if (owner.resource === resource && owner.id === id) starts.forgive(nodeId);
+    }
     takeUp(resource, id).catch((error: Error) => logger.error({ resource, id, error }, 'A wake-up failed.'));
   };
-  const deps = { database, host, logger, nowMs, router, secrets, wake, starts: startHistory() };
+  const deps = { database, host, logger, nowMs, router, secrets, wake, starts };
   const stopping = new AbortController();
   const loops: Record<Resource, Reconciler> = {
     'replication-group': reconciler({

@@ -210,6 +210,7 @@ const slotMovingRules: readonly string[] = [
 
 const serviceCommands: readonly string[] = [
   ...['ping', 'hello', 'info', 'role', 'command', 'wait', 'dbsize', 'lastsave', 'bgsave', 'shutdown'],
+  ...['script|kill', 'function|kill'],
   ...['client|list', 'client|kill', 'client|setname', 'client|no-evict', 'client|pause', 'client|unpause'],
   ...['client|id', 'config|get', 'config|set', 'config|resetstat', 'replicaof', 'failover'],
   ...['acl|setuser', 'acl|deluser', 'acl|list', 'acl|getuser', 'acl|users', 'acl|whoami'],

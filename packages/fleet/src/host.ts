@@ -183,10 +183,10 @@ export interface Host {
   /** Ends the process (SIGTERM, after a grace SIGKILL) and keeps its folder. Returns when it has ended. */
   stopNode(nodeId: string, order: Order): Promise<void>;
   /**
-   * SIGKILL for this run of the process, and for no later one: the fence of a node that hangs. Returns when it executes
-   * nothing any more.
+   * SIGKILL for this run of the process, and for no later one: the fence of a node that hangs. Waits a moment.
+   * @returns whether it executes nothing any more; one that is blocked in the kernel may not end yet. Repeatable.
    */
-  killNode(nodeId: string, order: Order, incarnation: Incarnation): Promise<void>;
+  killNode(nodeId: string, order: Order, incarnation: Incarnation): Promise<boolean>;
   /**
    * Makes the engine listen on just these addresses; connections that came by `dropped` ones end. Where addresses move
    * between hosts, this host first takes those it lacks and tells its network, and in the end gives up the dropped ones.

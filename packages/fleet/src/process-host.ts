@@ -28,6 +28,9 @@ import {
   memcachedItems,
 } from './admin-connection.ts';
 import { epochFence } from './epoch-fence.ts';
+import { hangWatch } from './hang/hang-watch.ts';
+import { killWaitMs } from './hang/limits.ts';
+import type { FromProber } from './hang/prober-thread.ts';
 import {
   type DeathEvidence,
   type Host,
@@ -100,11 +103,33 @@ export async function processHost(options: ProcessHostOptions): Promise<Host> {
     for (const listener of listeners) listener(nodeId);
   };
 
+  const prober = hangWatch({ onHung, onProblem: options.onProblem });
+
+  function onHung(hung: FromProber): void {
+    for (const node of nodes.values()) {
+      const { process } = node;
+      if (process.kind !== 'running') continue;
+      const hang = hung.find(
+        ({ nodeId, incarnation: { pid, startTicks } }) =>
+          nodeId === node.spec.nodeId &&
+          pid === process.incarnation.pid &&
+          startTicks === process.incarnation.startTicks,
+      )?.hang;
+      if (hang === undefined && process.hang === undefined) continue;
+      node.process = { kind: 'running', incarnation: process.incarnation, ...(hang && { hang }) };
+      if ((hang === undefined) === (process.hang === undefined)) continue;
+      // Whoever waits for an answer of it now waits in vain.
+      if (hang !== undefined) connect(node);
+      changed(node.spec.nodeId);
+    }
+  }
+
   function died(node: Node, incarnation: Incarnation, how: DeathEvidence): void {
     const { process } = node;
     if (process.kind === 'absent' || process.incarnation !== incarnation) return;
     if (process.kind === 'dead' && (process.how !== 'exiting' || how === 'exiting')) return;
     node.process = { kind: 'dead', incarnation, how };
+    prober.forget(node.spec.nodeId);
     node.admin?.close();
     node.admin = undefined;
     changed(node.spec.nodeId);
@@ -129,10 +154,23 @@ export async function processHost(options: ProcessHostOptions): Promise<Host> {
 
   function watch(node: Node, incarnation: Incarnation): void {
     node.process = { kind: 'running', incarnation };
+    connect(node);
+    const { nodeId, settings } = node.spec;
+    const { address, port, tlsPort } = settings;
+    prober.watch({
+      nodeId,
+      incarnation,
+      place: keepsAdminConnection(settings.engine)
+        ? { kind: 'admin-socket', folder: folders.path(nodeId), password: options.secrets.admin(nodeId) }
+        : { kind: 'memcached', address, port, tls: tlsPort !== 0 },
+    });
+  }
+
+  function connect(node: Node): void {
     node.admin?.close();
     node.admin = undefined;
-    if (!keepsAdminConnection(node.spec.settings.engine)) return;
-    const { nodeId } = node.spec;
+    const { nodeId, settings } = node.spec;
+    if (!keepsAdminConnection(settings.engine)) return;
     node.admin = adminConnection(folders.path(nodeId), options.secrets.admin(nodeId), {
       onReady: () => changed(nodeId),
       onClose: () => void lookSoon(node),
@@ -271,7 +309,9 @@ export async function processHost(options: ProcessHostOptions): Promise<Host> {
     const { address, port, engine, plainPort, tlsPort } = node.spec.settings;
     const { version, generation } = node.spec;
     const started = { version, generation, ports: { plainPort, tlsPort } };
-    if (node.process.kind !== 'running') return { nodeId, process: node.process, started };
+    if (node.process.kind !== 'running' || node.process.hang !== undefined) {
+      return { nodeId, process: node.process, started };
+    }
     try {
       if (engine === 'memcached') {
         const items = await memcachedItems(address, port, node.spec.settings.tlsPort !== 0);
@@ -337,12 +377,13 @@ export async function processHost(options: ProcessHostOptions): Promise<Host> {
     async killNode(nodeId, order, { pid, startTicks }) {
       fence.admit(order);
       const node = nodes.get(nodeId);
-      if (node === undefined) return;
-      for (;;) {
+      if (node === undefined) return true;
+      for (const deadline = performance.now() + killWaitMs; ; ) {
         look(node);
-        if (node.process.kind !== 'running') return;
+        if (node.process.kind !== 'running') return true;
         const run = node.process.incarnation;
-        if (run.pid !== pid || run.startTicks !== startTicks) return;
+        if (run.pid !== pid || run.startTicks !== startTicks) return true;
+        if (performance.now() > deadline) return false;
         signal(pid, 'SIGKILL');
         await sleep(spawnCheckMs);
       }
@@ -419,6 +460,7 @@ export async function processHost(options: ProcessHostOptions): Promise<Host> {
       const node = nodes.get(nodeId);
       if (node !== undefined) await stop(node);
       node?.admin?.close();
+      prober.forget(nodeId);
       nodes.delete(nodeId);
       await folders.remove(nodeId);
     },
@@ -476,6 +518,7 @@ export async function processHost(options: ProcessHostOptions): Promise<Host> {
       closed = true;
       clearInterval(watchTimer);
       for (const node of nodes.values()) node.admin?.close();
+      await prober.close();
     },
   };
 

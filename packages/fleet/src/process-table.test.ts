@@ -13,6 +13,7 @@ describe('/proc/PID/stat', () => {
       state: 'S',
       session: 78,
       flags: 4194560,
+      cpuMs: 110,
       startTicks: 123456,
     });
   });

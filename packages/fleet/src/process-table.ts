@@ -10,20 +10,41 @@ export interface ProcessStat {
   /** The session it belongs to, named by its first process. */
   readonly session: number;
   readonly flags: number;
+  /** In its own code and in the kernel. Counted in hundredths of a second. */
+  readonly cpuMs: number;
   readonly startTicks: number;
 }
 
-/** (pure) Fields 3, 6, 9 and 22 of a stat file. The name in field 2 may contain anything, `)` too. */
+/** What the kernel tells user programs by is always hundredths of a second. */
+const msPerTick = 10;
+
+/** (pure) Fields 3, 6, 9, 14, 15 and 22 of a stat file. The name in field 2 may contain anything, `)` too. */
 export function parseStat(text: string): ProcessStat | undefined {
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
   const startTicks = Number(fields[19]);
   if (fields[0] === undefined || !Number.isFinite(startTicks)) return undefined;
-  return { state: fields[0], session: Number(fields[3]), flags: Number(fields[6]), startTicks };
+  return {
+    state: fields[0],
+    session: Number(fields[3]),
+    flags: Number(fields[6]),
+    cpuMs: (Number(fields[11]) + Number(fields[12])) * msPerTick,
+    startTicks,
+  };
 }
 
 export function readStat(pid: number): ProcessStat | undefined {
   try {
     return parseStat(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Of that run's first thread, without what its others use; undefined when it is over. */
+export function readMainThread({ pid, startTicks }: Incarnation): ProcessStat | undefined {
+  try {
+    const stat = parseStat(readFileSync(`/proc/${pid}/task/${pid}/stat`, 'utf8'));
+    return stat?.startTicks === startTicks ? stat : undefined;
   } catch {
     return undefined;
   }

@@ -5,8 +5,10 @@
  * - C2 Only a node of this cluster is named.
  * - C3 A node is started only when its process is seen not to run.
  * - C4 A snapshot is loaded only while the cluster is made, and it is the one that was asked for.
+ * - C5 A process is killed only while it hangs, and only the run that does.
  */
 import type { NodeObservation } from '@larder/fleet/host';
+import { hangs } from '../node/hang.ts';
 import { type CacheCluster, nodeIdOf } from './cache-cluster.ts';
 import type { Plan } from './plan.ts';
 
@@ -38,12 +40,15 @@ export function checkPlan(
       const asked = cluster.status === 'creating' && step.snapshot === cluster.intent.restoreFrom;
       if (!asked) violations.push({ invariant: 'C4', detail: `${step.node} would load ${step.snapshot}` });
     }
-    const process = observations.get(nodeIdOf(cluster, { id: step.node }))?.process.kind;
-    if (step.kind === 'start-node' && (process === undefined || process === 'running')) {
+    const process = observations.get(nodeIdOf(cluster, { id: step.node }))?.process;
+    if (step.kind === 'start-node' && (process === undefined || process.kind === 'running')) {
       violations.push({
         invariant: 'C3',
-        detail: `${step.node} would be started while it is ${process ?? 'unknown'}`,
+        detail: `${step.node} would be started while it is ${process?.kind ?? 'unknown'}`,
       });
+    }
+    if (step.kind === 'kill-node' && !hangs(process, step.incarnation)) {
+      violations.push({ invariant: 'C5', detail: `${step.node} does not hang` });
     }
   }
   return violations;

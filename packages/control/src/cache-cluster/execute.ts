@@ -4,7 +4,7 @@ import type { Host, StartData } from '@larder/fleet/host';
 import type { RouterClient } from '@larder/fleet/router/router-client';
 import type { Database } from '../database/connect.ts';
 import { recordEvent } from '../event-log/event-log.ts';
-import { executeSetting, tellInDatabase, tellOfShutdown } from '../node/execute-setting.ts';
+import { executeSetting, tellInDatabase, tellOfKill, tellOfShutdown } from '../node/execute-setting.ts';
 import type { WantedNode } from '../node/wanted-node.ts';
 import { releaseAddresses } from '../placement/addresses.ts';
 import { deleteUpdateActions } from '../service-update/store.ts';
@@ -35,6 +35,11 @@ export async function execute(deps: ExecuteDeps, cluster: CacheCluster, step: St
     case 'stop-node':
       await tellOfShutdown(tell, cluster.id, step.node);
       return deps.host.stopNode(nodeIdOf(cluster, { id: step.node }), order);
+    case 'kill-node':
+      if (await deps.host.killNode(nodeIdOf(cluster, { id: step.node }), order, step.incarnation)) {
+        await tellOfKill(tell, cluster.id, step.because, step.node);
+      }
+      return;
     case 'configure':
     case 'set-users':
     case 'set-ports':

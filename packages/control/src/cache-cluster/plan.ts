@@ -1,6 +1,7 @@
 /** (pure) From what was asked and what is seen to the steps between them. */
-import type { NodeObservation, NodeSettings } from '@larder/fleet/host';
+import type { Incarnation, NodeObservation, NodeSettings } from '@larder/fleet/host';
 import { type Route, sameRoutes } from '@larder/fleet/router/route-table';
+import { mayEnd } from '../node/hang.ts';
 import { planNodeSettings, type SettingStep } from '../node/node-settings.ts';
 import type { ParameterStatus, WantedNode } from '../node/wanted-node.ts';
 import { type CacheCluster, type CacheNode, nodeIdOf } from './cache-cluster.ts';
@@ -14,6 +15,8 @@ export type Step = { readonly because: string } & (
     }
   /** Ends the process; the next pass starts it anew. */
   | { readonly kind: 'stop-node'; readonly node: string }
+  /** Ends a process that hangs; the next pass starts it anew. */
+  | { readonly kind: 'kill-node'; readonly node: string; readonly incarnation: Incarnation }
   | (SettingStep & { readonly node: string })
   /** What the router serves for the cluster, complete. */
   | { readonly kind: 'route'; readonly routes: readonly Route[] }
@@ -78,8 +81,8 @@ function planRunning(input: PlanInput): Plan {
     steps.push(...planned.steps.map((step) => ({ ...step, node: node.id })));
   }
   const leaving = cluster.nodes.filter(({ status }) => status === 'deleting');
-  const startsNode = steps.some(
-    ({ kind }) => kind === 'start-node' || kind === 'stop-node' || kind === 'set-ports',
+  const startsNode = steps.some(({ kind }) =>
+    ['start-node', 'stop-node', 'kill-node', 'set-ports'].includes(kind),
   );
   // Clients are told of nodes once they serve, and no longer of those that go before they go.
   if (!startsNode && waitingFor.length === 0 && !sameRoutes(routes.now, routes.wanted)) {
@@ -105,6 +108,13 @@ function planProcess(
   if (seen === undefined) throw new Error(`No observation of ${nodeId}.`);
   const { process, started } = seen;
   if (process.kind === 'running') {
+    const { hang, incarnation } = process;
+    // What one of its nodes holds, no other does.
+    if (hang !== undefined && mayEnd(hang, 'none')) {
+      const because = `it did not answer for ${hang.silentMs} ms: it is ${hang.how}`;
+      steps.push({ kind: 'kill-node', node: node.id, incarnation, because });
+      return false;
+    }
     const outdated =
       started !== undefined &&
       (started.version !== cluster.intent.engineVersion || started.generation < node.generation);

@@ -6,6 +6,7 @@ import type { ControlContext } from '../control-context.ts';
 import type { Database } from '../database/connect.ts';
 import { recordEvent } from '../event-log/event-log.ts';
 import { type Environment, readEnvironment, wantedNode } from '../node/environment.ts';
+import { recordGivenUp } from '../node/given-up.ts';
 import { stillAsked } from '../parameter-group/settings.ts';
 import type { PassOutcome } from '../reconciler/driver.ts';
 import type { Logger } from '../reconciler/logger.ts';
@@ -102,6 +103,7 @@ export async function reconcileCacheCluster(deps: ReconcileDeps, id: string): Pr
     }
     if (step.kind === 'forget-cluster') return 'gone';
   }
+  await recordGivenUp(deps, observations);
   await record(deps, cluster, planned, environment, observations);
   if (planned.steps.length > 0) return 'again';
   return planned.waitingFor.length > 0 ? 'waiting' : 'settled';

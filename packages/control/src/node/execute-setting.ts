@@ -65,3 +65,13 @@ export function tellOfShutdown(
 ): Promise<void> {
   return tell(clusterId, `Cache node ${cacheNodeId} shutdown`);
 }
+
+/** Tells that a node was ended because it hung. */
+export function tellOfKill(
+  tell: TellOfNode,
+  clusterId: string,
+  because: string,
+  cacheNodeId = cacheNodeIdOf(1),
+): Promise<void> {
+  return tell(clusterId, `Cache node ${cacheNodeId} was ended: ${because}`);
+}

@@ -21,6 +21,7 @@
  * - I13 to I16 are about shards and slots: `check-shard-plan.ts`.
  */
 import type { NodeObservation } from '@larder/fleet/host';
+import { hangs } from '../node/hang.ts';
 import { checkShardPlan, type Violation } from './check-shard-plan.ts';
 import { membersOf, type NodeGroup, nodeIdOf, type ReplicationGroup } from './replication-group.ts';
 import type { Step } from './step.ts';
@@ -129,12 +130,7 @@ export function checkPlan(
       }
       case 'kill-node': {
         const process = observations.get(nodeIdOf({ id: step.member }))?.process;
-        const hangs =
-          process?.kind === 'running' &&
-          process.hang !== undefined &&
-          process.incarnation.pid === step.incarnation.pid &&
-          process.incarnation.startTicks === step.incarnation.startTicks;
-        if (!hangs) report('I18', `${step.member} does not hang`);
+        if (!hangs(process, step.incarnation)) report('I18', `${step.member} does not hang`);
         break;
       }
       case 'lift-fence':

@@ -3,7 +3,7 @@ import { clusterBusPort } from '@larder/engine/config-file';
 import { formatSlots } from '@larder/engine/slots';
 import type { Host, StartData } from '@larder/fleet/host';
 import type { RouterClient } from '@larder/fleet/router/router-client';
-import { executeSetting, tellOfShutdown } from '../node/execute-setting.ts';
+import { executeSetting, tellOfKill, tellOfShutdown } from '../node/execute-setting.ts';
 import type { WantedNode } from '../node/wanted-node.ts';
 import type { Clock } from '../reconciler/clock.ts';
 import { executeMigrationStep } from './execute-migration.ts';
@@ -65,7 +65,9 @@ export async function execute(
       await host.stopNode(nodeIdOf(member!), order);
       return group;
     case 'kill-node':
-      await host.killNode(nodeIdOf(member!), order, step.incarnation);
+      if (await host.killNode(nodeIdOf(member!), order, step.incarnation)) {
+        await tellOfKill(deps.records.tellOfNode, step.member, step.because);
+      }
       return group;
     case 'lift-fence':
       await send(['CONFIG', 'SET', 'min-replicas-to-write', writesNeed(deps.wanted(step.member))]);

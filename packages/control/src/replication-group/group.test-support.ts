@@ -1,7 +1,7 @@
 /** Groups and observations by the sentence, for tests of the planner. */
 import type { ClusterPeer } from '@larder/engine/info';
 import { splitEvenly } from '@larder/engine/slots';
-import type { EngineObservation, NodeObservation } from '@larder/fleet/host';
+import type { EngineObservation, Hang, NodeObservation, NodeProcess } from '@larder/fleet/host';
 import { noTokens } from '../node/service-intent.ts';
 import { membersOf, nodeIdOf, type ReplicationGroup } from './replication-group.ts';
 import type { PlanInput } from './seen-member.ts';
@@ -201,6 +201,15 @@ export const writesFenced: Change = (seen) => ({
   engine: { ...seen.engine!, writesFenced: true },
 });
 export const silent: Change = ({ nodeId, process }) => ({ nodeId, process });
+
+/** It runs, and was silent for so long that it counts as hung. */
+export function hung(how: Hang['how'] = 'stopped', silentMs = 600): Change {
+  return ({ nodeId, process, started }) => ({
+    nodeId,
+    process: { ...(process as NodeProcess & { kind: 'running' }), hang: { how, silentMs } },
+    ...(started && { started }),
+  });
+}
 
 /** Changes what INFO says of replication. */
 export function replication(change: Partial<EngineObservation['info']['replication']>): Change {

@@ -5,6 +5,7 @@
 import { withoutSlots } from '@larder/engine/slots';
 import { planResharding, slotOwners } from './plan-reshard.ts';
 import { planRoutes } from './plan-routes.ts';
+import { planSilent, planSilentHeirs, planSilentPrimary } from './plan-silent.ts';
 import {
   fenceOf,
   isLost,
@@ -103,6 +104,7 @@ function planShard(
     const succession = chooseSuccessor(primary, nodeGroup.lineage, others);
     if (succession.kind === 'wait') {
       waitingFor.push(succession.because);
+      planSilentHeirs(others, steps, waitingFor);
       return;
     }
     if (succession.kind === 'promote') {
@@ -132,8 +134,10 @@ function planShard(
   if (ownsSlots(primary)) planLift(primary, steps);
   for (const each of members) {
     if (!isLost(each)) {
-      if (each.engine === undefined) waitingFor.push(`${each.member.id} to answer`);
-      else if (!nodeGroup.formed && each.engine.info.loading) {
+      if (each.engine === undefined) {
+        if (each === primary) planSilentPrimary(nodeGroup, primary, others, steps, waitingFor);
+        else planSilent(each, primary.engine === undefined ? 'none' : 'elsewhere', steps, waitingFor);
+      } else if (!nodeGroup.formed && each.engine.info.loading) {
         waitingFor.push(`${each.member.id} to load its data`);
       } else if (nodeGroup.formed && each !== primary) planReturned(each, primary, steps, waitingFor);
       continue;

@@ -4,6 +4,7 @@
  * leaves the source once it has everything, or at once when it was told so.
  */
 import { planListening, planReplica } from './plan-replicated.ts';
+import { planSilentHeirs, planSilentPrimary } from './plan-silent.ts';
 import type { Migration, NodeGroup } from './replication-group.ts';
 import { fenceOf, isLost, type PlanInput, type SeenMember, seeMember, startable } from './seen-member.ts';
 import type { Plan, Step } from './step.ts';
@@ -47,13 +48,14 @@ function planLeader(
 ): SeenMember | undefined {
   if (!isLost(primary)) {
     if (primary.engine !== undefined) return primary;
-    waitingFor.push(`${primary.member.id} to answer`);
+    planSilentPrimary(nodeGroup, primary, others, steps, waitingFor);
     return undefined;
   }
   const succession = chooseSuccessor(primary, nodeGroup.lineage, others);
   switch (succession.kind) {
     case 'wait':
       waitingFor.push(succession.because);
+      planSilentHeirs(others, steps, waitingFor);
       return undefined;
     case 'promote':
       steps.push({

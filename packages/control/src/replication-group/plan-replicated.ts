@@ -4,6 +4,7 @@
  */
 import type { Route } from '@larder/fleet/router/route-table';
 import { planRoutes } from './plan-routes.ts';
+import { planSilent, planSilentHeirs, planSilentPrimary } from './plan-silent.ts';
 import type { Member, NodeGroup, ReplicationGroup } from './replication-group.ts';
 import {
   type Front,
@@ -62,7 +63,7 @@ function planLeader(
 ): SeenMember | undefined {
   if (!isLost(primary)) {
     if (primary.engine === undefined) {
-      waitingFor.push(`${primary.member.id} to answer`);
+      planSilentPrimary(nodeGroup, primary, others, steps, waitingFor);
       return undefined;
     }
     if (primary.engine.info.loading && !nodeGroup.formed) {
@@ -87,6 +88,7 @@ function planLeader(
   switch (succession.kind) {
     case 'wait':
       waitingFor.push(succession.because);
+      planSilentHeirs(others, steps, waitingFor);
       return undefined;
     case 'promote': {
       const successor = others.find(({ member }) => member.id === succession.member)!;
@@ -208,7 +210,7 @@ export function planReplica(
     return;
   }
   if (engine === undefined) {
-    waitingFor.push(`${member.id} to answer`);
+    planSilent(seen, 'elsewhere', steps, waitingFor);
     return;
   }
   const { role, primary } = engine.info.replication;

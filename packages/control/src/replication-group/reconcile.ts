@@ -12,6 +12,7 @@ import type { RouterClient } from '@larder/fleet/router/router-client';
 import type { ControlContext } from '../control-context.ts';
 import type { Database } from '../database/connect.ts';
 import { type Environment, readEnvironment, wantedNode } from '../node/environment.ts';
+import { recordGivenUp } from '../node/given-up.ts';
 import { monotonicClock } from '../reconciler/clock.ts';
 import type { PassOutcome } from '../reconciler/driver.ts';
 import type { Logger } from '../reconciler/logger.ts';
@@ -88,6 +89,7 @@ export async function reconcileReplicationGroup(deps: ReconcileDeps, id: string)
     planned.converged && planned.waitingFor.length === 0
       ? await settle(deps, after, environment, observations)
       : undefined;
+  await recordGivenUp(deps, observations);
   await recordPass(deps, after, planned, settings, environment, observations);
 
   // A question changes nothing by itself: its answer is waited for.

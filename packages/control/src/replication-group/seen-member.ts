@@ -90,6 +90,8 @@ export function startable(
   // Its sockets are still open: the new process could not listen.
   if (process.kind === 'dead' && process.how === 'exiting') return `the end of ${member.id}'s old process`;
   const earliest = earliestStartMs.get(nodeIdOf(member)) ?? 0;
+  if (earliest === Number.POSITIVE_INFINITY)
+    return `somebody to look at ${member.id}: its process kept ending`;
   return earliest <= nowMs || `${member.id}: it ended soon after its last starts`;
 }
 
