@@ -5,6 +5,7 @@
  * apart without talking to each other. Whether an address is really free is asked of the machine besides.
  */
 import { createHash } from 'node:crypto';
+import { dottedAddress } from './ipv4.ts';
 
 const firstAddress = (127 << 24) | (64 << 16);
 const blockSize = 4_096;
@@ -14,9 +15,5 @@ const blockCount = 2 ** 22 / blockSize;
 export function* addressesOfBlock(dataDirectory: string): Generator<string> {
   const digest = createHash('sha256').update(dataDirectory).digest();
   const base = firstAddress + (digest.readUInt32BE(0) % blockCount) * blockSize;
-  for (let offset = 1; offset < blockSize - 1; offset += 1) yield dotted(base + offset);
-}
-
-function dotted(address: number): string {
-  return [24, 16, 8, 0].map((shift) => (address >>> shift) & 255).join('.');
+  for (let offset = 1; offset < blockSize - 1; offset += 1) yield dottedAddress(base + offset);
 }

@@ -7,6 +7,8 @@ import { type Order, StaleOrder } from './host.ts';
 export interface EpochFence {
   /** @throws StaleOrder when a higher epoch was seen for the group. Waits for the disk when the epoch rises. */
   admit(order: Order): void;
+  /** The highest seen for the group; 0 for none. */
+  highest(group: string): number;
 }
 
 export function epochFence(directory: string): EpochFence {
@@ -26,6 +28,7 @@ export function epochFence(directory: string): EpochFence {
       highest.set(group, epoch);
       writeDurably(file, JSON.stringify(Object.fromEntries(highest)));
     },
+    highest: (group) => highest.get(group) ?? 0,
   };
 }
 

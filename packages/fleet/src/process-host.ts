@@ -27,7 +27,8 @@ import {
   memcachedCommand,
   memcachedItems,
 } from './admin-connection.ts';
-import { epochFence } from './epoch-fence.ts';
+import { type HostNetwork, standingAddresses } from './agent/network.ts';
+import { type EpochFence, epochFence } from './epoch-fence.ts';
 import { hangWatch } from './hang/hang-watch.ts';
 import { killWaitMs } from './hang/limits.ts';
 import type { FromProber } from './hang/prober-thread.ts';
@@ -63,6 +64,10 @@ export interface ProcessHostOptions {
   readonly findBuild: (engine: NodeSpec['settings']['engine'], version: string) => Promise<EngineBuild>;
   readonly secrets: Pick<NodeSecrets, 'admin' | 'snapshotFile'>;
   readonly certificates: NodeCertificates;
+  /** Refuses orders from the past; by default by what is on disk in `directory`. */
+  readonly fence?: EpochFence;
+  /** Addresses to take and give up as nodes and endpoints come and go; by default all are there. */
+  readonly network?: HostNetwork;
   /** Told about things nobody waits for. */
   readonly onProblem: (error: Error) => void;
 }
@@ -89,7 +94,7 @@ interface Node {
 export async function processHost(options: ProcessHostOptions): Promise<Host> {
   const folders = nodeFolders(join(options.directory, 'nodes'));
   await mkdir(folders.directory, { recursive: true, mode: 0o700 });
-  const fence = epochFence(options.directory);
+  const { fence = epochFence(options.directory), network = standingAddresses } = options;
   const snapshots = snapshotKeeper(
     await snapshotFolders(join(options.directory, 'snapshots'), options.secrets.snapshotFile),
   );
@@ -132,6 +137,8 @@ export async function processHost(options: ProcessHostOptions): Promise<Host> {
     prober.forget(node.spec.nodeId);
     node.admin?.close();
     node.admin = undefined;
+    // Another host may take them now; who comes back here is told to listen on them anew.
+    network.release(node.spec.settings.endpointAddresses).catch(options.onProblem);
     changed(node.spec.nodeId);
   }
 
@@ -233,6 +240,11 @@ export async function processHost(options: ProcessHostOptions): Promise<Host> {
     if (keepsAdminConnection(node.spec.settings.engine)) tidySoon(node);
   }
 
+  for (const { process, spec } of nodes.values()) {
+    // It ended while nobody looked.
+    if (process.kind !== 'running') await network.release(spec.settings.endpointAddresses);
+  }
+
   const watchTimer = setInterval(() => {
     for (const node of nodes.values()) look(node);
   }, watchPeriodMs);
@@ -243,6 +255,8 @@ export async function processHost(options: ProcessHostOptions): Promise<Host> {
     if (known?.process.kind === 'running') return;
     const build = await options.findBuild(spec.settings.engine, spec.version);
     await folders.prepare(spec);
+    const addresses = [spec.settings.address, ...spec.settings.endpointAddresses];
+    await network.take(addresses);
     await provideCertificate(spec, spec.certificateAddresses ?? [], false);
     const folder = folders.path(spec.nodeId);
     if (data !== undefined) await snapshots.provide(folder, build, data);
@@ -272,6 +286,7 @@ export async function processHost(options: ProcessHostOptions): Promise<Host> {
     const incarnation = { pid: child.pid!, startTicks: stat?.startTicks ?? 0 };
     watch(node, incarnation);
     child.once('exit', () => died(node, incarnation, 'reaped'));
+    network.announce(addresses);
     await folders.recordProcess(spec.nodeId, incarnation);
     if (!keepsAdminConnection(spec.settings.engine)) void announceWhenAnswering(node);
     if (data !== undefined) tidySoon(node);
@@ -390,11 +405,20 @@ export async function processHost(options: ProcessHostOptions): Promise<Host> {
     },
     async listen(nodeId, order, { addresses, dropped, port }) {
       fence.admit(order);
-      await adminOf(nodeId).admin.send([
+      const { node, admin } = adminOf(nodeId);
+      const { address } = node.spec.settings;
+      await network.take(addresses);
+      const endpointAddresses = addresses.filter((each) => each !== address);
+      // Before the engine listens there: its death gives them up.
+      node.spec = { ...node.spec, settings: { ...node.spec.settings, endpointAddresses } };
+      await admin.send([
         ['CONFIG', 'SET', 'bind', addresses.join(' ')],
         // A client that came by an endpoint must not linger on a node that lost it.
         ...dropped.map((address) => ['CLIENT', 'KILL', 'LADDR', `${address}:${port}`, 'SKIPME', 'yes']),
       ]);
+      network.announce(endpointAddresses);
+      await network.release(dropped);
+      await folders.recordSpec(node.spec);
     },
     async setUsers(nodeId, order, users) {
       fence.admit(order);
@@ -462,6 +486,7 @@ export async function processHost(options: ProcessHostOptions): Promise<Host> {
       node?.admin?.close();
       prober.forget(nodeId);
       nodes.delete(nodeId);
+      if (node !== undefined) await network.release([node.spec.settings.address]);
       await folders.remove(nodeId);
     },
     async command(nodeId, order, commands) {

@@ -1,8 +1,8 @@
 /** `larder router`: what engines can't do themselves at their addresses, in a process that outlives the service. */
 import { existsSync, mkdirSync, realpathSync } from 'node:fs';
+import { lockProcess } from '@larder/fleet/process-lock';
 import { type ControlSocket, serveControlSocket } from '@larder/fleet/router/control-socket';
 import { createRouter, type Router } from '@larder/fleet/router/router';
-import { lockRouter } from '@larder/fleet/router/router-lock';
 import { accessKeyLookup } from '../access-keys.ts';
 
 /** A router without routes that nobody has asked anything for so long is not needed. */
@@ -12,12 +12,12 @@ const lookEveryMs = 2_000;
 /**
  * Resolves after SIGTERM or SIGINT, when it had no routes for a minute and no service beside it, or when its directory
  * was removed.
- * @throws RouterRuns when another router serves the directory.
+ * @throws AlreadyRuns when another router serves the directory.
  */
 export async function runRouter(dataDirectory: string): Promise<void> {
   mkdirSync(dataDirectory, { recursive: true, mode: 0o700 });
   const place = realpathSync(dataDirectory);
-  const lock = await lockRouter(place);
+  const lock = await lockProcess('router', place);
   const say = (text: string) => void process.stderr.write(`${new Date().toISOString()} ${text}\n`);
   const lookup = accessKeyLookup(place);
   const router = await createRouter({

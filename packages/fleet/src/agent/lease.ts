@@ -5,9 +5,9 @@
  * holds a lease: while it can renew it, it serves; when it can't, it takes writes away from its primaries before the
  * lease ends, and only after that end does the control plane promote elsewhere.
  *
- * No clock is compared with another. The holder asks a question and remembers when; the grantor answers, and remembers
- * when it did. Asking came before answering, so the holder's lease, counted from its question, ends before the
- * grantor's, counted from the answer; however late an answer arrives. Clocks only have to run equally fast, to within
+ * No clock is compared with another. The holder asks a question and remembers when; the grantor remembers when the
+ * question came, and answers. Asking came first, so the holder's lease, counted from its asking, ends before the
+ * grantor's, counted from the question's arrival; however late an answer arrives. Clocks only have to run equally fast, to within
  * `fenceAheadMs` in `leaseMs`.
  *
  * When all controllers are gone nobody can renew, and nobody can promote either: then serving goes on by consent. Every
@@ -71,8 +71,11 @@ export function leaseHolder(terms: LeaseTerms, life: string): LeaseHolder {
 }
 
 export interface LeaseGrantor {
-  /** Called right before an answer is sent; whether it arrives will not be known. */
-  granting(nowMs: number): void;
+  /**
+   * Called before an answer is sent; whether it arrives will not be known, and the same answer may be sent again.
+   * @param questionAtMs when the question that it answers arrived here.
+   */
+  granting(questionAtMs: number): void;
   /** The holder, if it lives, has taken writes away. */
   expired(nowMs: number): boolean;
   readonly expiresAtMs: number;
@@ -82,8 +85,8 @@ export interface LeaseGrantor {
 export function leaseGrantor(terms: LeaseTerms, sinceMs: number): LeaseGrantor {
   let expiresAtMs = sinceMs + terms.leaseMs;
   return {
-    granting(nowMs) {
-      expiresAtMs = nowMs + terms.leaseMs;
+    granting(questionAtMs) {
+      expiresAtMs = Math.max(expiresAtMs, questionAtMs + terms.leaseMs);
     },
     expired: (nowMs) => nowMs >= expiresAtMs,
     get expiresAtMs() {

@@ -1,0 +1,233 @@
+/**
+ * An agent's door: HTTPS with certificates on both sides. The control plane may do everything here; another host may only
+ * ask for its consent.
+ *
+ * - `POST /lease` `{ leader, question?, charge? }`: renews the host's lease; tells the next question and facts.
+ * - `POST /calls/NAME` `{ leader, args }`: one operation of the host.
+ * - `PUT /certificates/NODE`: what a call said it needs.
+ * - `POST /consents` `{ group, epoch }`: of another host.
+ * - `GET /changes`: a line for each change of a node, as long as both live.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer, type Server } from 'node:https';
+import type { TLSSocket } from 'node:tls';
+import type { EpochFence } from '../epoch-fence.ts';
+import { type Host, StaleOrder } from '../host.ts';
+import type { NodeCertificates } from '../process-host.ts';
+import type { Route } from '../router/route-table.ts';
+import type { RouterClient } from '../router/router-client.ts';
+import {
+  type CallBody,
+  CertificateNeeded,
+  errorBody,
+  type HostCall,
+  type HostFacts,
+  type LeaseAnswer,
+  plainCalls,
+} from './host-calls.ts';
+import type { ChargedGroup, HostLease } from './host-lease.ts';
+import type { ConsentQuestion } from './lease.ts';
+
+export interface AgentServerOptions {
+  readonly host: Host;
+  readonly router: Pick<RouterClient, 'put' | 'routes'>;
+  readonly fence: EpochFence;
+  readonly lease: HostLease;
+  readonly certificates: GivenCertificates;
+  readonly facts: HostFacts;
+  readonly tls: { readonly certificatePem: string; readonly keyPem: string; readonly authorityPem: string };
+  readonly listen: { readonly address: string; readonly port: number };
+}
+
+/** The control plane's name in its certificate. */
+export const controllerName = 'controller';
+/** What a host's is called there. */
+export const hostCertificateName = (host: string): string => `host ${host}`;
+
+const maxBodyBytes = 16 * 2 ** 20;
+const heartbeatMs = 1_000;
+const requestTimeoutMs = 30_000;
+/** Among groups, for the epochs of controllers that lead; no group can be named so. */
+const leadership = '#leader';
+
+class Refused extends Error {
+  override name = 'Refused';
+  readonly status: number;
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** Resolves when it listens. */
+export async function agentServer(options: AgentServerOptions): Promise<{ close(): void }> {
+  const { host, router, fence, lease, certificates } = options;
+  const { certificatePem, keyPem, authorityPem } = options.tls;
+  const server = createServer(
+    { cert: certificatePem, key: keyPem, ca: authorityPem, requestCert: true, rejectUnauthorized: true },
+    (request, response) => {
+      answer(request, response).catch((error: Error) => refuse(response, error));
+    },
+  );
+  server.requestTimeout = requestTimeoutMs;
+
+  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const caller = callerOf(request);
+    const { method, url = '' } = request;
+    if (method === 'POST' && url === '/consents') {
+      if (!caller.startsWith(hostCertificateName(''))) throw new Refused(403, 'Only hosts ask for consent.');
+      const question = readQuestion(await bodyOf(request));
+      return send(response, { consent: lease.consent(question) });
+    }
+    if (caller !== controllerName) throw new Refused(403, 'Only the control plane may do that.');
+    const call = /^\/calls\/([A-Za-z]+)$/.exec(url)?.[1];
+    const node = /^\/certificates\/([A-Za-z0-9.-]+)$/.exec(url)?.[1];
+    if (method === 'POST' && url === '/lease') return send(response, renew(await bodyOf(request)));
+    if (method === 'GET' && url === '/changes') return streamChanges(response);
+    if (method === 'PUT' && node !== undefined) {
+      certificates.give(node, (await bodyOf(request)) as GivenCertificate);
+      return void response.writeHead(204).end();
+    }
+    if (method === 'POST' && call !== undefined) {
+      const { leader, args } = (await bodyOf(request)) as CallBody;
+      admitLeader(leader);
+      return send(response, { result: await run(call as HostCall, args, response) });
+    }
+    throw new Refused(404, 'There is nothing here.');
+  }
+
+  function admitLeader(leader: number): void {
+    fence.admit({ group: leadership, epoch: leader });
+  }
+
+  function renew(body: unknown): LeaseAnswer {
+    const { leader, question, charge } = body as {
+      leader: number;
+      question?: string;
+      charge?: readonly ChargedGroup[];
+    };
+    admitLeader(leader);
+    if (charge !== undefined) lease.takeCharge(charge);
+    return { question: lease.renew(question), facts: options.facts };
+  }
+
+  async function run(call: HostCall, args: readonly unknown[], response: ServerResponse): Promise<unknown> {
+    switch (call) {
+      case 'observe':
+        return [...(await host.observe(args[0] as string[])).values()];
+      case 'readSettings':
+        return [...(await host.readSettings(args[0] as string[]))];
+      case 'routes':
+        return [...(await router.routes())];
+      case 'putRoutes':
+        return router.put(args[0] as string, args[1] as number, args[2] as readonly Route[]);
+      case 'saveSnapshot': {
+        // A caller that hangs up does not wait for it any more.
+        const stopping = new AbortController();
+        response.once('close', () => stopping.abort());
+        const [nodeId, order, file] = args as Parameters<Host['saveSnapshot']>;
+        return host.saveSnapshot(nodeId, order, file, stopping.signal);
+      }
+      default: {
+        if (!plainCalls.includes(call)) throw new Refused(404, `There is no operation ${call}.`);
+        const operation = host[call] as (...all: readonly unknown[]) => Promise<unknown>;
+        return operation(...args);
+      }
+    }
+  }
+
+  function streamChanges(response: ServerResponse): void {
+    response.writeHead(200, { 'content-type': 'application/x-ndjson' });
+    response.flushHeaders();
+    const write = (line: string) => response.write(`${line}\n`);
+    const stop = host.onChange((nodeId) => write(JSON.stringify(nodeId)));
+    const beating = setInterval(() => write(''), heartbeatMs);
+    response.once('close', () => {
+      stop();
+      clearInterval(beating);
+    });
+  }
+
+  await listening(server, options.listen);
+  return {
+    close() {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
+}
+
+function callerOf(request: IncomingMessage): string {
+  const { subject } = (request.socket as TLSSocket).getPeerCertificate();
+  // A name that is there twice is nobody's.
+  return typeof subject?.CN === 'string' ? subject.CN : '';
+}
+
+function readQuestion(body: unknown): ConsentQuestion {
+  const { group, epoch } = body as Record<string, unknown>;
+  if (typeof group !== 'string' || typeof epoch !== 'number') {
+    throw new Refused(400, 'A question for consent names a group and its epoch.');
+  }
+  return { group, epoch };
+}
+
+async function bodyOf(request: IncomingMessage): Promise<unknown> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > maxBodyBytes) throw new Refused(413, `A body has at most ${maxBodyBytes} bytes.`);
+    chunks.push(chunk);
+  }
+  const value = JSON.parse(Buffer.concat(chunks).toString()) as unknown;
+  if (typeof value !== 'object' || value === null) throw new Refused(400, 'The body is not an object.');
+  return value;
+}
+
+function send(response: ServerResponse, value: unknown): void {
+  response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(value));
+}
+
+function refuse(response: ServerResponse, error: Error): void {
+  if (response.headersSent) return void response.destroy();
+  const status = error instanceof Refused ? error.status : error instanceof StaleOrder ? 409 : 500;
+  response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(errorBody(error)));
+}
+
+function listening(server: Server, { address, port }: AgentServerOptions['listen']): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host: address, port }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+interface GivenCertificate {
+  readonly addresses: readonly string[];
+  readonly certificatePem: string;
+  readonly keyPem: string;
+  readonly authorityPem: string;
+}
+
+/** An agent has no authority: it uses what it was given, and says what it needs. */
+export interface GivenCertificates extends NodeCertificates {
+  give(nodeId: string, certificate: GivenCertificate): void;
+}
+
+export function givenCertificates(): GivenCertificates {
+  const given = new Map<string, GivenCertificate>();
+  return {
+    give: (nodeId, certificate) => void given.set(nodeId, certificate),
+    async issue(nodeId, addresses) {
+      const certificate = given.get(nodeId);
+      // Used once: one that is asked for again is to be a new one.
+      given.delete(nodeId);
+      const serves =
+        certificate !== undefined && addresses.every((each) => certificate.addresses.includes(each));
+      if (!serves) throw new CertificateNeeded(nodeId, addresses);
+      return certificate;
+    },
+  };
+}
