@@ -4,6 +4,7 @@ import type { Host } from '@larder/fleet/host';
 import type { ScratchEngines } from '@larder/fleet/scratch-engine';
 import type { Database } from './database/connect.ts';
 import type { LogFailures } from './log-delivery/log-failures.ts';
+import type { Placement } from './placement/placement.ts';
 
 export interface ControlContext {
   readonly database: Database;
@@ -11,8 +12,7 @@ export interface ControlContext {
   readonly engines: EngineStore;
   /** Knows what a version takes as a setting or an access rule. */
   readonly scratch: ScratchEngines;
-  /** Addresses for nodes and endpoints, in the order to try them. */
-  readonly addresses: () => Iterable<string>;
+  readonly placement: Placement;
   readonly nowMs: () => number;
   /** Why logs of it were not delivered last. */
   readonly logFailures: (resource: 'replication-group' | 'cache-cluster', id: string) => LogFailures;

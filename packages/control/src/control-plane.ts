@@ -12,6 +12,7 @@ import type { ControlContext } from './control-context.ts';
 import type { Database } from './database/connect.ts';
 import { controlHandlers } from './handlers.ts';
 import { logDeliveryLoop } from './log-delivery/log-delivery.ts';
+import type { Placement } from './placement/placement.ts';
 import { type PassOutcome, type Reconciler, reconciler } from './reconciler/driver.ts';
 import type { Logger } from './reconciler/logger.ts';
 import { startHistory } from './reconciler/start-history.ts';
@@ -28,7 +29,7 @@ export interface ControlPlaneOptions {
   readonly scratch: ScratchEngines;
   readonly router: Pick<RouterClient, 'put' | 'routes'>;
   readonly secrets: NodeSecrets;
-  readonly addresses: () => Iterable<string>;
+  readonly placement: Placement;
   readonly nowMs: () => number;
   readonly logger: Logger;
 }

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { serve } from '@hono/node-server';
 import { startControlPlane } from '@larder/control/control-plane';
 import { connectDatabase } from '@larder/control/database/connect';
+import { oneMachine } from '@larder/control/placement/placement';
 import type { EngineName } from '@larder/engine/engine';
 import type { EngineBuild } from '@larder/engine/store/engine-build';
 import { engineStore } from '@larder/engine/store/engine-store';
@@ -100,7 +101,7 @@ export async function runServer(config: Config, options: ServerOptions): Promise
     scratch,
     router: crashing(router, ['routes', 'stats', 'close']),
     secrets,
-    addresses: () => addressesOfBlock(place),
+    placement: oneMachine(() => addressesOfBlock(place), host.isAddressFree),
     nowMs: Date.now,
     logger,
   });

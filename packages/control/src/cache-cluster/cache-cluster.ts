@@ -41,6 +41,8 @@ export interface CacheNode {
   /** `0001`, ... */
   readonly id: string;
   readonly zone: string;
+  /** The name of the host it stands on. */
+  readonly host: string;
   readonly address: string;
   readonly status: 'creating' | 'available' | 'rebooting' | 'deleting';
   /** Its process is to be of this generation; an older one is started anew. */

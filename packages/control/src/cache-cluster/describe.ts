@@ -81,6 +81,7 @@ function describeMembers(group: ReplicationGroup): Described[] {
     const node: CacheNode = {
       id: cacheNodeIdOf(1),
       zone: member.zone,
+      host: member.host,
       address: member.address,
       status: member.status,
       generation: member.generation,

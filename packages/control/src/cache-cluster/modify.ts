@@ -9,21 +9,14 @@ import type { Database, DatabaseTransaction } from '../database/connect.ts';
 import { recordEvent } from '../event-log/event-log.ts';
 import { mergeChange, type PendingChange } from '../node/service-intent.ts';
 import { markApplying } from '../parameter-group/store.ts';
-import { emptiestZone, zonesOf } from '../placement/zones.ts';
+import { nodeZones } from '../placement/node-zones.ts';
+import { emptiestZone } from '../placement/zones.ts';
 import { changeAuth } from '../request/auth-change.ts';
 import { refuseNotYet } from '../request/not-yet.ts';
 import { invalidCombination } from '../request/refusals.ts';
 import { changeService, refuseSmallerThanData } from '../request/service-change.ts';
-import { zonesOfSubnetGroup } from '../subnet-group/store.ts';
 import { type CacheCluster, type CacheClusterIntent, nodeIdOf } from './cache-cluster.ts';
-import {
-  checkNodeIds,
-  mostMemcachedNodes,
-  newNode,
-  notFound,
-  takeNodeAddresses,
-  wrongState,
-} from './requests.ts';
+import { checkNodeIds, mostMemcachedNodes, newNode, notFound, wrongState } from './requests.ts';
 import { nextStatus } from './status.ts';
 import {
   changeStatus,
@@ -186,10 +179,7 @@ async function addNodes(
   if (zones.length > 0 && zones.length !== count) {
     throw invalidCombination(`${zones.length} availability zones were given for ${count} new nodes.`);
   }
-  const known =
-    cluster.intent.subnetGroup === undefined
-      ? zonesOf(region)
-      : await zonesOfSubnetGroup(transaction, cluster.intent.subnetGroup, region);
+  const known = await nodeZones(context, transaction, region, cluster.intent.subnetGroup);
   const unknown = zones.find((zone) => !known.includes(zone));
   if (unknown !== undefined) {
     throw serviceError(
@@ -200,18 +190,25 @@ async function addNodes(
   const taken = present.map(({ zone }) => zone);
   const last = Math.max(...cluster.nodes.map((node) => Number(node.id)));
   const ids = Array.from({ length: count }, (_, index) => cacheNodeIdOf(last + 1 + index));
-  const addresses = await takeNodeAddresses(
-    context,
-    transaction,
-    ids.map((each) => `${cluster.id}/${each}`),
-    cluster.intent.port,
-  );
-  const nodes = ids.map((each, index) => {
+  const seats = ids.map((each, index) => {
     const zone =
       zones[index] ?? (chosenAzMode(cluster, input) === 'cross-az' ? emptiestZone(known, taken) : taken[0]!);
     taken.push(zone);
-    return newNode(each, zone, addresses.get(`${cluster.id}/${each}`)!, context.nowMs());
+    return {
+      owner: `${cluster.id}/${each}`,
+      zone,
+      copyOf: cluster.id,
+      apartFrom: present.map(({ host }) => host),
+    };
   });
+  const places = await context.placement.take(transaction, {
+    port: cluster.intent.port,
+    resource: 'cache-cluster',
+    seats,
+  });
+  const nodes = ids.map((each, index) =>
+    newNode(each, seats[index]!.zone, places.get(`${cluster.id}/${each}`)!, context.nowMs()),
+  );
   await insertNodes(transaction, cluster.id, nodes);
   for (const { id: nodeId, zone } of nodes) {
     await recordEvent(transaction, {

@@ -6,8 +6,9 @@ import { engineTraits } from '@larder/engine/engine';
 import type { ControlContext } from '../control-context.ts';
 import type { Database, DatabaseTransaction } from '../database/connect.ts';
 import { recordEvent } from '../event-log/event-log.ts';
-import { takeAddresses } from '../placement/addresses.ts';
-import { spreadZone, zonesOf } from '../placement/zones.ts';
+import { nodeZones } from '../placement/node-zones.ts';
+import type { Place } from '../placement/placement.ts';
+import { spreadZone } from '../placement/zones.ts';
 import { chooseEngine } from '../request/engine-choice.ts';
 import { refuseNotYet } from '../request/not-yet.ts';
 import { readServiceOptions } from '../request/service-options.ts';
@@ -16,7 +17,6 @@ import { beginFinalSnapshot, recordGivenUp, waitsForSnapshot } from '../snapshot
 import { idleSnapshot } from '../snapshot/find.ts';
 import { sourceOfCluster } from '../snapshot/origin.ts';
 import { checkRestore, clusterRequestOf, snapshotToRestore } from '../snapshot/restore.ts';
-import { zonesOfSubnetGroup } from '../subnet-group/store.ts';
 import { writeTags } from '../tag/store.ts';
 import type { CacheCluster, CacheClusterIntent, CacheNode } from './cache-cluster.ts';
 import { nextStatus } from './status.ts';
@@ -61,10 +61,7 @@ export async function createCacheCluster(
     );
   }
   const options = await readServiceOptions(context, region, choice, false, input);
-  const known =
-    options.subnetGroup === undefined
-      ? zonesOf(region)
-      : await zonesOfSubnetGroup(context.database, options.subnetGroup, region);
+  const known = await nodeZones(context, context.database, region, options.subnetGroup);
   const { zones, azMode } = chooseZones(input, count, known);
   const intent: CacheClusterIntent = {
     ...options,
@@ -83,8 +80,12 @@ export async function createCacheCluster(
     // It may have gone since it was looked at.
     if (snapshot !== undefined) await idleSnapshot(transaction, snapshot.name, 'restore-requested');
     const nodeIds = Array.from({ length: count }, (_, index) => cacheNodeIdOf(index + 1));
-    const owners = [...nodeIds, ...(discovers ? ['configuration'] : [])].map((each) => `${id}/${each}`);
-    const addresses = await takeNodeAddresses(context, transaction, owners, choice.port);
+    const seats = nodeIds.map((each, index) => ({ owner: `${id}/${each}`, zone: zones[index]!, copyOf: id }));
+    const places = await context.placement.take(transaction, {
+      port: choice.port,
+      resource: 'cache-cluster',
+      seats: discovers ? [...seats, { owner: `${id}/configuration` }] : seats,
+    });
     const createdAtMs = context.nowMs();
     const created: CacheCluster = {
       id,
@@ -93,9 +94,9 @@ export async function createCacheCluster(
       epoch: 1,
       createdAtMs,
       configVersion: 1,
-      ...(discovers && { configurationAddress: addresses.get(`${id}/configuration`)! }),
+      ...(discovers && { configurationAddress: places.get(`${id}/configuration`)!.address }),
       nodes: nodeIds.map((nodeId, index) =>
-        newNode(nodeId, zones[index]!, addresses.get(`${id}/${nodeId}`)!, createdAtMs),
+        newNode(nodeId, zones[index]!, places.get(`${id}/${nodeId}`)!, createdAtMs),
       ),
     };
     await insertCacheCluster(transaction, created);
@@ -181,25 +182,8 @@ export function checkNodeIds(cluster: CacheCluster, ids: readonly string[]): str
   return [...new Set(ids)];
 }
 
-export function newNode(id: string, zone: string, address: string, createdAtMs: number): CacheNode {
-  return { id, zone, address, status: 'creating', generation: 1, parameterStatus: 'in-sync', createdAtMs };
-}
-
-export async function takeNodeAddresses(
-  context: ControlContext,
-  transaction: DatabaseTransaction,
-  owners: readonly string[],
-  port: number,
-): Promise<Map<string, string>> {
-  return takeAddresses(transaction, {
-    host: context.host,
-    candidates: context.addresses(),
-    port,
-    resource: 'cache-cluster',
-    owners,
-  }).catch((error: Error) => {
-    throw serviceError('InsufficientCacheClusterCapacityFault', error.message);
-  });
+export function newNode(id: string, zone: string, place: Place, createdAtMs: number): CacheNode {
+  return { id, zone, ...place, status: 'creating', generation: 1, parameterStatus: 'in-sync', createdAtMs };
 }
 
 export function wrongState({ id, status }: Pick<CacheCluster, 'id' | 'status'>, what: string) {

@@ -23,7 +23,7 @@ export async function readCacheClusters(
   if (clusters.length === 0) return [];
   const nodes = await database
     .selectFrom('cache_node')
-    .select(['cluster_id', 'id', 'zone', 'address', 'status'])
+    .select(['cluster_id', 'id', 'zone', 'host', 'address', 'status'])
     .select(['generation', 'parameter_status', 'created_at'])
     .where(
       'cluster_id',
@@ -48,6 +48,7 @@ export async function readCacheClusters(
         (node): CacheNode => ({
           id: node.id,
           zone: node.zone,
+          host: node.host,
           address: node.address,
           status: node.status as CacheNode['status'],
           generation: node.generation,
@@ -94,6 +95,7 @@ export async function insertNodes(
         cluster_id: clusterId,
         id: node.id,
         zone: node.zone,
+        host: node.host,
         address: node.address,
         status: node.status,
         generation: node.generation,

@@ -5,7 +5,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { ControlContext } from '../control-context.ts';
 import { describeEvents } from '../event-log/describe.ts';
 import { recordEvent } from '../event-log/event-log.ts';
-import { releaseAddresses, takeAddresses } from '../placement/addresses.ts';
+import { releaseAddresses } from '../placement/addresses.ts';
+import { oneMachine } from '../placement/placement.ts';
 import { clusterGroup, replicatedGroup } from '../replication-group/group.test-support.ts';
 import {
   changeStatus,
@@ -96,15 +97,15 @@ describe('a decision', () => {
 
 describe('addresses', () => {
   const take = (resource: 'replication-group' | 'cache-cluster', owners: string[], busy: string[] = []) =>
-    write((transaction) =>
-      takeAddresses(transaction, {
-        host: { isAddressFree: async (address) => !busy.includes(address) },
-        candidates: ['127.64.0.1', '127.64.0.2', '127.64.0.3'],
-        port: 6379,
-        resource,
-        owners,
-      }),
-    );
+    write(async (transaction) => {
+      const placement = oneMachine(
+        () => ['127.64.0.1', '127.64.0.2', '127.64.0.3'],
+        async (address) => !busy.includes(address),
+      );
+      const seats = owners.map((owner) => ({ owner, zone: 'us-east-1a' }));
+      const places = await placement.take(transaction, { port: 6379, resource, seats });
+      return new Map([...places].map(([owner, { address }]) => [owner, address]));
+    });
 
   test('are given once each, and not while somebody listens there', async () => {
     expect([...(await take('replication-group', ['a/x'], ['127.64.0.1']))]).toEqual([['a/x', '127.64.0.2']]);

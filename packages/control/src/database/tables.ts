@@ -46,6 +46,8 @@ export interface Tables {
     node_group_id: string;
     ordinal: number;
     zone: string;
+    /** The name of the host it stands on. */
+    host: string;
     address: string;
     status: string;
     generation: number;
@@ -71,6 +73,8 @@ export interface Tables {
     cluster_id: string;
     id: string;
     zone: string;
+    /** The name of the host it stands on. */
+    host: string;
     address: string;
     status: string;
     generation: number;
@@ -113,7 +117,23 @@ export interface Tables {
     stopped: number;
   };
   /** Every address in use, with what it is for; the primary key keeps two from getting one. */
-  address: { address: string; owner: string };
+  address: {
+    address: string;
+    owner: string;
+    /** Where it is; empty for an endpoint's, which goes from host to host. */
+    host: string;
+  };
+  /** Machines that joined the fleet. */
+  host: {
+    name: string;
+    zone: string;
+    url: string;
+    addresses: string;
+    joined_at: number;
+    leaving: number;
+  };
+  /** Tokens with which a host may join, by their SHA-256. */
+  join_token: { digest: string; expires_at: number };
   parameter_group: {
     name: string;
     family: string;
@@ -170,7 +190,7 @@ export const createTables: readonly string[] = [
      formed integer not null, lineage text, handover text, resharding text, primary key (group_id, id)) strict`,
   `create table if not exists member (
      id text primary key, group_id text not null references replication_group(id) on delete cascade,
-     node_group_id text not null, ordinal integer not null, zone text not null, address text not null,
+     node_group_id text not null, ordinal integer not null, zone text not null, host text not null, address text not null,
      status text not null, generation integer not null, parameter_status text not null,
      created_at integer not null, recovering integer not null default 0) strict`,
   `create index if not exists member_of_group on member (group_id, node_group_id, ordinal)`,
@@ -180,7 +200,7 @@ export const createTables: readonly string[] = [
      config_version integer not null, final_snapshot text) strict`,
   `create table if not exists cache_node (
      cluster_id text not null references cache_cluster(id) on delete cascade, id text not null,
-     zone text not null, address text not null, status text not null, generation integer not null,
+     zone text not null, host text not null, address text not null, status text not null, generation integer not null,
      parameter_status text not null, created_at integer not null, primary key (cluster_id, id)) strict`,
   `create table if not exists retired_epoch (group_id text primary key, epoch integer not null) strict`,
   `create table if not exists cache_user (
@@ -199,7 +219,12 @@ export const createTables: readonly string[] = [
   `create table if not exists update_action (
      update_name text not null, resource text not null, resource_id text not null, started_at integer not null,
      stopped integer not null, primary key (update_name, resource, resource_id)) strict`,
-  `create table if not exists address (address text primary key, owner text not null) strict`,
+  `create table if not exists address (
+     address text primary key, owner text not null, host text not null) strict`,
+  `create table if not exists host (
+     name text primary key, zone text not null, url text not null, addresses text not null,
+     joined_at integer not null, leaving integer not null) strict`,
+  `create table if not exists join_token (digest text primary key, expires_at integer not null) strict`,
   `create table if not exists parameter_group (
      name text primary key, family text not null, description text not null, settings text not null) strict`,
   `create table if not exists subnet_group (

@@ -1,5 +1,4 @@
-/** Hands out loopback addresses, once each. */
-import type { Host } from '@larder/fleet/host';
+/** Hands out addresses, once each. */
 import type { DatabaseTransaction } from '../database/connect.ts';
 
 /** A replication group and a cache cluster may have the same id. */
@@ -8,44 +7,36 @@ export interface AddressOwner {
   readonly id: string;
 }
 
-export class NoFreeAddress extends Error {
-  override name = 'NoFreeAddress';
+export async function usedAddresses(transaction: DatabaseTransaction): Promise<Set<string>> {
+  const rows = await transaction.selectFrom('address').select('address').execute();
+  return new Set(rows.map((row) => row.address));
 }
 
-/**
- * Takes `owners.length` addresses that nobody has and nobody listens on, in the transaction that uses them.
- * @returns owner -> address
- */
-export async function takeAddresses(
+/** @returns the first of the addresses that is not used and that is free, now the owner's; undefined when there is none. */
+export async function takeAddress(
   transaction: DatabaseTransaction,
   options: {
-    readonly host: Pick<Host, 'isAddressFree'>;
-    /** In the order to try them; the service's block. */
-    readonly candidates: Iterable<string>;
-    readonly port: number;
+    /** The one that is taken is added. */
+    readonly used: Set<string>;
+    readonly addresses: Iterable<string>;
+    readonly free: (address: string) => Promise<boolean>;
     readonly resource: AddressOwner['resource'];
-    /** Each begins with the resource's id and a slash. */
-    readonly owners: readonly string[];
+    /** Begins with the resource's id and a slash. */
+    readonly owner: string;
+    /** Where it is; empty when it goes from host to host. */
+    readonly host: string;
   },
-): Promise<Map<string, string>> {
-  const rows = await transaction.selectFrom('address').select('address').execute();
-  const used = new Set(rows.map((row) => row.address));
-  const taken = new Map<string, string>();
-  const waiting = [...options.owners];
-  for (const address of options.candidates) {
-    const owner = waiting[0];
-    if (owner === undefined) break;
-    if (used.has(address) || !(await options.host.isAddressFree(address, options.port))) continue;
-    waiting.shift();
-    taken.set(owner, address);
+): Promise<string | undefined> {
+  for (const address of options.addresses) {
+    if (options.used.has(address) || !(await options.free(address))) continue;
     await transaction
       .insertInto('address')
-      .values({ address, owner: `${options.resource}:${owner}` })
+      .values({ address, owner: `${options.resource}:${options.owner}`, host: options.host })
       .execute();
+    options.used.add(address);
+    return address;
   }
-  if (waiting.length > 0)
-    throw new NoFreeAddress('This service has used up its block of loopback addresses.');
-  return taken;
+  return undefined;
 }
 
 /** Frees every address of one resource, but for those in `kept`. */

@@ -10,6 +10,7 @@ export const lineage = 'a'.repeat(40);
 
 const settled = {
   status: 'available',
+  host: 'local',
   generation: 1,
   parameterStatus: 'in-sync',
   createdAtMs: 0,

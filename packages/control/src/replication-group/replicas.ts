@@ -6,10 +6,9 @@ import { memberClusterId, nodeGroupId } from '@larder/contract/ids';
 import type { ControlContext } from '../control-context.ts';
 import type { DatabaseTransaction } from '../database/connect.ts';
 import { recordEvent } from '../event-log/event-log.ts';
-import { takeAddresses } from '../placement/addresses.ts';
-import { emptiestZone, zonesOf } from '../placement/zones.ts';
+import { nodeZones } from '../placement/node-zones.ts';
+import { emptiestZone } from '../placement/zones.ts';
 import { invalidCombination } from '../request/refusals.ts';
-import { zonesOfSubnetGroup } from '../subnet-group/store.ts';
 import { type Member, membersOf, type NodeGroup, type ReplicationGroup } from './replication-group.ts';
 import { newMember, notFound, wrongState } from './requests.ts';
 import { checkZones, mostNodes, mostReplicas } from './shape.ts';
@@ -56,7 +55,7 @@ export async function increaseReplicaCount(
     if (membersOf(group).length + wanted > mostNodes) {
       throw serviceError('NodeQuotaForClusterExceededFault', `A group may have at most ${mostNodes} nodes.`);
     }
-    const known = await zonesOfGroup(transaction, group, region);
+    const known = await nodeZones(context, transaction, region, group.intent.subnetGroup);
     for (const target of targets) {
       checkZones(target.zones, known);
       const additions = chooseAdditions(group, target, known);
@@ -99,7 +98,7 @@ export async function addReplica(
     }
     const nodeGroup = group.nodeGroups[0]!;
     if (replicasOf(nodeGroup).length >= mostReplicas) throw tooManyReplicas();
-    const known = await zonesOfGroup(transaction, group, region);
+    const known = await nodeZones(context, transaction, region, group.intent.subnetGroup);
     const zone =
       input.PreferredAvailabilityZone ??
       emptiestZone(
@@ -256,17 +255,18 @@ async function addMembers(
   if (taken !== undefined) {
     throw serviceError('CacheClusterAlreadyExistsFault', `Cache cluster ${taken.id} already exists.`);
   }
-  const addresses = await takeAddresses(transaction, {
-    host: context.host,
-    candidates: context.addresses(),
+  const places = await context.placement.take(transaction, {
     port: group.intent.port,
     resource: 'replication-group',
-    owners: ids.map((id) => `${group.id}/${id}`),
-  }).catch((error: Error) => {
-    throw serviceError('InsufficientCacheClusterCapacityFault', error.message);
+    seats: additions.map(({ id, zone }) => ({
+      owner: `${group.id}/${id}`,
+      zone,
+      copyOf: nodeGroup.id,
+      apartFrom: nodeGroup.members.map(({ host }) => host),
+    })),
   });
   const members = additions.map(({ id, zone }) =>
-    newMember(id, zone, addresses.get(`${group.id}/${id}`)!, context.nowMs()),
+    newMember(id, zone, places.get(`${group.id}/${id}`)!, context.nowMs()),
   );
   await insertMembers(transaction, group.id, nodeGroup.id, members);
   for (const { id, zone } of members) {
@@ -315,16 +315,6 @@ function replicasOf(nodeGroup: NodeGroup): Member[] {
 
 function fewestReplicas({ intent }: ReplicationGroup): number {
   return !intent.clusterEnabled && (intent.automaticFailover || intent.multiAz) ? 1 : 0;
-}
-
-export async function zonesOfGroup(
-  transaction: DatabaseTransaction,
-  { intent }: ReplicationGroup,
-  region: string,
-): Promise<readonly string[]> {
-  return intent.subnetGroup === undefined
-    ? zonesOf(region)
-    : zonesOfSubnetGroup(transaction, intent.subnetGroup, region);
 }
 
 function refuseLater(applyImmediately: boolean): void {

@@ -103,6 +103,8 @@ export interface Member {
   /** Its cache cluster id, `shop-001`. */
   readonly id: string;
   readonly zone: string;
+  /** The name of the host it stands on. */
+  readonly host: string;
   readonly address: string;
   readonly status: MemberStatus;
   /** Its process is to be of this generation; an older one is started anew. */

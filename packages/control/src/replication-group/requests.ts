@@ -11,8 +11,9 @@ import type { DatabaseTransaction } from '../database/connect.ts';
 import { recordEvent } from '../event-log/event-log.ts';
 import { serviceIntentOf } from '../node/service-intent.ts';
 import { parameterGroupWantsClusterMode } from '../parameter-group/settings.ts';
-import { passAddress, takeAddresses } from '../placement/addresses.ts';
-import { zonesOf } from '../placement/zones.ts';
+import { passAddress } from '../placement/addresses.ts';
+import { nodeZones } from '../placement/node-zones.ts';
+import type { Place, Seat } from '../placement/placement.ts';
 import { chooseEngine } from '../request/engine-choice.ts';
 import { refuseNotYet } from '../request/not-yet.ts';
 import { invalidCombination } from '../request/refusals.ts';
@@ -22,7 +23,6 @@ import { beginFinalSnapshot, recordGivenUp, waitsForSnapshot } from '../snapshot
 import { idleSnapshot } from '../snapshot/find.ts';
 import { sourceOfGroup } from '../snapshot/origin.ts';
 import { checkRestore, groupRequestOf, snapshotToRestore } from '../snapshot/restore.ts';
-import { zonesOfSubnetGroup } from '../subnet-group/store.ts';
 import { writeTags } from '../tag/store.ts';
 import { checkUserGroups } from '../user-group/group-users.ts';
 import type { Member, NodeGroup, ReplicationGroup, ReplicationGroupIntent } from './replication-group.ts';
@@ -55,10 +55,7 @@ export async function createReplicationGroup(
   const input = snapshot === undefined ? given : groupRequestOf(snapshot, given);
   const tags = readTags(input.Tags);
   const adopted = await clusterToAdopt(context, input);
-  const zones =
-    input.CacheSubnetGroupName === undefined
-      ? zonesOf(region)
-      : await zonesOfSubnetGroup(context.database, input.CacheSubnetGroupName.toLowerCase(), region);
+  const zones = await nodeZones(context, context.database, region, input.CacheSubnetGroupName?.toLowerCase());
   const wantsClusterMode = await parameterGroupWantsClusterMode(
     context.database,
     input.CacheParameterGroupName,
@@ -79,21 +76,15 @@ export async function createReplicationGroup(
     await refuseTaken(transaction, id, shape, adopted?.id);
     // It may have gone since it was looked at.
     if (snapshot !== undefined) await idleSnapshot(transaction, snapshot.name, 'restore-requested');
-    const owners = addressOwners(id, shape.nodeGroups, shape.clusterEnabled);
-    const needed =
-      adopted === undefined ? owners : owners.filter((owner) => owner !== `${id}/${firstMember(id)}`);
-    const addresses = await takeAddresses(transaction, {
-      host: context.host,
-      candidates: context.addresses(),
+    const seats = seatsOf(id, shape.nodeGroups, shape.clusterEnabled);
+    const places = await context.placement.take(transaction, {
       port: intent.port,
       resource: 'replication-group',
-      owners: needed,
-    }).catch((error: Error) => {
-      throw serviceError('InsufficientCacheClusterCapacityFault', error.message);
+      seats: adopted === undefined ? seats : seatsBeside(adopted, id, seats),
     });
     const createdAtMs = context.nowMs();
     const placed = shape.nodeGroups.map((each) =>
-      placeNodeGroup(id, each, addresses, shape.clusterEnabled, createdAtMs),
+      placeNodeGroup(id, each, places, shape.clusterEnabled, createdAtMs),
     );
     const created: ReplicationGroup = {
       id,
@@ -102,7 +93,7 @@ export async function createReplicationGroup(
       retainPrimary: false,
       epoch: await firstEpoch(transaction, id),
       createdAtMs,
-      ...(shape.clusterEnabled && { configurationAddress: addresses.get(`${id}/configuration`)! }),
+      ...(shape.clusterEnabled && { configurationAddress: places.get(`${id}/configuration`)!.address }),
       nodeGroups: adopted === undefined ? placed : [await adopt(transaction, id, placed[0]!, adopted)],
     };
     await insertReplicationGroup(transaction, created);
@@ -266,6 +257,7 @@ async function adopt(
   const first: Member = {
     id: cluster.id,
     zone: node.zone,
+    host: node.host,
     address: node.address,
     status: 'available',
     generation: node.generation,
@@ -314,16 +306,24 @@ async function refuseTaken(
   );
 }
 
-function addressOwners(
-  id: string,
-  nodeGroups: readonly ShapedNodeGroup[],
-  clusterEnabled: boolean,
-): string[] {
+function seatsOf(id: string, nodeGroups: readonly ShapedNodeGroup[], clusterEnabled: boolean): Seat[] {
   const endpoints = clusterEnabled ? [`${id}/configuration`] : [`${id}/primary`, `${id}/reader`];
   const members = nodeGroups.flatMap((nodeGroup, shardIndex) =>
-    nodeGroup.memberZones.map((_, index) => `${id}/${memberIdOf(id, clusterEnabled, shardIndex, index)}`),
+    nodeGroup.memberZones.map((zone, index) => ({
+      owner: `${id}/${memberIdOf(id, clusterEnabled, shardIndex, index)}`,
+      zone,
+      copyOf: String(shardIndex),
+    })),
   );
-  return [...endpoints, ...members];
+  return [...endpoints.map((owner) => ({ owner })), ...members];
+}
+
+/** The adopted cluster's node has its place; the others are best elsewhere. */
+function seatsBeside(adopted: CacheCluster, id: string, seats: readonly Seat[]): Seat[] {
+  const apartFrom = adopted.nodes.map(({ host }) => host);
+  return seats
+    .filter(({ owner }) => owner !== `${id}/${firstMember(id)}`)
+    .map((seat) => (seat.zone === undefined ? seat : { ...seat, apartFrom }));
 }
 
 function firstMember(groupId: string): string {
@@ -346,13 +346,13 @@ function memberIdOf(
 function placeNodeGroup(
   groupId: string,
   shaped: ShapedNodeGroup,
-  addresses: ReadonlyMap<string, string>,
+  places: ReadonlyMap<string, Place>,
   clusterEnabled: boolean,
   createdAtMs: number,
 ): NodeGroup {
   const members = shaped.memberZones.map((zone, index) => {
     const id = memberIdOf(groupId, clusterEnabled, shaped.index, index);
-    return newMember(id, zone, addresses.get(`${groupId}/${id}`)!, createdAtMs);
+    return newMember(id, zone, places.get(`${groupId}/${id}`)!, createdAtMs);
   });
   return {
     id: nodeGroupIdOf(shaped.index + 1),
@@ -361,16 +361,17 @@ function placeNodeGroup(
     formed: false,
     members,
     ...(!clusterEnabled && {
-      primaryAddress: addresses.get(`${groupId}/primary`)!,
-      readerAddress: addresses.get(`${groupId}/reader`)!,
+      primaryAddress: places.get(`${groupId}/primary`)!.address,
+      readerAddress: places.get(`${groupId}/reader`)!.address,
     }),
   };
 }
 
-export function newMember(id: string, zone: string, address: string, createdAtMs: number): Member {
+export function newMember(id: string, zone: string, { host, address }: Place, createdAtMs: number): Member {
   return {
     id,
     zone,
+    host,
     address,
     status: 'creating',
     generation: 1,

@@ -9,10 +9,9 @@ import { countSlots, withoutSlots } from '@larder/engine/slots';
 import type { ControlContext } from '../control-context.ts';
 import type { DatabaseTransaction } from '../database/connect.ts';
 import { recordEvent } from '../event-log/event-log.ts';
-import { takeAddresses } from '../placement/addresses.ts';
+import { nodeZones } from '../placement/node-zones.ts';
 import { spreadZone } from '../placement/zones.ts';
 import { invalidCombination, invalidValue } from '../request/refusals.ts';
-import { zonesOfGroup } from './replicas.ts';
 import { memberOf, membersOf, type NodeGroup, nodeIdOf, type ReplicationGroup } from './replication-group.ts';
 import { newMember, notFound, wrongState } from './requests.ts';
 import { setResharding } from './reshard-store.ts';
@@ -172,20 +171,22 @@ async function addedShards(
   }
   const last = Math.max(...group.nodeGroups.map(({ id }) => Number(id)));
   const ids = Array.from({ length: count }, (_, index) => nodeGroupIdOf(last + 1 + index));
-  const known = await zonesOfGroup(transaction, group, region);
+  const known = await nodeZones(context, transaction, region, group.intent.subnetGroup);
   const zones = zonesByShard(group, ids, size, known, input);
   const members = new Map(
     ids.map((shard) => [shard, zones.get(shard)!.map((_, at) => memberClusterId(group.id, at + 1, shard))]),
   );
   await refuseTaken(transaction, [...members.values()].flat());
-  const addresses = await takeAddresses(transaction, {
-    host: context.host,
-    candidates: context.addresses(),
+  const places = await context.placement.take(transaction, {
     port: group.intent.port,
     resource: 'replication-group',
-    owners: [...members.values()].flat().map((member) => `${group.id}/${member}`),
-  }).catch((error: Error) => {
-    throw serviceError('InsufficientCacheClusterCapacityFault', error.message);
+    seats: ids.flatMap((shard) =>
+      members.get(shard)!.map((member, at) => ({
+        owner: `${group.id}/${member}`,
+        zone: zones.get(shard)![at]!,
+        copyOf: shard,
+      })),
+    ),
   });
   const atMs = context.nowMs();
   return ids.map((shard) => {
@@ -196,7 +197,7 @@ async function addedShards(
       primary: own[0]!,
       formed: false,
       members: own.map((member, at) =>
-        newMember(member, zones.get(shard)![at]!, addresses.get(`${group.id}/${member}`)!, atMs),
+        newMember(member, zones.get(shard)![at]!, places.get(`${group.id}/${member}`)!, atMs),
       ),
     };
   });

@@ -148,6 +148,7 @@ function asCacheCluster(group: ReplicationGroup, member: Member): CacheCluster {
       {
         id: cacheNodeIdOf(1),
         zone: member.zone,
+        host: member.host,
         address: member.address,
         status: 'available',
         generation: member.generation,

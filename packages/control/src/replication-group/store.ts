@@ -43,7 +43,7 @@ export async function readReplicationGroups(
     .execute();
   const members = await database
     .selectFrom('member')
-    .select(['id', 'group_id', 'node_group_id', 'zone', 'address', 'status'])
+    .select(['id', 'group_id', 'node_group_id', 'zone', 'host', 'address', 'status'])
     .select(['generation', 'parameter_status', 'created_at', 'recovering'])
     .where('group_id', 'in', ids)
     .orderBy('ordinal')
@@ -78,6 +78,7 @@ export async function readReplicationGroups(
           (member): Member => ({
             id: member.id,
             zone: member.zone,
+            host: member.host,
             address: member.address,
             status: member.status as MemberStatus,
             generation: member.generation,
@@ -177,6 +178,7 @@ export async function insertMembers(
         node_group_id: nodeGroupId,
         ordinal: first + index,
         zone: member.zone,
+        host: member.host,
         address: member.address,
         status: member.status,
         generation: member.generation,

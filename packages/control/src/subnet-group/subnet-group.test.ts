@@ -34,6 +34,7 @@ async function place(id: string, zone: string, subnetGroup: string): Promise<voi
       node_group_id: '0001',
       ordinal: 0,
       zone,
+      host: 'local',
       address: '127.64.0.1',
       status: 'available',
       generation: 1,
