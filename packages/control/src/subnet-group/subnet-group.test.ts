@@ -60,8 +60,8 @@ async function placeCluster(id: string, zone: string, subnetGroup: string): Prom
   await control.database
     .insertInto('cache_node')
     .values({
-      ...{ cluster_id: id, id: '0001', zone, address: '127.64.0.2', status: 'available' },
-      ...{ generation: 1, parameter_status: 'in-sync', created_at: 0 },
+      ...{ cluster_id: id, id: '0001', zone, host: 'local', address: '127.64.0.2' },
+      ...{ status: 'available', generation: 1, parameter_status: 'in-sync', created_at: 0 },
     })
     .execute();
 }
