@@ -1,4 +1,4 @@
-/** (pure) IPv4 addresses as numbers. */
+/** IPv4 addresses as numbers, and ranges of them. */
 import { isIPv4 } from 'node:net';
 
 /** @param address in dotted form. */
