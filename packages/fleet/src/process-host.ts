@@ -47,7 +47,14 @@ import { logDeliverer } from './log-delivery/deliver-logs.ts';
 import { nodeFolders } from './node-folder.ts';
 import type { NodeSecrets } from './node-secrets.ts';
 import type { NodeSpec } from './node-spec.ts';
-import { deathOf, openFilesLimit, readStat, sessionsNaming } from './process-table.ts';
+import {
+  deathOf,
+  openFilesLimit,
+  openStat,
+  readStat,
+  type StatFile,
+  sessionsNaming,
+} from './process-table.ts';
 import { snapshotFolders } from './snapshot-folders.ts';
 import { type KeptNode, snapshotKeeper } from './snapshot-keeper.ts';
 
@@ -88,6 +95,8 @@ interface Node {
   spec: NodeSpec;
   process: OwnProcess;
   admin: AdminConnection | undefined;
+  /** While it runs. */
+  stat?: StatFile | undefined;
 }
 
 /** Opens the host: adopts every node that still runs. */
@@ -134,19 +143,25 @@ export async function processHost(options: ProcessHostOptions): Promise<Host> {
     if (process.kind === 'absent' || process.incarnation !== incarnation) return;
     if (process.kind === 'dead' && (process.how !== 'exiting' || how === 'exiting')) return;
     node.process = { kind: 'dead', incarnation, how };
-    prober.forget(node.spec.nodeId);
-    node.admin?.close();
-    node.admin = undefined;
+    letGo(node);
     // Another host may take them now; who comes back here is told to listen on them anew.
     network.release(node.spec.settings.endpointAddresses).catch(options.onProblem);
     changed(node.spec.nodeId);
+  }
+
+  function letGo(node: Node): void {
+    prober.forget(node.spec.nodeId);
+    node.admin?.close();
+    node.admin = undefined;
+    node.stat?.close();
+    node.stat = undefined;
   }
 
   function look(node: Node): void {
     const { process } = node;
     // A process that is exiting is looked at again: its end sets its sockets free.
     if (process.kind === 'absent' || (process.kind === 'dead' && process.how !== 'exiting')) return;
-    const how = deathOf(process.incarnation);
+    const how = deathOf(process.incarnation, node.stat);
     if (how !== undefined) died(node, process.incarnation, how);
   }
 
@@ -161,6 +176,7 @@ export async function processHost(options: ProcessHostOptions): Promise<Host> {
 
   function watch(node: Node, incarnation: Incarnation): void {
     node.process = { kind: 'running', incarnation };
+    node.stat = openStat(incarnation.pid);
     connect(node);
     const { nodeId, settings } = node.spec;
     const { address, port, tlsPort } = settings;
@@ -483,8 +499,7 @@ export async function processHost(options: ProcessHostOptions): Promise<Host> {
     async removeNode(nodeId) {
       const node = nodes.get(nodeId);
       if (node !== undefined) await stop(node);
-      node?.admin?.close();
-      prober.forget(nodeId);
+      if (node !== undefined) letGo(node);
       nodes.delete(nodeId);
       if (node !== undefined) await network.release([node.spec.settings.address]);
       await folders.remove(nodeId);
@@ -542,7 +557,7 @@ export async function processHost(options: ProcessHostOptions): Promise<Host> {
     async close() {
       closed = true;
       clearInterval(watchTimer);
-      for (const node of nodes.values()) node.admin?.close();
+      for (const node of nodes.values()) letGo(node);
       await prober.close();
     },
   };
