@@ -56,6 +56,9 @@ async function main() {
         ['run', '--root', root, 'e2e/crash-points.test.ts', ...rest],
         { ...process.env, ...quietSdk, LARDER_TEST_CRASH_POINTS: 'all' },
       );
+    case 'chaos':
+      await setUp(['valkey']);
+      return lab('e2e', 'chaos', { ...process.env, ...quietSdk });
     case 'model':
     case 'simulate':
       await setUp([]);
@@ -86,7 +89,7 @@ async function main() {
       process.stderr.write(
         'Use: npm run setup | npm start [-- --help] | npm test [-- FILE...] | npm run bench -- NAME |\n' +
           '     npm run check:consistency | npm run model | npm run simulate | npm run families |\n' +
-          '     npm run coverage:api | npm run crash-points | npm run fuzz:api   (each with [-- --help])\n',
+          '     npm run coverage:api | npm run chaos | npm run crash-points | npm run fuzz:api   (each with [-- --help])\n',
       );
       return command === 'help' ? 0 : 2;
   }

@@ -1,19 +1,30 @@
-/** Options of the benches and proofs, all of one kind: `--name value`. */
+/** Options of the benches and proofs: `--name value`, and flags. */
 import { parseArgs } from 'node:util';
 
 /** The command was called wrongly: exit code 2, with the text. */
 export class UsageError extends Error {}
 
 export interface OptionTexts {
-  readonly [name: string]: { readonly value: string; readonly text: string };
+  /** Without a `value` it is a flag. */
+  readonly [name: string]: { readonly value?: string; readonly text: string };
 }
+
+/** A flag that was not given is undefined. */
+type ParsedOptions<T extends OptionTexts> = {
+  readonly [name in keyof T]: (T[name] extends { readonly value: string } ? string : true) | undefined;
+};
 
 /** Every option is optional; `help` is always one. Throws UsageError. */
 export function parseOptions<T extends OptionTexts>(
   options: T,
   words: readonly string[],
-): { readonly help: boolean } & { readonly [name in keyof T]: string | undefined } {
-  const known = Object.fromEntries(Object.keys(options).map((name) => [name, { type: 'string' as const }]));
+): { readonly help: boolean } & ParsedOptions<T> {
+  const known = Object.fromEntries(
+    Object.entries(options).map(([name, { value }]) => [
+      name,
+      { type: value === undefined ? ('boolean' as const) : ('string' as const) },
+    ]),
+  );
   try {
     const { values } = parseArgs({
       args: [...words],
@@ -30,7 +41,7 @@ export function parseOptions<T extends OptionTexts>(
 
 export function helpText(usage: string, purpose: string, options: OptionTexts): string {
   const lines = Object.entries(options).map(
-    ([name, { value, text }]) => [`--${name} ${value}`, text] as const,
+    ([name, { value, text }]) => [value === undefined ? `--${name}` : `--${name} ${value}`, text] as const,
   );
   const width = Math.max(...lines.map(([left]) => left.length));
   return [

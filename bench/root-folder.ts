@@ -13,7 +13,7 @@ export const rootFolder: string = (() => {
   return folder;
 })();
 
-/** Node can't run the sources, so a forked process always runs the build. @param path `cache/x.js` */
+/** Node can't run the sources, so a forked process always runs the build. @param path below `dist`: `bench/cache/x.js` */
 export function builtFile(path: string): string {
-  return join(rootFolder, 'dist', 'bench', ...path.split('/'));
+  return join(rootFolder, 'dist', ...path.split('/'));
 }

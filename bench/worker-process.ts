@@ -23,7 +23,7 @@ export interface WorkerProcess {
 }
 
 export interface WorkerOptions {
-  /** In the build: `consistency/app-worker.js`. */
+  /** In the build: `bench/consistency/app-worker.js`. */
   readonly file: string;
   /** Handed to the worker's `serve`. Typed arrays and bigints survive. */
   readonly start: unknown;

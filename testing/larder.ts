@@ -36,6 +36,8 @@ export function larderCommand(args: readonly string[]): Promise<Finished> {
 
 export interface LarderOptions {
   readonly logLevel?: 'debug' | 'info' | 'warn';
+  /** Where its folder is made. */
+  readonly parentFolder?: string;
 }
 
 export interface TestLarder {
@@ -66,8 +68,11 @@ export interface TestLarder {
   remove(): Promise<void>;
 }
 
-export async function startLarder({ logLevel = 'warn' }: LarderOptions = {}): Promise<TestLarder> {
-  const dataDirectory = await realpath(await mkdtemp(join(tmpdir(), 'larder-e2e-')));
+export async function startLarder({
+  logLevel = 'warn',
+  parentFolder = tmpdir(),
+}: LarderOptions = {}): Promise<TestLarder> {
+  const dataDirectory = await realpath(await mkdtemp(join(parentFolder, 'larder-e2e-')));
   const listeners = new Set<(line: string) => void>();
   let log = '';
   let child: ChildProcess | undefined;

@@ -62,7 +62,7 @@ export const changeFeed: BenchCase = {
           ...{ consumer, engine: { host: engine.host, port: engine.port }, postgres: postgres.address },
           ...{ table: tableName, slot, publication },
         };
-        workers.set(consumer, await startWorker({ file: 'cache/feed-worker.js', start }));
+        workers.set(consumer, await startWorker({ file: 'bench/cache/feed-worker.js', start }));
       }
       const backlog = Math.min(mostBacklog, Math.round(seconds * 2_000));
       const rates: FeedRate[] = [];

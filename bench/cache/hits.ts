@@ -60,7 +60,7 @@ async function measure(
   try {
     for (const variant of variants) {
       const start: HitStart = { variant, engine: { host: engine.host, port: engine.port }, keys };
-      const worker = await startWorker({ file: 'cache/hit-worker.js', start });
+      const worker = await startWorker({ file: 'bench/cache/hit-worker.js', start });
       workers.set(variant, worker);
       await worker.call('warm');
     }

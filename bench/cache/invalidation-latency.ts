@@ -48,16 +48,16 @@ export const invalidationLatency: BenchCase = {
         },
       };
       const start: InvalidatorStart = { ...place, boundMs: defaultBoundMs };
-      const feed = await startWorker({ file: 'consistency/invalidator-worker.js', start });
+      const feed = await startWorker({ file: 'bench/consistency/invalidator-worker.js', start });
       workers.push(feed);
       const watchStart: NearWatchStart = place;
       const watchers: WorkerProcess[] = [];
       for (let count = 0; count < readers; count += 1) {
-        watchers.push(await startWorker({ file: 'cache/near-watch-worker.js', start: watchStart }));
+        watchers.push(await startWorker({ file: 'bench/cache/near-watch-worker.js', start: watchStart }));
       }
       workers.push(...watchers);
       const writerStart: LatencyWriterStart = place;
-      const writer = await startWorker({ file: 'cache/latency-writer-worker.js', start: writerStart });
+      const writer = await startWorker({ file: 'bench/cache/latency-writer-worker.js', start: writerStart });
       workers.push(writer);
 
       let acknowledgements: Acknowledgement[] = [];

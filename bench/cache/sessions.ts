@@ -74,7 +74,7 @@ async function measure({ seconds, random }: CaseOptions): Promise<Measured[]> {
     for (const variant of sessionVariants) {
       const start: SessionsStart = { variant, engine: { host: engine.host, port: engine.port } };
       const worker = await startWorker({
-        file: 'cache/sessions-worker.js',
+        file: 'bench/cache/sessions-worker.js',
         start,
         execArgv: ['--expose-gc'],
       });

@@ -45,7 +45,7 @@ export async function openBenchShop(options: BenchShopOptions): Promise<BenchSho
   const start: HeldLoaderStart = { subject, engine: { host, port }, postgres, table, watched };
   const workers = await Promise.all(
     Array.from({ length: processes }, () =>
-      startWorker({ file: 'consistency/held-loader-worker.js', start }),
+      startWorker({ file: 'bench/consistency/held-loader-worker.js', start }),
     ),
   );
   return {

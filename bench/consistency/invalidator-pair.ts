@@ -45,7 +45,7 @@ export class InvalidatorPair {
   }
 
   async #add(): Promise<void> {
-    const worker = await startWorker({ file: 'consistency/invalidator-worker.js', start: this.#start });
+    const worker = await startWorker({ file: 'bench/consistency/invalidator-worker.js', start: this.#start });
     worker.onEvent('acknowledgement', (each: Acknowledgement) => this.acknowledgements.push(each));
     this.#workers.add(worker);
   }

@@ -76,7 +76,7 @@ export async function runHistory(options: HistoryOptions): Promise<HistoryReport
     if (larder) await invalidators.start();
     await Promise.all(
       appStarts(options, engine, random).map(async (start) => {
-        const app = await startWorker({ file: 'consistency/app-worker.js', start });
+        const app = await startWorker({ file: 'bench/consistency/app-worker.js', start });
         app.onEvent('reads', (batch: ReadBatch) => reads.push(batch));
         apps.push(app);
       }),
