@@ -63,7 +63,7 @@ export const scenarios: readonly Scenario[] = [
     name: filledName,
     title: 'primary killed with 2 GB in memory',
     open: async () => {
-      const stage = await larderStage({ replicas: 2, nodeType: 'cache.t4g.medium' });
+      const stage = await larderStage({ replicas: 2, nodeType: 'cache.m6g.large' });
       try {
         await fill(stage.endpoint, filledBytes);
         return stage;
