@@ -63,6 +63,9 @@ async function main() {
     case 'simulate':
       await setUp([]);
       return lab('simulation', command);
+    case 'simulate:control':
+      await setUp([]);
+      return lab('simulation', 'control');
     case 'fuzz:api':
       await setUp(['valkey', 'redis', 'memcached']);
       return lab('simulation', 'fuzz-api', { ...process.env, ...quietSdk });
@@ -88,8 +91,9 @@ async function main() {
     default:
       process.stderr.write(
         'Use: npm run setup | npm start [-- --help] | npm test [-- FILE...] | npm run bench -- NAME |\n' +
-          '     npm run check:consistency | npm run model | npm run simulate | npm run families |\n' +
-          '     npm run coverage:api | npm run chaos | npm run crash-points | npm run fuzz:api   (each with [-- --help])\n',
+          '     npm run check:consistency | npm run model | npm run simulate | npm run simulate:control |\n' +
+          '     npm run families | npm run coverage:api | npm run chaos | npm run crash-points |\n' +
+          '     npm run fuzz:api   (each with [-- --help])\n',
       );
       return command === 'help' ? 0 : 2;
   }

@@ -1,10 +1,10 @@
 /** `npm run simulate`: seeds, one after the other; a violation is shrunk and told as a story. */
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { shrink } from '../shrink.ts';
 import { type Mutant, mutants } from './mutants.ts';
-import { type Plan, planOf } from './plan.ts';
+import { type Plan, parts, planOf } from './plan.ts';
 import { type Outcome, run } from './run.ts';
-import { shrink } from './shrink.ts';
 
 const usage = `Runs the library and its scripts under seeded schedules of delays, losses, crashes and failovers, in virtual
 time, and checks every read.
@@ -138,7 +138,7 @@ function print({ seeds, seconds, faults, violations, ...counts }: Summary): void
 async function tellViolation(plan: Plan, outcome: Outcome): Promise<void> {
   process.stdout.write(`\nseed ${plan.seed}: ${outcome.violations[0]}\n`);
   const fails = async (smaller: Plan): Promise<boolean> => (await run(smaller)).violations.length > 0;
-  const small = await shrink(plan, fails);
+  const small = await shrink(plan, parts, fails);
   const told = await run(small, { tellStory: true });
   // What comes after the faults matters only if the last look found it.
   const healed = told.story.findIndex((line) => line.includes('everything is healed'));

@@ -6,7 +6,7 @@
  * Two definitions. An `item` is made of one row of `left` and one of `right`, which its watches name by key. A `list`
  * is made of the rows of `member` that are in its group, which its watch names by tag.
  */
-import { type Random, randomOf } from './random.ts';
+import { type Random, randomOf } from '../random.ts';
 
 export const keyCount = 4;
 export const groupCount = 2;
@@ -96,6 +96,9 @@ export interface Plan {
   readonly writes: readonly Write[];
   readonly faults: readonly Fault[];
 }
+
+/** What shrinking takes things out of. */
+export const parts = ['faults', 'reads', 'writes'] as const;
 
 /** Longer than any run. */
 export const longFreshMs = 60_000;

@@ -2,10 +2,10 @@
 
 import { libraryScripts, type Script } from '@larder/cache/testkit';
 import { describe, expect, test } from 'vitest';
+import { shrink } from '../shrink.ts';
 import { mutants, WireScripts } from './mutants.ts';
-import { faultKinds, type Plan, planOf } from './plan.ts';
+import { faultKinds, type Plan, parts, planOf } from './plan.ts';
 import { run } from './run.ts';
-import { shrink } from './shrink.ts';
 
 test('no seed breaks a promise', async () => {
   const from = 1_000_000 + Math.floor(Math.random() * 1_000_000_000);
@@ -60,6 +60,6 @@ test('a failing plan shrinks to what makes it fail', async () => {
   const plan = planOf(5);
   const needed: Plan['writes'] = plan.writes.slice(1, 3);
   const fails = async ({ writes }: Plan): Promise<boolean> => needed.every((each) => writes.includes(each));
-  const small = await shrink({ ...plan, faults: planOf(6).faults }, fails);
+  const small = await shrink({ ...plan, faults: planOf(6).faults }, parts, fails);
   expect(small).toMatchObject({ faults: [], reads: [], writes: needed });
 });

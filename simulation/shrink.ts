@@ -1,16 +1,18 @@
-/** Makes a failing plan small: takes out as many faults, writes and reads as it can while it still fails. */
-import type { Plan } from './plan.ts';
+/** Makes a failing plan small: takes out as many pieces of its lists as it can while it still fails. */
 
-type Part = 'faults' | 'writes' | 'reads';
-
-/** @param maxRuns gives up making it smaller after so many tries. */
-export async function shrink(
+/**
+ * @param parts names of the plan's lists, in the order in which they are made smaller.
+ * @param maxRuns gives up making it smaller after so many tries.
+ */
+export async function shrink<Part extends string, Plan extends Readonly<Record<Part, readonly unknown[]>>>(
   plan: Plan,
+  parts: readonly Part[],
   fails: (plan: Plan) => Promise<boolean>,
   maxRuns = 400,
 ): Promise<Plan> {
   let smallest = plan;
   let runs = 0;
+  const sizeOf = (of: Plan): number => parts.reduce((sum, part) => sum + of[part].length, 0);
   const tried = async (candidate: Plan): Promise<boolean> => {
     runs += 1;
     if (runs > maxRuns || !(await fails(candidate))) return false;
@@ -19,7 +21,7 @@ export async function shrink(
   };
   for (let before = -1; before !== sizeOf(smallest) && runs <= maxRuns; ) {
     before = sizeOf(smallest);
-    for (const part of ['faults', 'reads', 'writes'] as const) await shrinkPart(part);
+    for (const part of parts) await shrinkPart(part);
   }
   return smallest;
 
@@ -34,8 +36,4 @@ export async function shrink(
       }
     }
   }
-}
-
-function sizeOf({ faults, writes, reads }: Plan): number {
-  return faults.length + writes.length + reads.length;
 }
