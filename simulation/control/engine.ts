@@ -79,6 +79,7 @@ export class Engine {
   followers: Link[] = [];
   /** Counts up over all engines whenever one becomes a primary. */
   reign = 0;
+  beats = 0;
   onChange: () => void = () => {};
   connections: ClientConnection[] = [];
   #pausedUntilMs = 0;
@@ -168,9 +169,10 @@ export class Engine {
   rule(): void {
     this.role = 'primary';
     this.world.watcher.becamePrimary(this);
-    const { reign } = this;
+    this.beats += 1;
+    const { beats } = this;
     const beat = (): void => {
-      if (this.role !== 'primary' || this.reign !== reign) return;
+      if (this.role !== 'primary' || this.beats !== beats) return;
       if (!this.paused) this.append(ping);
       this.later(pingEveryMs, beat);
     };
@@ -180,7 +182,11 @@ export class Engine {
   /** REPLICAOF NO ONE */
   promote(): void {
     if (this.loading) throw new Error('LOADING');
-    if (this.role === 'primary') return;
+    if (this.role === 'primary') {
+      // Fenced until now, and made to rule again.
+      this.world.watcher.becamePrimary(this);
+      return;
+    }
     this.source = undefined;
     if (this.link !== undefined) breakLink(this.link, 'replica');
     this.previousReplicationId = this.replicationId;
@@ -225,9 +231,18 @@ export class Engine {
   /** A client's write has arrived. `reply` may be called much later: writes are held while it is paused. */
   write(connection: ClientConnection, write: number, reply: (reply: WriteReply) => void): void {
     if (!connection.open) return;
-    if (this.loading) return reply('loading');
-    if (this.role === 'replica') return reply('readonly');
-    if (this.fenced) return reply('noreplicas');
+    if (this.loading) {
+      reply('loading');
+      return;
+    }
+    if (this.role === 'replica') {
+      reply('readonly');
+      return;
+    }
+    if (this.fenced) {
+      reply('noreplicas');
+      return;
+    }
     if (this.paused) {
       this.#held.push(() => this.write(connection, write, reply));
       return;

@@ -27,27 +27,38 @@ export function strike(world: FaultyWorld, fault: Fault): void {
   };
   switch (fault.kind) {
     case 'engine crash':
-      return engine?.end(exitingMs(detail));
+      engine?.end(exitingMs(detail));
+      return;
     case 'primary crash':
-      return primary?.end(exitingMs(detail));
+      primary?.end(exitingMs(detail));
+      return;
     case 'engine stop':
     case 'primary stop': {
       const halted = fault.kind === 'engine stop' ? engine : primary;
       halted?.halt();
-      return afterwards(() => halted?.resume());
+      afterwards(() => halted?.resume());
+      return;
     }
     case 'all crash':
       for (const each of engines) each.end(exitingMs(detail));
       return;
     case 'service crash':
       service.end();
-      return afterwards(() => service.begin());
-    case 'service crash at effect': {
-      const { life } = service;
-      if (life === undefined) return;
-      life.diesIn = { effects: 1 + (which % 12), before: detail % 2 === 0 };
-      return afterwards(() => service.begin());
-    }
+      afterwards(() => service.begin());
+      return;
+    case 'service crash at effect':
+      dieSoon(world, fault);
+      return;
+    case 'handover cut off':
+      ask(world, () => handOver(world, which));
+      dieSoon(world, fault);
+      return;
+    case 'slow stream':
+      network.streamLagMs = 1 + detail / 4;
+      afterwards(() => {
+        network.streamLagMs = 0;
+      });
+      return;
     case 'service stall': {
       const { life } = service;
       if (life !== undefined) life.stalledUntilMs = queue.nowMs + forMs;
@@ -61,37 +72,62 @@ export function strike(world: FaultyWorld, fault: Fault): void {
       return;
     case 'machine lost':
       machine.lose();
-      return afterwards(() => beginAgain(machine));
+      afterwards(() => beginAgain(machine));
+      return;
     case 'machine cut off':
-      return cut(world, machine, [servicePlace, ...othersOf(world, machine)], 'both', forMs);
+      cut(world, machine, [servicePlace, ...othersOf(world, machine)], 'both', forMs);
+      return;
     case 'machine cut off from the service':
-      return cut(world, machine, [servicePlace], 'both', forMs);
+      cut(world, machine, [servicePlace], 'both', forMs);
+      return;
     case 'one-way cut':
-      return cut(world, machine, [servicePlace, ...othersOf(world, machine)], detail % 2 === 0 ? 'in' : 'out', forMs);
+      cut(
+        world,
+        machine,
+        [servicePlace, ...othersOf(world, machine)],
+        detail % 2 === 0 ? 'in' : 'out',
+        forMs,
+      );
+      return;
     case 'messages lost':
       network.lossProbability = (detail % 60) / 100;
-      return afterwards(() => {
+      afterwards(() => {
         network.lossProbability = 0;
       });
+      return;
     case 'messages late':
       network.lateProbability = (detail % 50) / 100;
-      return afterwards(() => {
+      afterwards(() => {
         network.lateProbability = 0;
       });
+      return;
     case 'slow disk':
       ledger.slowMs = 5 + detail;
-      return afterwards(() => {
+      afterwards(() => {
         ledger.slowMs = 0;
       });
+      return;
     case 'handover':
-      return ask(world, () => handOver(world, which));
+      ask(world, () => handOver(world, which));
+      return;
     case 'restart nodes':
-      return ask(world, () => restart(world));
+      ask(world, () => restart(world));
+      return;
     case 'add replica':
-      return ask(world, () => addReplica(world));
+      ask(world, () => addReplica(world));
+      return;
     case 'remove replica':
-      return ask(world, () => removeReplica(world, which));
+      ask(world, () => removeReplica(world, which));
+      return;
   }
+}
+
+/** The service is killed around one of the next things it does. */
+function dieSoon({ service, queue }: FaultyWorld, { which, detail, forMs }: Fault): void {
+  const { life } = service;
+  if (life === undefined) return;
+  life.diesIn = { effects: 1 + (which % 20), before: detail % 2 === 0 };
+  queue.after(forMs, () => service.begin());
 }
 
 /** Everything works again. */

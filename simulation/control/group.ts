@@ -1,8 +1,9 @@
 /** The replication group that a run is about, as it would be written down. */
-import { splitEvenly } from '@larder/engine/slots';
+
 import { noTokens } from '@larder/control/node/service-intent';
 import type { WantedNode } from '@larder/control/node/wanted-node';
 import type { Member, ReplicationGroup } from '@larder/control/replication-group/replication-group';
+import { splitEvenly } from '@larder/engine/slots';
 
 export const groupId = 'shop';
 export const port = 6379;

@@ -6,7 +6,8 @@
  * - V3 An acknowledged write is lost only with every process that had it, or when a primary was replaced that could not
  *   be asked and nobody who answered had more.
  * - V4 A primary that lives, on a host that has its lease, loses its role only to one that has everything it acknowledged.
- * - V5 No primary without data takes writes while a process of the shard that lives has some.
+ * - V5 No primary without data takes writes while a process of the shard that lives has some; unless it took over with a
+ *   copy of its predecessor's history that had nothing in it yet: what that lost is for V3 and V4.
  * - V6 A write that came by an endpoint is acknowledged while no other node holds that endpoint and would acknowledge too.
  * - V7 The group's epochs rise, and no host carries out an order of an epoch below one it has seen.
  * - V8 The linter finds nothing in a plan of the planner, and the planner always has one.
@@ -38,9 +39,15 @@ interface ShardHistory {
   /** Acknowledged, and not lost with every process that had it. */
   readonly surviving: Set<number>;
   ruler: Engine | undefined;
+  /** The ruler's, as it began. */
+  history: string | undefined;
   lastAcknowledging: Engine | undefined;
   /** How far everybody who answered was when the last decision was made. */
-  candidates: readonly { readonly engine: Engine; readonly log: readonly number[]; readonly offset: number }[];
+  candidates: readonly {
+    readonly engine: Engine;
+    readonly log: readonly number[];
+    readonly offset: number;
+  }[];
 }
 
 export class Invariants implements EngineWatcher {
@@ -48,6 +55,8 @@ export class Invariants implements EngineWatcher {
   acknowledgedWrites = 0;
   readonly #world: CheckedWorld;
   readonly #shards = new Map<string, ShardHistory>();
+  /** Took over with a copy of their predecessor's history. */
+  readonly #heirs = new WeakSet<Engine>();
   #reigns = 0;
   #epoch = 0;
 
@@ -76,8 +85,11 @@ export class Invariants implements EngineWatcher {
         if (other > at && rival.writable) {
           this.report('V1', `${engine.start.member} and ${rival.start.member} would both acknowledge writes`);
         }
-        if (engine.keys === 0 && rival.lives && rival.keys > 0) {
-          this.report('V5', `${engine.start.member} takes writes without data while ${rival.start.member} has some`);
+        if (engine.keys === 0 && rival.lives && rival.keys > 0 && !this.#heirs.has(engine)) {
+          this.report(
+            'V5',
+            `${engine.start.member} takes writes without data while ${rival.start.member} has some`,
+          );
         }
       }
     }
@@ -98,6 +110,8 @@ export class Invariants implements EngineWatcher {
       this.report('V10', `${member} becomes a primary while ${nodeGroup?.primary} is written down`);
     }
     this.#checkSuccession(shard, engine);
+    if (engine.previousReplicationId === shard.history) this.#heirs.add(engine);
+    shard.history = engine.replicationId;
     shard.ruler = engine;
   }
 
@@ -111,7 +125,10 @@ export class Invariants implements EngineWatcher {
     if (ruler?.lives === true && ruler !== engine) {
       const machine = this.#world.machines[ruler.start.machine]!;
       if (machine.serves) {
-        this.report('V4', `${member} takes over from ${ruler.start.member}, which lives, without ${inWords(missing)}`);
+        this.report(
+          'V4',
+          `${member} takes over from ${ruler.start.member}, which lives, without ${inWords(missing)}`,
+        );
       }
     }
     for (const { engine: candidate, log, offset } of shard.candidates) {
@@ -119,7 +136,10 @@ export class Invariants implements EngineWatcher {
       const seen = new Set(log.slice(0, offset));
       const lost = missing.filter((write) => seen.has(write));
       if (lost.length === 0) continue;
-      this.report('V3', `${member} is made the primary without ${inWords(lost)}, which ${candidate.start.member} has`);
+      this.report(
+        'V3',
+        `${member} is made the primary without ${inWords(lost)}, which ${candidate.start.member} has`,
+      );
     }
     for (const write of missing) shard.surviving.delete(write);
   }
@@ -130,7 +150,10 @@ export class Invariants implements EngineWatcher {
     shard.surviving.add(write);
     const before = shard.lastAcknowledging;
     if (before !== undefined && before.reign > engine.reign) {
-      this.report('V2', `${engine.start.member} acknowledges write ${write} after ${before.start.member} took over`);
+      this.report(
+        'V2',
+        `${engine.start.member} acknowledges write ${write} after ${before.start.member} took over`,
+      );
     }
     shard.lastAcknowledging = engine;
     if (address === engine.start.address) return;
@@ -176,7 +199,8 @@ export class Invariants implements EngineWatcher {
       const same = info?.pid === engine.start.incarnation.pid && engine.start.shard === shardId;
       // Offsets of another history say nothing.
       if (!same || info.loading || info.replication.replicationId !== engine.replicationId) return [];
-      if (shard.ruler !== undefined && info.replication.replicationId !== shard.ruler.replicationId) return [];
+      if (shard.ruler !== undefined && info.replication.replicationId !== shard.ruler.replicationId)
+        return [];
       return [{ engine, log: engine.log, offset: info.replication.offset }];
     });
   }
@@ -184,7 +208,13 @@ export class Invariants implements EngineWatcher {
   #shard(id: string): ShardHistory {
     let shard = this.#shards.get(id);
     if (shard === undefined) {
-      shard = { surviving: new Set(), ruler: undefined, lastAcknowledging: undefined, candidates: [] };
+      shard = {
+        surviving: new Set(),
+        ruler: undefined,
+        history: undefined,
+        lastAcknowledging: undefined,
+        candidates: [],
+      };
       this.#shards.set(id, shard);
     }
     return shard;

@@ -39,14 +39,22 @@ export class Ledger {
     const early = this.#world.mutation.answersBeforeWriting === true;
     return life.promise((done) => {
       if (early) queue.after(0, () => done(undefined));
-      queue.after(this.#halfMs(), () => {
-        if (life.over && random.chance(0.5)) return;
+      let open = true;
+      const commit = (): void => {
+        if (!open) return;
+        open = false;
         try {
           this.group = change(this.group);
         } catch (error) {
-          return done(error as Error);
+          done(error as Error);
+          return;
         }
         queue.after(this.#halfMs(), () => done(undefined));
+      };
+      queue.after(this.#halfMs(), commit);
+      life.atEnd(() => {
+        if (random.chance(0.5)) commit();
+        open = false;
       });
     });
   }

@@ -12,6 +12,7 @@ export class Life {
   /** The process is killed right before or right after it has begun so many more effects. */
   diesIn: { effects: number; readonly before: boolean } | undefined;
   onDeath: () => void = () => {};
+  readonly #endings: (() => void)[] = [];
   readonly clock: Clock;
   readonly #queue: EventQueue;
   readonly #touched: () => void;
@@ -42,10 +43,22 @@ export class Life {
     });
   }
 
+  atEnd(run: () => void): void {
+    this.#endings.push(run);
+  }
+
+  end(): void {
+    this.over = true;
+    for (const run of this.#endings) run();
+  }
+
   /** Does it now, or when the stall ends, or never. */
   attend(run: () => void): void {
     if (this.over) return;
-    if (this.stalledUntilMs <= this.#queue.nowMs) return run();
+    if (this.stalledUntilMs <= this.#queue.nowMs) {
+      run();
+      return;
+    }
     this.#queue.after(this.stalledUntilMs - this.#queue.nowMs, () => this.attend(run));
   }
 }

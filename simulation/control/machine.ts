@@ -98,12 +98,18 @@ export class Machine {
 
   // --- life ------------------------------------------------------------------------------------------------
 
-  begin(): void {
+  /** @param inChargeOf set when it has had members of a group of this epoch for long, and has its lease. */
+  begin(inChargeOf?: number): void {
     this.up = true;
     this.#life += 1;
     this.#holder = leaseHolder(this.#world.terms, `${this.index}.${this.#life}`);
     this.#consent = consentHolder(this.#world.terms);
     this.#fenced = false;
+    if (inChargeOf !== undefined) {
+      this.#highestEpoch = inChargeOf;
+      this.#holder.granted(this.#holder.ask(this.clockMs));
+      this.#lookAtLease();
+    }
     if (!this.#world.local) this.#renew(this.#life);
   }
 
@@ -145,7 +151,8 @@ export class Machine {
     const peers = machines.filter((each) => each !== this);
     const question = { group: groupId, epoch: this.#highestEpoch };
     let missing = peers.length;
-    if (missing === 0) return;
+    // A host that never had an order is in charge of nothing.
+    if (missing === 0 || this.#highestEpoch === 0) return;
     const life = this.#life;
     for (const peer of peers) {
       if (!network.reaches(this.index, peer.index)) continue;
@@ -306,7 +313,10 @@ export class Machine {
 
   stopNode(nodeId: string, done: Done<void>): void {
     const engine = this.#nodes.get(nodeId);
-    if (engine === undefined || engine.condition === 'gone') return done(undefined);
+    if (engine === undefined || engine.condition === 'gone') {
+      done(undefined);
+      return;
+    }
     // SIGTERM reaches no process that is stopped; after the grace it is killed.
     if (engine.runs) engine.end(this.#world.random.next() * 30);
     this.#world.queue.after(engine.lives ? 3_000 : 40, () => {
@@ -357,7 +367,10 @@ export class Machine {
   /** What was asked of an engine that is stopped waits in its socket, also when nobody waits for the answer any more. */
   #ask<T>(nodeId: string, done: Done<T>, run: (engine: Engine) => T): void {
     const engine = this.#nodes.get(nodeId);
-    if (engine?.lives !== true) return done(new NodeUnreachable(nodeId));
+    if (engine?.lives !== true) {
+      done(new NodeUnreachable(nodeId));
+      return;
+    }
     let open = true;
     const finish = (result: T | Error): void => {
       if (open) done(result);

@@ -13,6 +13,8 @@ export class Network {
   /** Of messages between the service and machines. */
   lossProbability = 0;
   lateProbability = 0;
+  /** What primaries send to their replicas takes so much longer, at most. */
+  streamLagMs = 0;
 
   constructor(random: Random, local: boolean) {
     this.#random = random;
@@ -32,6 +34,7 @@ export class Network {
     this.#cut.clear();
     this.lossProbability = 0;
     this.lateProbability = 0;
+    this.streamLagMs = 0;
   }
 
   reaches(from: Place, to: Place): boolean {
@@ -46,6 +49,10 @@ export class Network {
   /** Of one message that arrives. */
   delayMs(): number {
     return this.#local ? 0.05 + this.#random.next() * 0.4 : 0.2 + this.#random.next() * 3;
+  }
+
+  streamDelayMs(): number {
+    return this.delayMs() + this.streamLagMs * this.#random.next();
   }
 
   /** Of a message between the service and a machine; undefined when it is lost. */

@@ -13,6 +13,12 @@ const orderTimeoutMs = 1_500;
 
 export interface RemoteWorld extends MachineWorld {
   machineOf(nodeId: string): Machine;
+  readonly mutation: MachineWorld['mutation'] & RemoteMutation;
+}
+
+export interface RemoteMutation {
+  /** A service that begins does not reckon with leases that one before it granted. */
+  readonly forgetsGrants?: boolean;
 }
 
 export interface RemoteHost extends Host {
@@ -22,8 +28,9 @@ export interface RemoteHost extends Host {
 
 export function remoteHost(world: RemoteWorld, life: Life): RemoteHost {
   const { queue, network, trace, terms } = world;
+  const sinceMs = life.clock.nowMs() - (world.mutation.forgetsGrants === true ? terms.leaseMs : 0);
   const grantors = new Map<Machine, LeaseGrantor>(
-    world.machines.map((machine) => [machine, leaseGrantor(terms, life.clock.nowMs())]),
+    world.machines.map((machine) => [machine, leaseGrantor(terms, sinceMs)]),
   );
 
   /** @throws NodeUnreachable when no answer comes in time. */

@@ -145,7 +145,7 @@ export function pump(link: Link): void {
     while (replica.log.length < upTo) replica.append(log[replica.log.length]!);
     pump(link);
   };
-  replica.later(replica.world.network.delayMs(), deliver);
+  replica.later(replica.world.network.streamDelayMs(), deliver);
 }
 
 /** The one end closes it; the other learns of it as soon as the network lets it, and believes in it until then. */

@@ -1,6 +1,7 @@
 /** Runs one schedule: makes its world, lets everything happen in virtual time, and checks after every step. */
+
+import { membersOf, nodeIdOf, nodeSpec } from '@larder/control/replication-group/replication-group';
 import { type LeaseTerms, leaseTerms } from '@larder/fleet/agent/lease';
-import { membersOf, nodeIdOf } from '@larder/control/replication-group/replication-group';
 import { randomOf } from '../random.ts';
 import type { Engine } from './engine.ts';
 import { EventQueue } from './event-queue.ts';
@@ -10,13 +11,13 @@ import { Invariants, type Violation } from './invariants.ts';
 import { Ledger, type LedgerMutation } from './ledger.ts';
 import { Machine, type MachineMutation } from './machine.ts';
 import { Network, servicePlace } from './network.ts';
+import type { RemoteMutation } from './remote-host.ts';
 import type { Schedule } from './schedule.ts';
 import { Service, type ServiceMutation } from './service.ts';
 import { Trace } from './trace.ts';
 import { Writer } from './writer.ts';
-import { nodeSpec } from '@larder/control/replication-group/replication-group';
 
-export interface Mutation extends MachineMutation, LedgerMutation, ServiceMutation {
+export interface Mutation extends MachineMutation, RemoteMutation, LedgerMutation, ServiceMutation {
   readonly terms?: Partial<LeaseTerms>;
 }
 
@@ -80,8 +81,8 @@ export async function run(
       touched = true;
     },
     shardOf: (nodeId) =>
-      ledger.group.nodeGroups.find(({ members }) => members.some((member) => nodeIdOf(member) === nodeId))?.id ??
-      '0001',
+      ledger.group.nodeGroups.find(({ members }) => members.some((member) => nodeIdOf(member) === nodeId))
+        ?.id ?? '0001',
     machineOf,
     askLease(machine, question) {
       const there = network.messageDelayMs(machine.index, servicePlace);
@@ -110,7 +111,7 @@ export async function run(
 
   if (setup.formed) beginFormed();
   service.begin();
-  for (const machine of machines) machine.begin();
+  for (const machine of machines) machine.begin(setup.formed ? ledger.group.epoch : undefined);
   for (const fault of schedule.faults) queue.after(fault.atMs, () => strike(world, fault));
   const writers = schedule.writers.map(
     (each) =>
@@ -178,33 +179,44 @@ export async function run(
     };
   }
 
+  /** The service says so, and it is true. */
   function isWhole(): boolean {
-    return service.convergedAtMs > healedAtMs;
+    return service.convergedAtMs > healedAtMs && missing() === undefined;
   }
 
-  function checkEnd(): void {
-    if (!isWhole()) {
-      checks.report(
-        'V9',
-        `not as asked for ${((queue.nowMs - healedAtMs) / 1_000).toFixed(1)} s after faults ended; it waits for ${service.waitingFor.join(' and ') || 'nothing'}`,
-      );
-      return;
-    }
-    for (const { id, primary, primaryAddress, members } of ledger.group.nodeGroups) {
+  /** What of the group is not as asked for. */
+  function missing(): string | undefined {
+    for (const { primary, primaryAddress, members } of ledger.group.nodeGroups) {
       const ruler = engines.find(({ start }) => start.member === primary);
-      if (ruler?.writable !== true || (primaryAddress !== undefined && !ruler.bound.includes(primaryAddress))) {
-        checks.report('V9', `${primary} does not take writes at its endpoint`);
-        continue;
+      if (
+        ruler?.writable !== true ||
+        (primaryAddress !== undefined && !ruler.bound.includes(primaryAddress))
+      ) {
+        return `${primary} does not take writes at its endpoint`;
       }
       for (const member of members) {
         if (member.id === primary || member.status === 'deleting') continue;
         const engine = engines.find(({ start }) => start.member === member.id);
-        if (engine?.link?.primary === ruler && engine.link.up) continue;
-        checks.report('V9', `${member.id} does not follow ${primary}`);
+        if (engine?.link?.primary !== ruler || !engine.link.up)
+          return `${member.id} does not follow ${primary}`;
       }
+    }
+    return undefined;
+  }
+
+  function checkEnd(): void {
+    if (!isWhole()) {
+      const sentence = missing() ?? `the service waits for ${service.waitingFor.join(' and ') || 'nothing'}`;
+      const seconds = ((queue.nowMs - healedAtMs) / 1_000).toFixed(1);
+      checks.report('V9', `not as asked for ${seconds} s after faults ended: ${sentence}`);
+      return;
+    }
+    for (const { id, primary } of ledger.group.nodeGroups) {
+      const ruler = engines.find(({ start }) => start.member === primary)!;
       const has = new Set(ruler.log);
       const lost = [...checks.surviving(id)].filter((write) => !has.has(write));
-      if (lost.length > 0) checks.report('V3', `${primary} lacks ${lost.length} acknowledged writes in the end`);
+      if (lost.length > 0)
+        checks.report('V3', `${primary} lacks ${lost.length} acknowledged writes in the end`);
     }
   }
 }

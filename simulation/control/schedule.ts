@@ -19,8 +19,10 @@ export const faultKinds = [
   'messages lost',
   'messages late',
   'slow disk',
+  'slow stream',
   'all crash',
   'handover',
+  'handover cut off',
   'restart nodes',
   'add replica',
   'remove replica',
@@ -88,7 +90,7 @@ export function scheduleOf(seed: number, number: number): Schedule {
     faults: faultsOf(random, kinds, endMs, local),
     writers: Array.from({ length: random.between(1, 3) }, () => ({
       place: local || random.chance(0.3) ? servicePlace : random.between(0, machines - 1),
-      everyMs: random.between(20, local ? 150 : 500),
+      everyMs: random.chance(0.08) ? random.between(3, 10) : random.between(20, local ? 150 : 500),
       address: random.chance(0.85) ? '10.0.0.1' : `10.0.0.${10 + random.between(0, members - 1)}`,
     })),
   };

@@ -6,7 +6,11 @@ import { startHistory } from '@larder/control/reconciler/start-history';
 import { checkPlan } from '@larder/control/replication-group/check-plan';
 import { describeStep, execute } from '@larder/control/replication-group/execute';
 import { plan } from '@larder/control/replication-group/plan';
-import { membersOf, nodeIdOf, type ReplicationGroup } from '@larder/control/replication-group/replication-group';
+import {
+  membersOf,
+  nodeIdOf,
+  type ReplicationGroup,
+} from '@larder/control/replication-group/replication-group';
 import type { PlanInput } from '@larder/control/replication-group/seen-member';
 import type { Plan, Step } from '@larder/control/replication-group/step';
 import type { Host } from '@larder/fleet/host';
@@ -110,7 +114,7 @@ export class Service {
   end(): void {
     if (this.#life === undefined) return;
     this.#world.trace.tell(() => 'service: dies');
-    this.#life.over = true;
+    this.#life.end();
     this.#life = undefined;
     this.#host = undefined;
     this.#wake = () => {};
@@ -162,8 +166,9 @@ export class Service {
         checks.report('V8', `${invariant}: ${detail}`);
       }
     }
+    await this.#recordSeen(life, planned);
     const after = await this.#carryOut(life, host, starts, group, planned.steps, observations);
-    await this.#record(life, after, planned);
+    await this.#recordPass(life, after, planned);
     if (planned.steps.some(({ kind }) => kind !== 'ask-replicas')) return 'again';
     if (planned.waitingFor.length > 0) return 'waiting';
     if (planned.converged) this.convergedAtMs = beganAtMs;
@@ -204,27 +209,35 @@ export class Service {
     return now;
   }
 
-  /** Of `record.ts` what later plans go by. */
-  async #record(life: Life, group: ReplicationGroup, planned: Plan): Promise<void> {
+  /** Before the steps, as `recordSeen`. */
+  async #recordSeen(life: Life, { lineages }: Plan): Promise<void> {
+    if (lineages.size === 0) return;
+    await this.#world.ledger.write(life, (now) => ({
+      ...now,
+      nodeGroups: now.nodeGroups.map((nodeGroup) => {
+        const lineage = lineages.get(nodeGroup.id);
+        return lineage === undefined ? nodeGroup : { ...nodeGroup, lineage };
+      }),
+    }));
+  }
+
+  /** After the steps: of `recordPass` what later plans go by. */
+  async #recordPass(life: Life, group: ReplicationGroup, planned: Plan): Promise<void> {
     const creating = membersOf(group).some(({ status }) => status === 'creating');
     const forms =
       planned.converged &&
       (creating || group.status === 'creating' || group.nodeGroups.some(({ formed }) => !formed));
-    if (planned.lineages.size === 0 && !forms) return;
+    if (!forms) return;
     await this.#world.ledger.write(life, (now) => ({
       ...now,
-      status: forms ? 'available' : now.status,
-      nodeGroups: now.nodeGroups.map((nodeGroup) => {
-        const lineage = planned.lineages.get(nodeGroup.id) ?? nodeGroup.lineage;
-        return {
-          ...nodeGroup,
-          formed: nodeGroup.formed || forms,
-          ...(lineage !== undefined && { lineage }),
-          members: nodeGroup.members.map((member) =>
-            forms && member.status === 'creating' ? { ...member, status: 'available' as const } : member,
-          ),
-        };
-      }),
+      status: 'available',
+      nodeGroups: now.nodeGroups.map((nodeGroup) => ({
+        ...nodeGroup,
+        formed: true,
+        members: nodeGroup.members.map((member) =>
+          member.status === 'creating' ? { ...member, status: 'available' as const } : member,
+        ),
+      })),
     }));
   }
 }

@@ -45,12 +45,16 @@ export class Writer {
     const { place } = this.#setup;
     if (this.#connected?.connection.open !== true) this.#connected = this.#connect();
     const connected = this.#connected;
-    if (connected === undefined) return trace.count('write: nobody answers');
+    if (connected === undefined) {
+      trace.count('write: nobody answers');
+      return;
+    }
     const { engine, connection } = connected;
     if (!this.#reaches(engine)) {
       // It waits for its answer, and then tries elsewhere.
       queue.after(timeoutMs, () => this.#drop(connection));
-      return trace.count('write: no way');
+      trace.count('write: no way');
+      return;
     }
     const write = this.#world.newWrite();
     engine.later(place === servicePlace ? network.delayMs() * 2 : network.delayMs(), () =>

@@ -7,11 +7,11 @@ import {
   faultySource,
   type MemoryEngine,
 } from '@larder/cache/testkit';
+import { type Random, randomOf } from '../random.ts';
 import type { Database } from './database.ts';
 import { type History, type Item, inWords, type List } from './history.ts';
 import { type Mutation, WireScripts } from './mutants.ts';
 import { groupCount, type Plan } from './plan.ts';
-import { type Random, randomOf } from '../random.ts';
 import { spyDriver } from './spy-driver.ts';
 
 export const boundMs = 100;

@@ -83,7 +83,8 @@ export async function execute(
       await deps.records.endHandover(group, step.nodeGroup);
       return group;
     case 'promote':
-      await send(['REPLICAOF', 'NO', 'ONE']);
+      // A handover from it that was cut off may still hold writes.
+      await send(['REPLICAOF', 'NO', 'ONE'], ['CLIENT', 'UNPAUSE']);
       return group;
     case 'ask-replicas':
       // For more than there are, since else it would find all content; what counts is the question, not the wait.

@@ -114,11 +114,12 @@ function planLeader(
         waitingFor.push(ready);
         return undefined;
       }
+      const readsHere = readerHolder(nodeGroup, [primary, ...others], primary) === primary;
       steps.push({
         kind: 'start-node',
         member: primary.member.id,
         endpointAddresses: (input.front.routeTo === undefined
-          ? [nodeGroup.primaryAddress!, nodeGroup.readerAddress!]
+          ? [nodeGroup.primaryAddress!, ...(readsHere ? [nodeGroup.readerAddress!] : [])]
           : []
         ).filter(
           // Another node still listens there; it gives the address up first.
@@ -221,6 +222,11 @@ export function planReplica(
   }
   const already = steps.some((step) => step.kind === 'replicate' && step.member === member.id);
   if (already) return;
+  if (engine.info.loading) {
+    // Until it has, it refuses to be told whom to follow.
+    waitingFor.push(`${member.id} to load its data`);
+    return;
+  }
   steps.push({
     kind: 'replicate',
     member: member.id,

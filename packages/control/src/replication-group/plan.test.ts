@@ -29,6 +29,10 @@ function kinds({ steps }: Plan): string[] {
   return steps.map((step) => ('member' in step ? `${step.kind} ${step.member}` : step.kind));
 }
 
+function boundTo(...boundAddresses: string[]): Change {
+  return (seen) => ({ ...seen, engine: { ...seen.engine!, boundAddresses } });
+}
+
 function step<Kind extends Step['kind']>({ steps }: Plan, kind: Kind) {
   return steps.find((each): each is Step & { kind: Kind } => each.kind === kind);
 }
@@ -251,6 +255,36 @@ describe('a group without cluster mode', () => {
     const made = plan(input(group, { 'shop-001': dead, 'shop-002': dead, 'shop-003': dead }));
     expect(kinds(made)).toEqual(['start-node shop-001', 'start-node shop-002', 'start-node shop-003']);
     expect(step(made, 'start-node')?.replicaOf).toBeUndefined();
+  });
+
+  test('a primary that starts empty takes no endpoint that another node is given in the same plan', () => {
+    const found = plan(
+      input(group, {
+        'shop-001': dead,
+        'shop-002': (seen) =>
+          keys(0)(replication({ replicationId: 'b'.repeat(40) })(boundTo('127.64.0.11')(seen))),
+        'shop-003': dead,
+      }),
+    );
+    expect(step(found, 'start-node')).toMatchObject({
+      member: 'shop-001',
+      endpointAddresses: ['127.64.0.1'],
+    });
+    expect(step(found, 'listen')).toMatchObject({
+      member: 'shop-002',
+      addresses: ['127.64.0.11', '127.64.0.2'],
+    });
+  });
+
+  test('a replica that loads is told whom to follow once it has: until then it refuses', () => {
+    const found = plan(
+      input(group, {
+        'shop-002': (seen) =>
+          loading(replication({ primary: { address: '127.64.0.12', port: 6379, linkUp: false } })(seen)),
+      }),
+    );
+    expect(found.steps).toEqual([]);
+    expect(found.waitingFor).toEqual(['shop-002 to load its data']);
   });
 
   test('does nothing to a primary that runs but is silent', () => {

@@ -29,7 +29,7 @@ import { sourceOf } from './migration-source.ts';
 import { applyPending } from './pending.ts';
 import { plan } from './plan.ts';
 import { planSettings, type SettingsPlan } from './plan-settings.ts';
-import { recordPass } from './record.ts';
+import { recordPass, recordSeen } from './record.ts';
 import { membersOf, nodeIdOf, type ReplicationGroup } from './replication-group.ts';
 import { failRestore, restoreOf, snapshottingMember } from './restore.ts';
 import type { Step } from './step.ts';
@@ -75,6 +75,7 @@ export async function reconcileReplicationGroup(deps: ReconcileDeps, id: string)
     front: await frontOf(deps, group, environment, observations),
     ...(await sourceOf(group)),
   });
+  await recordSeen(deps, group, planned);
   const after = await carryOut(deps, group, environment, planned.steps, observations, restore).catch(
     async (error: Error) => {
       if (!(error instanceof SnapshotDamaged)) throw error;

@@ -1,4 +1,4 @@
-/** Writes down what a pass found to be true: lineages, statuses, how far settings are. */
+/** Writes down what a pass saw, and what it found to be true after its steps: statuses, how far settings are. */
 import { cacheNodeIdOf } from '@larder/contract/ids';
 import { digestUsers } from '@larder/engine/acl';
 import type { SlotRange } from '@larder/engine/slots';
@@ -28,6 +28,25 @@ export interface RecordDeps {
   readonly starts: StartHistory;
 }
 
+/**
+ * Before the steps: a pass may fail at any of them, and then the next successor would be judged by a history that is no
+ * longer the primary's.
+ */
+export async function recordSeen(
+  { database }: Pick<RecordDeps, 'database'>,
+  group: ReplicationGroup,
+  planned: Plan,
+): Promise<void> {
+  const slots = planned.slots ?? new Map<string, SlotRange[]>();
+  if (planned.lineages.size === 0 && slots.size === 0) return;
+  await database.transaction().execute(async (transaction) => {
+    for (const [nodeGroup, lineage] of planned.lineages) {
+      await setLineage(transaction, group.id, nodeGroup, lineage);
+    }
+    for (const [nodeGroup, seen] of slots) await setSlots(transaction, group.id, nodeGroup, seen);
+  });
+}
+
 export async function recordPass(
   { database, nowMs, starts }: RecordDeps,
   group: ReplicationGroup,
@@ -50,16 +69,10 @@ export async function recordPass(
   });
   const usersDigest = usersDigestAfter(group, settings, environment);
   const recovered = planned.converged ? membersOf(group).filter(({ recovering }) => recovering) : [];
-  const slots = planned.slots ?? new Map<string, SlotRange[]>();
-  const moved = planned.lineages.size > 0 || slots.size > 0;
-  const quiet = recovered.length === 0 && !moved && status === 'stay' && !forming;
+  const quiet = recovered.length === 0 && status === 'stay' && !forming;
   if (quiet && parameters.length === 0 && usersDigest === group.usersDigest) return;
 
   await database.transaction().execute(async (transaction) => {
-    for (const [nodeGroup, lineage] of planned.lineages) {
-      await setLineage(transaction, group.id, nodeGroup, lineage);
-    }
-    for (const [nodeGroup, seen] of slots) await setSlots(transaction, group.id, nodeGroup, seen);
     for (const { id } of recovered) {
       await setRecovering(transaction, [id], false);
       await recordEvent(transaction, {

@@ -59,7 +59,11 @@ export async function switchOver(
   }
   const decided = await decide();
   const newOrder = { group: decided.id, epoch: decided.epoch };
-  await host.command(newNode, newOrder, [['REPLICAOF', 'NO', 'ONE']]);
+  // An earlier handover, from it, that was cut off may still hold writes.
+  await host.command(newNode, newOrder, [
+    ['REPLICAOF', 'NO', 'ONE'],
+    ['CLIENT', 'UNPAUSE'],
+  ]);
   await host.command(oldNode, newOrder, [
     ['REPLICAOF', heir.address, String(replicationPort(ports ?? wanted(step.member)))],
     ['CONFIG', 'SET', 'min-replicas-to-write', before === writeFence ? '0' : before],
