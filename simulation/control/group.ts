@@ -13,6 +13,7 @@ export function memberAt(index: number, formed: boolean): Member {
   return {
     id: `shop-${String(index + 1).padStart(3, '0')}`,
     zone: `zone-${index}`,
+    host: 'simulated',
     address: `10.0.0.${index + 10}`,
     status: formed ? 'available' : 'creating',
     generation: 1,

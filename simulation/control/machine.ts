@@ -325,10 +325,10 @@ export class Machine {
     });
   }
 
-  killNode(nodeId: string, incarnation: { readonly pid: number }, done: Done<void>): void {
+  killNode(nodeId: string, incarnation: { readonly pid: number }, done: Done<boolean>): void {
     const engine = this.#nodes.get(nodeId);
     if (engine?.start.incarnation.pid === incarnation.pid && engine.lives) this.#kill(engine);
-    done(undefined);
+    done(true);
   }
 
   removeNode(nodeId: string, done: Done<void>): void {

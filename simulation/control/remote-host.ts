@@ -114,7 +114,7 @@ export function remoteHost(world: RemoteWorld, life: Life): RemoteHost {
         machine.stopNode(nodeId, done);
       }),
     killNode: (nodeId, given, incarnation) =>
-      order<void>(nodeId, (machine, done) => {
+      order<boolean>(nodeId, (machine, done) => {
         machine.admit(given);
         machine.killNode(nodeId, incarnation, done);
       }),
