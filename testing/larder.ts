@@ -38,6 +38,8 @@ export interface LarderOptions {
   readonly logLevel?: 'debug' | 'info' | 'warn';
   /** Where its folder is made. */
   readonly parentFolder?: string;
+  /** More for the service's command line, also when it is started again. */
+  readonly flags?: readonly string[];
 }
 
 export interface TestLarder {
@@ -71,6 +73,7 @@ export interface TestLarder {
 export async function startLarder({
   logLevel = 'warn',
   parentFolder = tmpdir(),
+  flags = [],
 }: LarderOptions = {}): Promise<TestLarder> {
   const dataDirectory = await realpath(await mkdtemp(join(parentFolder, 'larder-e2e-')));
   const listeners = new Set<(line: string) => void>();
@@ -96,7 +99,7 @@ export async function startLarder({
     if (removed) throw new Error('This service was removed.');
     const started = spawn(
       process.execPath,
-      [program, 'server', '--data-dir', dataDirectory, '--port', '0', '--log-level', logLevel],
+      [program, 'server', '--data-dir', dataDirectory, '--port', '0', '--log-level', logLevel].concat(flags),
       { stdio: ['ignore', 'pipe', 'pipe'], env: withCrashPoint(crashPoint) },
     );
     child = started;

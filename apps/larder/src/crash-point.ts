@@ -15,11 +15,13 @@ export function parseCrashPoint(text: string | undefined): CrashPoint | undefine
   return { when: match[1] as CrashPoint['when'], effect: Number(match[2]) };
 }
 
+export type CrashingAt = <T extends object>(target: T, looksOnly: readonly (keyof T)[]) => T;
+
 /** Counts over everything that it was put around. */
 export function crashingAt(
   point: CrashPoint | undefined,
   crash: () => void,
-): <T extends object>(target: T, looksOnly: readonly (keyof T)[]) => T {
+): CrashingAt {
   if (point === undefined) return (target) => target;
   let count = 0;
   return (target, looksOnly) =>

@@ -2,6 +2,7 @@
 /** The command line. Exit codes: 0 done, 1 failed, 2 called wrongly. */
 import { Command, CommanderError } from 'commander';
 import { defaultPort, readConfig } from './config.ts';
+import type { AgentFlags } from './commands/agent.ts';
 import { UsageError } from './usage-error.ts';
 
 // Commands are loaded when they run: one needs a client of AWS, another must be back in an instant.
@@ -18,11 +19,72 @@ program
   .option('--data-dir <folder>', 'where state and nodes are kept', config.directories.data)
   .option('--port <number>', 'port on 127.0.0.1; 0 for any', String(defaultPort))
   .option('--log-level <level>', 'debug, info, warn, error or silent', 'info')
-  .action(async (flags: { dataDir: string; port: string; logLevel: string }) =>
+  .option('--hosts-listen <address:port>', 'run nodes on hosts that join here with "larder agent"')
+  .option('--endpoint-addresses <range>', "for endpoints, on the hosts' network: 10.0.9.0/24")
+  .option('--replace-after <seconds>', 'replicas of a host lost for so long are made anew elsewhere', '600')
+  .action(async (flags: ServerFlags) =>
     (await import('./commands/server.ts')).runServer(config, {
       dataDirectory: flags.dataDir,
       port: portNumber(flags.port),
       logLevel: logLevel(flags.logLevel),
+      ...fleetFlags(flags),
+    }),
+  );
+
+program
+  .command('agent')
+  .description('run the nodes that a service elsewhere places on this machine')
+  .option('--data-dir <folder>', 'where nodes are kept', config.directories.data)
+  .option('--join <url>', 'first start: the service, at its --hosts-listen address')
+  .option('--token <token>', 'first start: made by "larder hosts token"; good once')
+  .option('--token-file <file>', 'first start: the same from a file')
+  .option('--name <name>', 'first start: what the host is called')
+  .option('--zone <zone>', 'first start: the availability zone it stands for')
+  .option('--listen <address:port>', 'first start: where controllers and other hosts reach the agent')
+  .option('--addresses <range>', 'first start: for its nodes, its own on the network: 10.0.1.0/24')
+  .option('--interface <name>', 'first start: put addresses on it; needs the right to')
+  .option('--log-level <level>', 'debug, info, warn, error or silent', 'info')
+  .action(async ({ dataDir, ...flags }: AgentFlags & { dataDir: string }) =>
+    (await import('./commands/agent.ts')).runAgent(config, {
+      ...flags,
+      dataDirectory: dataDir,
+      logLevel: logLevel(flags.logLevel),
+    }),
+  );
+
+program
+  .command('guard')
+  .description("take writes away from this host's primaries when its agent can't: the agent starts it")
+  .option('--data-dir <folder>', "the agent's data directory", config.directories.data)
+  .action(async (flags: { dataDir: string }) => (await import('./commands/guard.ts')).runGuard(flags.dataDir));
+
+const hosts = program.command('hosts').description('the machines that run nodes');
+hosts
+  .command('ls')
+  .description('list them, and whether they can be reached')
+  .option('--data-dir <folder>', "the service's data directory", config.directories.data)
+  .option('--json', 'as a JSON array')
+  .action(async (flags: { dataDir: string; json?: boolean }) =>
+    (await import('./commands/hosts.ts')).listFleet(flags.dataDir, flags.json ?? false),
+  );
+hosts
+  .command('token')
+  .description('make a token with which one machine may join')
+  .option('--data-dir <folder>', "the service's data directory", config.directories.data)
+  .option('--json', 'as one JSON object')
+  .action(async (flags: { dataDir: string; json?: boolean }) =>
+    (await import('./commands/hosts.ts')).makeToken(flags.dataDir, flags.json ?? false),
+  );
+hosts
+  .command('rm <name>')
+  .description('take one out')
+  .option('--lost', 'it is gone for good: make its nodes anew elsewhere')
+  .option('--data-dir <folder>', "the service's data directory", config.directories.data)
+  .option('--json', 'as one JSON object')
+  .action(async (name: string, flags: { dataDir: string; lost?: boolean; json?: boolean }) =>
+    (await import('./commands/hosts.ts')).removeFromFleet(flags.dataDir, name, {
+      lost: flags.lost ?? false,
+      json: flags.json ?? false,
     }),
   );
 
@@ -130,6 +192,25 @@ program
         json: flags.json ?? false,
       }),
   );
+
+interface ServerFlags {
+  readonly dataDir: string;
+  readonly port: string;
+  readonly logLevel: string;
+  readonly hostsListen?: string;
+  readonly endpointAddresses?: string;
+  readonly replaceAfter: string;
+}
+
+function fleetFlags({ hostsListen, endpointAddresses, replaceAfter }: ServerFlags) {
+  if ((hostsListen === undefined) !== (endpointAddresses === undefined)) {
+    throw new UsageError('--hosts-listen and --endpoint-addresses belong together.');
+  }
+  const seconds = Number(replaceAfter);
+  if (!(seconds > 0)) throw new UsageError('--replace-after must be a number of seconds.');
+  if (hostsListen === undefined || endpointAddresses === undefined) return {};
+  return { hosts: { listen: hostsListen, endpointAddresses, replaceAfterMs: seconds * 1_000 } };
+}
 
 function portNumber(text: string): number {
   const port = Number(text);

@@ -12,12 +12,13 @@ import type { ControlContext } from './control-context.ts';
 import type { Database } from './database/connect.ts';
 import { controlHandlers } from './handlers.ts';
 import { logDeliveryLoop } from './log-delivery/log-delivery.ts';
+import type { NodePlaces, Owner, PlacedNode } from './placement/node-places.ts';
 import type { Placement } from './placement/placement.ts';
 import { type PassOutcome, type Reconciler, reconciler } from './reconciler/driver.ts';
 import type { Logger } from './reconciler/logger.ts';
 import { startHistory } from './reconciler/start-history.ts';
 import { reconcileReplicationGroup } from './replication-group/reconcile.ts';
-import { nodeIdOf as memberNodeId, membersOf } from './replication-group/replication-group.ts';
+import { nodeIdOf as memberNodeId } from './replication-group/replication-group.ts';
 import { readReplicationGroups } from './replication-group/store.ts';
 import { reconcileSnapshot } from './snapshot/reconcile.ts';
 import { readSnapshots } from './snapshot/store.ts';
@@ -30,12 +31,17 @@ export interface ControlPlaneOptions {
   readonly router: Pick<RouterClient, 'put' | 'routes'>;
   readonly secrets: NodeSecrets;
   readonly placement: Placement;
+  /** Kept up to date here. */
+  readonly places: NodePlaces;
   readonly nowMs: () => number;
   readonly logger: Logger;
 }
 
 export interface ControlPlane {
   readonly handlers: Handlers;
+  readonly wake: ControlContext['wake'];
+  /** Looks at everything that has a node on the host: what is known of it changed. */
+  wakeHost(host: string): void;
   /** Ends after the passes that run; nodes run on. */
   stop(): Promise<void>;
 }
@@ -46,12 +52,12 @@ const periodMs = 5_000;
 
 /** Takes up every resource that is written down, as after a crash. */
 export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
-  const { database, host, logger, nowMs, router, secrets } = options;
+  const { database, host, logger, nowMs, places, router, secrets } = options;
   const starts = startHistory();
   const wake: ControlContext['wake'] = (resource, id) => {
     // Somebody asked for something: nodes that were given up are tried again.
-    for (const [nodeId, owner] of owners) {
-      if (owner.resource === resource && owner.id === id) starts.forgive(nodeId);
+    if (resource !== 'snapshot') {
+      for (const { nodeId } of places.nodesOf({ resource, id })) starts.forgive(nodeId);
     }
     takeUp(resource, id).catch((error: Error) => logger.error({ resource, id, error }, 'A wake-up failed.'));
   };
@@ -78,9 +84,6 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     }),
   };
   const logs = logDeliveryLoop({ database, host, logger });
-  /** Node id -> whose it is, so that a death is acted on without asking the database first. */
-  const owners = new Map<string, { readonly resource: Resource; readonly id: string }>();
-
   async function forgetWhenGone(
     resource: Resource,
     id: string,
@@ -94,33 +97,48 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
         loops.snapshot.wake(name);
       }
     }
-    for (const [nodeId, owner] of owners) {
-      if (owner.id === id && owner.resource === resource) owners.delete(nodeId);
-    }
-    // Made anew under its name while the old one's last pass ended: its nodes were just struck off.
-    for (const nodeId of await nodeIdsOf(resource, id)) owners.set(nodeId, { resource, id });
+    // None, unless it was made anew under its name while the old one's last pass ended.
+    if (resource !== 'snapshot') places.put({ resource, id }, await nodesOf(resource, id));
     return outcome;
   }
 
   async function takeUp(resource: Resource, id: string): Promise<void> {
-    for (const nodeId of await nodeIdsOf(resource, id)) owners.set(nodeId, { resource, id });
+    if (resource !== 'snapshot') {
+      places.put({ resource, id }, await nodesOf(resource, id));
+      logs.wake(resource, id);
+    }
     loops[resource].wake(id);
-    if (resource !== 'snapshot') logs.wake(resource, id);
   }
 
-  async function nodeIdsOf(resource: Resource, id: string): Promise<string[]> {
+  async function nodesOf(resource: Owner['resource'], id: string): Promise<PlacedNode[]> {
     if (resource === 'replication-group') {
-      return (await readReplicationGroups(database, { id })).flatMap(membersOf).map(memberNodeId);
+      const groups = await readReplicationGroups(database, { id });
+      return groups.flatMap(({ nodeGroups }) =>
+        nodeGroups.flatMap(({ id: shard, members }) =>
+          members.map((member) => ({
+            nodeId: memberNodeId(member),
+            host: member.host,
+            address: member.address,
+            shard,
+          })),
+        ),
+      );
     }
-    if (resource === 'snapshot') return [];
     const clusters = await readCacheClusters(database, { id });
-    return clusters.flatMap((cluster) => cluster.nodes.map((node) => nodeIdOf(cluster, node)));
+    return clusters.flatMap((cluster) =>
+      cluster.nodes.map((node) => ({
+        nodeId: nodeIdOf(cluster, node),
+        host: node.host,
+        address: node.address,
+        shard: node.id,
+      })),
+    );
   }
 
   const context: ControlContext = { ...options, wake, logFailures: logs.failures };
 
   const stopListening = host.onChange((nodeId) => {
-    const owner = owners.get(nodeId);
+    const owner = places.ownerOf(nodeId);
     if (owner !== undefined) loops[owner.resource].wake(owner.id);
   });
   for (const { id } of await readReplicationGroups(database)) await takeUp('replication-group', id);
@@ -129,6 +147,10 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
 
   return {
     handlers: controlHandlers(context),
+    wake,
+    wakeHost(name) {
+      for (const { resource, id } of places.ownersOn(name)) loops[resource].wake(id);
+    },
     async stop() {
       stopListening();
       stopping.abort();

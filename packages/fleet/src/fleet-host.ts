@@ -2,13 +2,13 @@
 import type { RemoteHost } from './agent/remote-host.ts';
 import type { Fleet } from './fleet.ts';
 import { type Host, type NodeObservation, NodeUnreachable, SnapshotDamaged } from './host.ts';
-import type { RouteTable } from './router/route-table.ts';
+import { type Route, type RouteTable, targetsOf } from './router/route-table.ts';
 import type { RouterClient } from './router/router-client.ts';
 
 export interface Places {
   /** The name of the host that a node stands on. */
   readonly hostOfNode: (nodeId: string) => string | undefined;
-  /** The name of the host where an address is, or for an endpoint is to be. */
+  /** The name of the host where a node's own address is. */
   readonly hostOfAddress: (address: string) => string | undefined;
 }
 
@@ -108,6 +108,13 @@ export function fleetRouter(
   { hosts }: Pick<Fleet, 'hosts'>,
   { hostOfAddress }: Pick<Places, 'hostOfAddress'>,
 ): Pick<RouterClient, 'put' | 'routes'> {
+  /** An endpoint is where the first of those is that it leads to. */
+  function hostOfRoute(route: Route): string | undefined {
+    return [route.listen, ...targetsOf(route)]
+      .map(({ address }) => hostOfAddress(address))
+      .find((host) => host !== undefined);
+  }
+
   return {
     async routes() {
       const tables = new Map<string, RouteTable>();
@@ -127,7 +134,7 @@ export function fleetRouter(
       for (const [name, host] of hosts) {
         // One that comes back is told by the pass that its return wakes; until then its engines are fenced.
         if (host.state !== 'connected') continue;
-        const own = routes.filter(({ listen }) => hostOfAddress(listen.address) === name);
+        const own = routes.filter((route) => hostOfRoute(route) === name);
         await host.putRoutes(owner, epoch, own);
       }
     },

@@ -20,11 +20,11 @@ export interface NodeSecrets {
 const keyBytes = 32;
 
 /**
- * The secrets of the service in `directory`, from `secret.key` (mode 0600), made when there is none. Two that open
- * them at once get the same.
+ * The key of the service in `directory`, for `nodeSecrets`: `secret.key` (mode 0600), made when there is none. Two that
+ * open it at once get the same.
  * @throws when the key is there and too short: made anew, it would lock the service out of every engine.
  */
-export async function openNodeSecrets(directory: string): Promise<NodeSecrets> {
+export async function openSecretKey(directory: string): Promise<Buffer> {
   const file = join(directory, 'secret.key');
   const mine = `${file}.${process.pid}`;
   await writeFile(mine, randomBytes(keyBytes), { mode: 0o600 });
@@ -34,7 +34,7 @@ export async function openNodeSecrets(directory: string): Promise<NodeSecrets> {
   await rm(mine);
   const key = await readFile(file);
   if (key.length < keyBytes) throw new Error(`${file} is not whole; restore it from a backup.`);
-  return nodeSecrets(key);
+  return key;
 }
 
 /** @param key at least 32 random bytes. */

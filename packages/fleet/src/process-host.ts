@@ -27,6 +27,7 @@ import {
   memcachedCommand,
   memcachedItems,
 } from './admin-connection.ts';
+import type { FencedNode } from './agent/fence-node.ts';
 import { type HostNetwork, standingAddresses } from './agent/network.ts';
 import { type EpochFence, epochFence } from './epoch-fence.ts';
 import { hangWatch } from './hang/hang-watch.ts';
@@ -62,6 +63,8 @@ import { type KeptNode, snapshotKeeper } from './snapshot-keeper.ts';
 const watchPeriodMs = 20;
 const stopGraceMs = 3_000;
 const spawnCheckMs = 5;
+/** Longer than it takes to promote another node, also on another host. */
+const endpointLingerMs = 1_000;
 
 export interface ProcessHostOptions {
   readonly id: string;
@@ -99,8 +102,15 @@ interface Node {
   stat?: StatFile | undefined;
 }
 
+export interface ProcessHost extends Host {
+  /** Nodes that have a folder here, running or not. */
+  nodeIds(): readonly string[];
+  /** Those of them whose engine runs, with what it takes to fence it. */
+  runningNodes(nodeIds: readonly string[]): readonly FencedNode[];
+}
+
 /** Opens the host: adopts every node that still runs. */
-export async function processHost(options: ProcessHostOptions): Promise<Host> {
+export async function processHost(options: ProcessHostOptions): Promise<ProcessHost> {
   const folders = nodeFolders(join(options.directory, 'nodes'));
   await mkdir(folders.directory, { recursive: true, mode: 0o700 });
   const { fence = epochFence(options.directory), network = standingAddresses } = options;
@@ -144,8 +154,7 @@ export async function processHost(options: ProcessHostOptions): Promise<Host> {
     if (process.kind === 'dead' && (process.how !== 'exiting' || how === 'exiting')) return;
     node.process = { kind: 'dead', incarnation, how };
     letGo(node);
-    // Another host may take them now; who comes back here is told to listen on them anew.
-    network.release(node.spec.settings.endpointAddresses).catch(options.onProblem);
+    releaseSoon(node.spec);
     changed(node.spec.nodeId);
   }
 
@@ -155,6 +164,20 @@ export async function processHost(options: ProcessHostOptions): Promise<Host> {
     node.admin = undefined;
     node.stat?.close();
     node.stat = undefined;
+  }
+
+  /**
+   * Endpoints of a node that died are given up, but not at once: as long as nobody has them, clients that connect get no
+   * answer at all and wait for a second, while here they are refused and come again.
+   */
+  function releaseSoon({ nodeId, settings: { endpointAddresses } }: NodeSpec): void {
+    if (endpointAddresses.length === 0) return;
+    setTimeout(() => {
+      const now = nodes.get(nodeId);
+      const held = now?.process.kind === 'running' ? now.spec.settings.endpointAddresses : [];
+      const left = endpointAddresses.filter((address) => !held.includes(address));
+      if (!closed) network.release(left).catch(options.onProblem);
+    }, endpointLingerMs);
   }
 
   function look(node: Node): void {
@@ -544,6 +567,15 @@ export async function processHost(options: ProcessHostOptions): Promise<Host> {
         authorityFile: join(folder, certificateFiles.authority),
       };
     },
+    nodeIds: () => [...nodes.keys()],
+    runningNodes: (nodeIds) =>
+      nodeIds.flatMap((nodeId) => {
+        const node = nodes.get(nodeId);
+        if (node?.process.kind !== 'running' || !keepsAdminConnection(node.spec.settings.engine)) return [];
+        const { address, endpointAddresses } = node.spec.settings;
+        const { incarnation } = node.process;
+        return [{ nodeId, folder: folders.path(nodeId), incarnation, address, endpointAddresses }];
+      }),
     isAddressFree: (address, port) =>
       new Promise((resolve) => {
         const probe = createServer();

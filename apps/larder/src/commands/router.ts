@@ -4,6 +4,7 @@ import { lockProcess } from '@larder/fleet/process-lock';
 import { type ControlSocket, serveControlSocket } from '@larder/fleet/router/control-socket';
 import { createRouter, type Router } from '@larder/fleet/router/router';
 import { accessKeyLookup } from '../access-keys.ts';
+import { ended } from '../ended.ts';
 
 /** A router without routes that nobody has asked anything for so long is not needed. */
 const idleEndMs = 60_000;
@@ -29,17 +30,11 @@ export async function runRouter(dataDirectory: string): Promise<void> {
   const control = await serveControlSocket(place, router, Date.now);
   say(`The router serves ${router.stats().length} routes.`);
 
-  await Promise.race([signalled(), needless(() => isIdle(router, control) || !existsSync(place))]);
+  await Promise.race([ended(), needless(() => isIdle(router, control) || !existsSync(place))]);
   control.close();
   await router.close();
   lock.close();
   say('The router ended.');
-}
-
-function signalled(): Promise<void> {
-  return new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
-  });
 }
 
 function isIdle(router: Router, { lastHeardAtMs }: ControlSocket): boolean {

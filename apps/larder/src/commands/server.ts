@@ -6,14 +6,11 @@ import { join } from 'node:path';
 import { serve } from '@hono/node-server';
 import { startControlPlane } from '@larder/control/control-plane';
 import { connectDatabase } from '@larder/control/database/connect';
-import { oneMachine } from '@larder/control/placement/placement';
+import { nodePlaces } from '@larder/control/placement/node-places';
 import type { EngineName } from '@larder/engine/engine';
 import type { EngineBuild } from '@larder/engine/store/engine-build';
 import { engineStore } from '@larder/engine/store/engine-store';
-import { addressesOfBlock } from '@larder/fleet/address-pool';
-import { openNodeSecrets } from '@larder/fleet/node-secrets';
-import { processHost } from '@larder/fleet/process-host';
-import { routerClient } from '@larder/fleet/router/router-client';
+import { nodeSecrets, openSecretKey } from '@larder/fleet/node-secrets';
 import { scratchEngines } from '@larder/fleet/scratch-engine';
 import { openAuthority } from '@larder/fleet/tls/authority';
 import { pino } from 'pino';
@@ -21,31 +18,24 @@ import { accessKeyLookup, ensureAccessKeys } from '../access-keys.ts';
 import { createApi } from '../api/server.ts';
 import { accountId, type Config, defaultRegion } from '../config.ts';
 import { crashingAt } from '../crash-point.ts';
+import { ended } from '../ended.ts';
+import { type FleetServiceFlags, openFleetService } from '../site/fleet-service.ts';
+import { nodeCertificates } from '../site/node-certificates.ts';
+import { oneMachineSite } from '../site/one-machine-site.ts';
 import { UsageError } from '../usage-error.ts';
 
 export interface ServerOptions {
   readonly dataDirectory: string;
   readonly port: number;
   readonly logLevel: string;
+  /** Set: nodes run on hosts that join, not here. */
+  readonly hosts?: FleetServiceFlags;
 }
 
 const requestTimeoutMs = 30_000;
 const headersTimeoutMs = 10_000;
 /** Longer than clients keep a connection they don't use: the side that sends must be the one that closes. */
 const keepAliveTimeoutMs = 75_000;
-/** What changes nothing that others act on; logs are delivered in their own time. */
-const looksOnly = [
-  'observe',
-  'readSettings',
-  'deliverLogs',
-  'isAddressFree',
-  'certificateFiles',
-  'onChange',
-  'close',
-] as const;
-/** Renewed when a month of it is left. */
-const certificateLifeMs = 120 * 24 * 3_600_000;
-
 /** Resolves when the service has ended in an orderly way. Nodes run on. */
 export async function runServer(config: Config, options: ServerOptions): Promise<void> {
   const { dataDirectory } = options;
@@ -67,44 +57,39 @@ export async function runServer(config: Config, options: ServerOptions): Promise
     return build;
   };
   const scratch = scratchEngines({ directory: join(place, 'scratch'), findBuild });
-  const secrets = await openNodeSecrets(place);
-  const authority = await openAuthority(join(place, 'tls'), Date.now);
-  const host = await processHost({
-    id: 'local',
-    directory: place,
-    findBuild,
-    secrets,
-    certificates: {
-      async issue(nodeId, addresses) {
-        const request = {
-          commonName: nodeId.slice(0, 64),
-          addresses,
-          dnsNames: [],
-          lifeMs: certificateLifeMs,
-        };
-        const { certificatePem, keyPem } = await authority.issue(request);
-        return { certificatePem, keyPem, authorityPem: authority.certificatePem };
-      },
-    },
-    onProblem: (error) => logger.error({ error }, 'Something was asked of a node and went wrong.'),
-  });
-  const router = await routerClient({
-    directory: place,
-    command: [process.execPath, process.argv[1]!, 'router', '--data-dir', place],
-    onProblem: (error) => logger.error({ error }, 'The router.'),
-  });
-  const crashing = crashingAt(config.crashPoint, () => process.kill(process.pid, 'SIGKILL'));
+  const secretKey = await openSecretKey(place);
+  const secrets = nodeSecrets(secretKey);
+  const certificates = nodeCertificates(await openAuthority(join(place, 'tls'), Date.now));
+  const places = nodePlaces();
+  const fleet =
+    options.hosts === undefined
+      ? undefined
+      : await openFleetService({ ...options.hosts, directory: place, database, places, certificates, secretKey, logger });
+  const site =
+    fleet?.site ??
+    (await oneMachineSite({
+      directory: place,
+      findBuild,
+      secrets,
+      certificates,
+      routerCommand: [process.execPath, process.argv[1]!, 'router', '--data-dir', place],
+      crashing: crashingAt(config.crashPoint, () => process.kill(process.pid, 'SIGKILL')),
+      onProblem: (error, what) => logger.error({ error }, what),
+    }));
   const control = await startControlPlane({
     database,
-    host: crashing(host, looksOnly),
+    host: site.host,
     engines,
     scratch,
-    router: crashing(router, ['routes', 'stats', 'close']),
+    router: site.router,
     secrets,
-    placement: oneMachine(() => addressesOfBlock(place), host.isAddressFree),
+    placement: site.placement,
+    places,
     nowMs: Date.now,
     logger,
   });
+  await site.begin(control);
+  const operators = await fleet?.serve(control);
   const api = createApi({
     handlers: control.handlers,
     lookupAccessKey: accessKeyLookup(place),
@@ -127,9 +112,9 @@ export async function runServer(config: Config, options: ServerOptions): Promise
   async function end(): Promise<void> {
     server.close();
     if ('closeAllConnections' in server) server.closeAllConnections();
+    operators?.close();
     await control.stop();
-    await host.close();
-    await router.close();
+    await site.close();
     await scratch.close();
     await database.destroy();
   }
@@ -167,11 +152,5 @@ function listening(server: ReturnType<typeof serve>, port: number): Promise<numb
       if (error.code !== 'EADDRINUSE') return reject(error);
       reject(new UsageError(`Port ${port} is taken on 127.0.0.1. Choose another with --port.`));
     });
-  });
-}
-
-function ended(): Promise<void> {
-  return new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
   });
 }

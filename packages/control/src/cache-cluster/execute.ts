@@ -7,6 +7,7 @@ import { recordEvent } from '../event-log/event-log.ts';
 import { executeSetting, tellInDatabase, tellOfKill, tellOfShutdown } from '../node/execute-setting.ts';
 import type { WantedNode } from '../node/wanted-node.ts';
 import { releaseAddresses } from '../placement/addresses.ts';
+import { orderName } from '../placement/node-places.ts';
 import { deleteUpdateActions } from '../service-update/store.ts';
 import { deleteTags } from '../tag/store.ts';
 import { type CacheCluster, certificateAddresses, nodeIdOf, nodeOf, nodeSpec } from './cache-cluster.ts';
@@ -24,7 +25,7 @@ export interface ExecuteDeps {
 }
 
 export async function execute(deps: ExecuteDeps, cluster: CacheCluster, step: Step): Promise<void> {
-  const order = { group: orderName(cluster), epoch: cluster.epoch };
+  const order = { group: orderName({ resource: 'cache-cluster', id: cluster.id }), epoch: cluster.epoch };
   const tell = tellInDatabase(deps.database, deps.nowMs);
   switch (step.kind) {
     case 'start-node':
@@ -56,7 +57,7 @@ export async function execute(deps: ExecuteDeps, cluster: CacheCluster, step: St
         step,
       );
     case 'route':
-      return deps.router.put(orderName(cluster), cluster.epoch, step.routes);
+      return deps.router.put(orderName({ resource: 'cache-cluster', id: cluster.id }), cluster.epoch, step.routes);
     case 'remove-node':
       return deps.host.removeNode(nodeIdOf(cluster, { id: step.node }));
     case 'forget-node':
@@ -83,9 +84,4 @@ export async function execute(deps: ExecuteDeps, cluster: CacheCluster, step: St
         });
       });
   }
-}
-
-/** A replication group may have the same id: what is ordered for one is not for the other. */
-export function orderName({ id }: Pick<CacheCluster, 'id'>): string {
-  return `cluster.${id}`;
 }

@@ -18,7 +18,8 @@ import { sourceOfCluster } from '../snapshot/origin.ts';
 import { readRestore } from '../snapshot/restore.ts';
 import { type CacheCluster, nodeIdOf } from './cache-cluster.ts';
 import { checkPlan } from './check-plan.ts';
-import { execute, orderName } from './execute.ts';
+import { orderName } from '../placement/node-places.ts';
+import { execute } from './execute.ts';
 import { applyPending } from './modify.ts';
 import { type Plan, plan } from './plan.ts';
 import { routesOf } from './routes.ts';
@@ -75,7 +76,7 @@ export async function reconcileCacheCluster(deps: ReconcileDeps, id: string): Pr
     observations,
     settings: await deps.host.readSettings(nodeIds),
     wanted,
-    routes: await routesOf(deps, orderName(cluster), cluster, wanted, observations),
+    routes: await routesOf(deps, orderName({ resource: 'cache-cluster', id: cluster.id }), cluster, wanted, observations),
     earliestStartMs: deps.starts.earliestStartMs(observations, deps.nowMs()),
     nowMs: deps.nowMs(),
   });

@@ -132,6 +132,8 @@ export interface Tables {
     joined_at: number;
     leaving: number;
   };
+  /** One row. */
+  leadership: { id: number; term: number };
   /** Tokens with which a host may join, by their SHA-256. */
   join_token: { digest: string; expires_at: number };
   parameter_group: {
@@ -224,6 +226,7 @@ export const createTables: readonly string[] = [
   `create table if not exists host (
      name text primary key, zone text not null, url text not null, addresses text not null,
      joined_at integer not null, leaving integer not null) strict`,
+  `create table if not exists leadership (id integer primary key, term integer not null) strict`,
   `create table if not exists join_token (digest text primary key, expires_at integer not null) strict`,
   `create table if not exists parameter_group (
      name text primary key, family text not null, description text not null, settings text not null) strict`,

@@ -1,6 +1,6 @@
 /** What a snapshot is taken of: a replication group or a cache cluster, seen alike. */
+import { orderName } from '../placement/node-places.ts';
 import { type CacheCluster, nodeIdOf as clusterNodeId } from '../cache-cluster/cache-cluster.ts';
-import { orderName } from '../cache-cluster/execute.ts';
 import { nextStatus as nextClusterStatus } from '../cache-cluster/status.ts';
 import { changeStatus as changeClusterStatus, readCacheCluster } from '../cache-cluster/store.ts';
 import type { Database, DatabaseTransaction } from '../database/connect.ts';
@@ -108,7 +108,7 @@ export function sourceOfCluster(cluster: CacheCluster): Source {
   return {
     origin: { resource: 'cache-cluster', id: cluster.id },
     status: cluster.status,
-    order: { group: orderName(cluster), epoch: cluster.epoch },
+    order: { group: orderName({ resource: 'cache-cluster', id: cluster.id }), epoch: cluster.epoch },
     ...(cluster.finalSnapshot !== undefined && { finalSnapshot: cluster.finalSnapshot }),
     retentionDays: cluster.intent.snapshotRetentionDays,
     settings: { ...settingsOf(cluster.intent, cluster.createdAtMs), clusterEnabled: false },

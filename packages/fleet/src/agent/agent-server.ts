@@ -13,7 +13,7 @@ import { createServer, type Server } from 'node:https';
 import type { TLSSocket } from 'node:tls';
 import type { EpochFence } from '../epoch-fence.ts';
 import { type Host, StaleOrder } from '../host.ts';
-import type { NodeCertificates } from '../process-host.ts';
+import type { NodeCertificates, ProcessHost } from '../process-host.ts';
 import type { Route } from '../router/route-table.ts';
 import type { RouterClient } from '../router/router-client.ts';
 import {
@@ -29,7 +29,7 @@ import type { ChargedGroup, HostLease } from './host-lease.ts';
 import type { ConsentQuestion } from './lease.ts';
 
 export interface AgentServerOptions {
-  readonly host: Host;
+  readonly host: ProcessHost;
   readonly router: Pick<RouterClient, 'put' | 'routes'>;
   readonly fence: EpochFence;
   readonly lease: HostLease;
@@ -117,6 +117,8 @@ export async function agentServer(options: AgentServerOptions): Promise<{ close(
         return [...(await host.observe(args[0] as string[])).values()];
       case 'readSettings':
         return [...(await host.readSettings(args[0] as string[]))];
+      case 'nodeIds':
+        return host.nodeIds();
       case 'routes':
         return [...(await router.routes())];
       case 'putRoutes':
@@ -131,7 +133,8 @@ export async function agentServer(options: AgentServerOptions): Promise<{ close(
       default: {
         if (!plainCalls.includes(call)) throw new Refused(404, `There is no operation ${call}.`);
         const operation = host[call] as (...all: readonly unknown[]) => Promise<unknown>;
-        return operation(...args);
+        // An argument that was left out is null in JSON.
+        return operation(...args.map((each) => each ?? undefined));
       }
     }
   }

@@ -36,7 +36,7 @@ export const plainCalls = [
 export type PlainCall = (typeof plainCalls)[number];
 
 /** Besides these: their results are maps, or they are not the host's own. */
-export type HostCall = PlainCall | 'observe' | 'readSettings' | 'routes' | 'putRoutes';
+export type HostCall = PlainCall | 'observe' | 'readSettings' | 'nodeIds' | 'routes' | 'putRoutes';
 
 export interface CallBody {
   /** Rises with every controller that leads; an agent refuses orders of one before. */

@@ -32,6 +32,8 @@ export interface RemoteHost extends Host {
   setCharge(groups: readonly ChargedGroup[]): void;
   /** Calls `listener` after every change of the state. */
   onState(listener: () => void): void;
+  /** Nodes that have a folder there, running or not. */
+  nodeIds(): Promise<readonly string[]>;
   routes(): Promise<ReadonlyMap<string, RouteTable>>;
   putRoutes(owner: string, epoch: number, routes: readonly Route[]): Promise<void>;
 }
@@ -239,6 +241,7 @@ export function remoteHost(options: RemoteHostOptions): RemoteHost {
       (await call('saveSnapshot', [nodeId, order, file], stopping)) as Awaited<
         ReturnType<Host['saveSnapshot']>
       >,
+    nodeIds: async () => (await call('nodeIds', [])) as readonly string[],
     async routes() {
       const tables = (await call('routes', [])) as readonly (readonly [string, unknown])[];
       return new Map(tables.map(([owner, table]) => [owner, readRouteTable(table)]));

@@ -21,9 +21,12 @@ const ownerName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$/;
  * Where the socket is, in few enough letters: a unix socket's path has at most 107 bytes, a data directory's may have
  * more. The descriptor must be kept open as long as the path is used.
  */
-export function socketPlace(dataDirectory: string): { readonly path: string; close(): void } {
+export function socketPlace(
+  dataDirectory: string,
+  name = 'router.sock',
+): { readonly path: string; close(): void } {
   const descriptor = openSync(dataDirectory, 'r');
-  return { path: `/proc/self/fd/${descriptor}/router.sock`, close: () => closeSync(descriptor) };
+  return { path: `/proc/self/fd/${descriptor}/${name}`, close: () => closeSync(descriptor) };
 }
 
 export interface ControlSocket {

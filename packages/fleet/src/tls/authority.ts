@@ -3,7 +3,7 @@
  * certificate that clients must trust.
  */
 import 'reflect-metadata';
-import { randomBytes, webcrypto } from 'node:crypto';
+import { createHash, randomBytes, webcrypto } from 'node:crypto';
 import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
@@ -14,6 +14,8 @@ import {
   KeyUsageFlags,
   KeyUsagesExtension,
   PemConverter,
+  Pkcs10CertificateRequest,
+  Pkcs10CertificateRequestGenerator,
   SubjectAlternativeNameExtension,
   SubjectKeyIdentifierExtension,
   X509Certificate,
@@ -47,6 +49,46 @@ export interface Authority {
   readonly certificatePem: string;
   /** A new key and its certificate, for a server that is also a client: engines use it both ways when they replicate. */
   issue(request: CertificateRequest): Promise<IssuedCertificate>;
+  /**
+   * A certificate for a key that never leaves who has it. What the signing request says besides the key is not heeded.
+   * @param signingRequestPem PKCS #10. @throws SigningRequestInvalid
+   */
+  certify(signingRequestPem: string, request: CertificateRequest): Promise<string>;
+}
+
+export class SigningRequestInvalid extends Error {
+  override name = 'SigningRequestInvalid';
+}
+
+/** A key and what asks an authority to certify it. */
+export async function signingRequest(
+  commonName: string,
+): Promise<{ readonly keyPem: string; readonly signingRequestPem: string }> {
+  const keys = await webcrypto.subtle.generateKey(keyAlgorithm, true, ['sign', 'verify']);
+  const asked = await Pkcs10CertificateRequestGenerator.create({
+    name: [{ CN: [commonName] }],
+    keys,
+    signingAlgorithm,
+  });
+  return { keyPem: await exportKeyPem(keys.privateKey), signingRequestPem: `${asked.toString('pem')}\n` };
+}
+
+/** What the certificate's bytes hash to, by which who was told it knows the authority again. */
+export function fingerprint(certificatePem: string): string {
+  return createHash('sha256').update(Buffer.from(new X509Certificate(certificatePem).rawData)).digest('hex');
+}
+
+async function readSigningRequest(text: string): Promise<Pkcs10CertificateRequest> {
+  const refused = (cause?: unknown) =>
+    new SigningRequestInvalid('The signing request is not in PEM form, of another kind of key, or not signed with it.', { cause });
+  let asked: Pkcs10CertificateRequest;
+  try {
+    asked = new Pkcs10CertificateRequest(text);
+    if (!(await asked.verify())) throw refused();
+  } catch (error) {
+    throw refused(error);
+  }
+  return asked;
 }
 
 export class AuthorityBroken extends Error {
@@ -76,33 +118,47 @@ export async function openAuthority(directory: string, nowMs: () => number): Pro
       { cause: error },
     );
   });
+  async function sign(
+    publicKey: webcrypto.CryptoKey,
+    { commonName, addresses, dnsNames, lifeMs }: CertificateRequest,
+  ): Promise<X509Certificate> {
+    return X509CertificateGenerator.create({
+      serialNumber: serialNumber(),
+      issuer: certificate.subjectName,
+      subject: [{ CN: [commonName] }],
+      notBefore: new Date(nowMs() - backdatedMs),
+      notAfter: new Date(Math.min(nowMs() + lifeMs, certificate.notAfter.getTime())),
+      publicKey,
+      signingKey: keys.privateKey,
+      signingAlgorithm,
+      extensions: [
+        new BasicConstraintsExtension(false, undefined, true),
+        new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
+        new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth, ExtendedKeyUsage.clientAuth]),
+        new SubjectAlternativeNameExtension([
+          ...addresses.map((value) => ({ type: 'ip', value }) as const),
+          ...dnsNames.map((value) => ({ type: 'dns', value }) as const),
+        ]),
+        await SubjectKeyIdentifierExtension.create(publicKey),
+        await AuthorityKeyIdentifierExtension.create(certificate.publicKey),
+      ],
+    });
+  }
+
   return {
     certificatePem,
-    async issue({ commonName, addresses, dnsNames, lifeMs }) {
+    async issue(request) {
       const leafKeys = await webcrypto.subtle.generateKey(keyAlgorithm, true, ['sign', 'verify']);
-      const notAfter = new Date(Math.min(nowMs() + lifeMs, certificate.notAfter.getTime()));
-      const leaf = await X509CertificateGenerator.create({
-        serialNumber: serialNumber(),
-        issuer: certificate.subjectName,
-        subject: [{ CN: [commonName] }],
-        notBefore: new Date(nowMs() - backdatedMs),
-        notAfter,
-        publicKey: leafKeys.publicKey,
-        signingKey: keys.privateKey,
-        signingAlgorithm,
-        extensions: [
-          new BasicConstraintsExtension(false, undefined, true),
-          new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
-          new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth, ExtendedKeyUsage.clientAuth]),
-          new SubjectAlternativeNameExtension([
-            ...addresses.map((value) => ({ type: 'ip', value }) as const),
-            ...dnsNames.map((value) => ({ type: 'dns', value }) as const),
-          ]),
-          await SubjectKeyIdentifierExtension.create(leafKeys.publicKey),
-          await AuthorityKeyIdentifierExtension.create(certificate.publicKey),
-        ],
-      });
-      return { certificatePem: pem(leaf), keyPem: await exportKeyPem(leafKeys.privateKey), notAfter };
+      const leaf = await sign(leafKeys.publicKey, request);
+      return {
+        certificatePem: pem(leaf),
+        keyPem: await exportKeyPem(leafKeys.privateKey),
+        notAfter: leaf.notAfter,
+      };
+    },
+    async certify(signingRequestPem, request) {
+      const asked = await readSigningRequest(signingRequestPem);
+      return pem(await sign(await asked.publicKey.export(keyAlgorithm, ['verify']), request));
     },
   };
 }

@@ -1,0 +1,47 @@
+/** `larder guard`: takes writes away from this host's primaries when the agent can't. The agent starts it. */
+import { existsSync } from 'node:fs';
+import { networkOf } from '@larder/fleet/agent/agent';
+import { fenceNode } from '@larder/fleet/agent/fence-node';
+import { guard } from '@larder/fleet/agent/guard';
+import { readMembership } from '@larder/fleet/agent/membership';
+import { nodeSecrets } from '@larder/fleet/node-secrets';
+import { AlreadyRuns, lockProcess } from '@larder/fleet/process-lock';
+import { ended } from '../ended.ts';
+
+const lookEveryMs = 2_000;
+
+/** Resolves after SIGTERM or SIGINT, when its directory was removed, or at once when another guard is at work. */
+export async function runGuard(directory: string): Promise<void> {
+  const say = (text: string) => void process.stderr.write(`${new Date().toISOString()} ${text}\n`);
+  const lock = await lockProcess('guard', directory).catch((error: Error) => {
+    if (error instanceof AlreadyRuns) return undefined;
+    throw error;
+  });
+  if (lock === undefined) return;
+  const membership = await readMembership(directory);
+  if (membership === undefined) throw new Error(`${directory} is not of a host that joined.`);
+  const onProblem = (error: Error) => say(error.message);
+  const network = networkOf(membership, onProblem);
+  const secrets = nodeSecrets(membership.fleetKey);
+  const watching = guard({
+    directory,
+    async fence(node) {
+      const outcome = await fenceNode(node, secrets.admin(node.nodeId), network);
+      say(`The agent let the lease of this host end: ${node.nodeId} ${outcome}.`);
+    },
+    onProblem,
+  });
+  await Promise.race([ended(), removed(directory)]);
+  watching.close();
+  lock.close();
+}
+
+function removed(directory: string): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setInterval(() => {
+      if (existsSync(directory)) return;
+      clearInterval(timer);
+      resolve();
+    }, lookEveryMs);
+  });
+}

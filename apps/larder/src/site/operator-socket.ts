@@ -1,0 +1,100 @@
+/**
+ * What the command line asks a running service about its fleet: HTTP on a unix socket in the data directory, for its
+ * owner alone.
+ *
+ * - `GET /hosts`; `DELETE /hosts/NAME`, with `?lost` for one that is gone for good; `POST /join-tokens`.
+ */
+import { chmodSync, rmSync } from 'node:fs';
+import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
+import { HostRefused, type HostsContext, listHosts, removeHost } from '@larder/control/host/requests';
+import { socketPlace } from '@larder/fleet/router/control-socket';
+import { UsageError } from '../usage-error.ts';
+
+const socketName = 'operator.sock';
+const answerLimitMs = 30_000;
+
+export interface OperatorSocketOptions {
+  readonly directory: string;
+  readonly hosts: HostsContext;
+  readonly makeJoinToken: () => Promise<string>;
+}
+
+/** Resolves when it listens. The caller has the data directory to itself: a socket that is there is a dead one's. */
+export async function operatorSocket(options: OperatorSocketOptions): Promise<{ close(): void }> {
+  const place = socketPlace(options.directory, socketName);
+  const server = createServer((asked, response) => {
+    answer(asked, response).catch((error: Error) => {
+      const status = error instanceof HostRefused ? 409 : 500;
+      send(response, status, { message: error.message });
+    });
+  });
+
+  async function answer({ method, url = '' }: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { pathname, searchParams } = new URL(url, 'http://operator');
+    const host = /^\/hosts\/([a-z0-9-]{1,40})$/.exec(pathname)?.[1];
+    if (method === 'GET' && pathname === '/hosts') return send(response, 200, await listHosts(options.hosts));
+    if (method === 'POST' && pathname === '/join-tokens') {
+      return send(response, 200, { token: await options.makeJoinToken() });
+    }
+    if (method === 'DELETE' && host !== undefined) {
+      return send(response, 200, { moved: await removeHost(options.hosts, host, searchParams.has('lost')) });
+    }
+    send(response, 404, { message: 'There is nothing here.' });
+  }
+
+  rmSync(place.path, { force: true });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(place.path, resolve);
+  });
+  chmodSync(place.path, 0o600);
+  return {
+    close() {
+      server.close();
+      server.closeAllConnections();
+      place.close();
+    },
+  };
+}
+
+function send(response: ServerResponse, status: number, value: unknown): void {
+  response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(value));
+}
+
+/** Asks the service of that data directory. @throws UsageError when it does not run, or refuses. */
+export async function askOperator(directory: string, method: string, path: string): Promise<unknown> {
+  let place: ReturnType<typeof socketPlace>;
+  try {
+    place = socketPlace(directory, socketName);
+  } catch {
+    throw new UsageError(`There is no data directory ${directory}; name the service's with --data-dir.`);
+  }
+  try {
+    return await new Promise((resolve, reject) => {
+      const asking = request(
+        { socketPath: place.path, method, path, timeout: answerLimitMs, agent: false },
+        (response) => {
+          const chunks: Buffer[] = [];
+          response.on('data', (chunk: Buffer) => chunks.push(chunk));
+          response.once('error', reject);
+          response.once('end', () => {
+            const value = JSON.parse(Buffer.concat(chunks).toString()) as { message?: string };
+            if (response.statusCode === 200) resolve(value);
+            else reject(new UsageError(value.message ?? 'The service refused.'));
+          });
+        },
+      );
+      asking.once('timeout', () => asking.destroy(new Error('no answer in time')));
+      asking.once('error', (error) =>
+        reject(
+          new UsageError(
+            `No service with a fleet answers in ${directory} (${error.message}). Start it with "larder server --hosts-listen ADDRESS:PORT --endpoint-addresses RANGE".`,
+          ),
+        ),
+      );
+      asking.end();
+    });
+  } finally {
+    place.close();
+  }
+}
