@@ -12,7 +12,9 @@ import { missingOf, type WriteProbe, writeProbe } from '../testing/write-probe.t
 
 const possible = canMakeHosts();
 if (!possible) {
-  console.warn('SKIPPED: e2e/hosts.test.ts makes network namespaces, which needs root. Nothing about hosts is tested.');
+  console.warn(
+    'SKIPPED: e2e/hosts.test.ts makes network namespaces, which needs root. Nothing about hosts is tested.',
+  );
 }
 
 const id = 'shop';
@@ -224,7 +226,12 @@ describe.skipIf(!possible)('three hosts', () => {
     expect([done.code, done.stdout]).toEqual([0, expect.stringContaining(replica)]);
     const after = await wholeGroup();
     expect(after.MemberClusters).toEqual(group.MemberClusters);
-    expect(fleet.hosts.filter((each) => each !== host).map((each) => each.processes().length).sort()).toEqual([1, 2]);
+    expect(
+      fleet.hosts
+        .filter((each) => each !== host)
+        .map((each) => each.processes().length)
+        .sort(),
+    ).toEqual([1, 2]);
     expect(Object.keys(await hostStates(fleet.larder))).not.toContain(host.name);
   });
 });

@@ -1,6 +1,6 @@
 /** A client on one of a test's machines: it writes without pause to one address, and tells what it was answered last. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { type TestMachine } from './host-network.ts';
+import type { TestMachine } from './host-network.ts';
 
 export interface InsideWriter {
   /** Each attempt that ended: when, and `OK` or what was refused. Times are of a clock that all processes share. */
@@ -29,11 +29,19 @@ function run() {
 run();
 `.replaceAll('\\\\', '\\');
 
-export function insideWriter(machine: Pick<TestMachine, 'prefix'>, address: string, port = 6379): InsideWriter {
+export function insideWriter(
+  machine: Pick<TestMachine, 'prefix'>,
+  address: string,
+  port = 6379,
+): InsideWriter {
   const [file, ...prefix] = machine.prefix;
-  const child: ChildProcess = spawn(file!, [...prefix, process.execPath, '-e', program, address, String(port)], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  const child: ChildProcess = spawn(
+    file!,
+    [...prefix, process.execPath, '-e', program, address, String(port)],
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  );
   const answers: { atMs: number; text: string }[] = [];
   let rest = '';
   child.stdout!.on('data', (chunk: Buffer) => {

@@ -171,8 +171,8 @@ export class Machine {
 
   consentTo(question: ConsentQuestion): boolean {
     const now = this.clockMs;
-    const hasLease = now < this.#holder.endsAtMs;
-    if (!consents(question, { hasLease, seenEpoch: this.#highestEpoch })) return false;
+    const hearsController = this.#holder.hears(now);
+    if (!consents(question, { hearsController, seenEpoch: this.#highestEpoch })) return false;
     this.#promise = promiseAfter(this.#world.terms, this.#promise, question, now);
     return true;
   }

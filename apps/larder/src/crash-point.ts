@@ -18,10 +18,7 @@ export function parseCrashPoint(text: string | undefined): CrashPoint | undefine
 export type CrashingAt = <T extends object>(target: T, looksOnly: readonly (keyof T)[]) => T;
 
 /** Counts over everything that it was put around. */
-export function crashingAt(
-  point: CrashPoint | undefined,
-  crash: () => void,
-): CrashingAt {
+export function crashingAt(point: CrashPoint | undefined, crash: () => void): CrashingAt {
   if (point === undefined) return (target) => target;
   let count = 0;
   return (target, looksOnly) =>

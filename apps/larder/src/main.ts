@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 /** The command line. Exit codes: 0 done, 1 failed, 2 called wrongly. */
 import { Command, CommanderError } from 'commander';
-import { defaultPort, readConfig } from './config.ts';
 import type { AgentFlags } from './commands/agent.ts';
+import { defaultPort, readConfig } from './config.ts';
 import { UsageError } from './usage-error.ts';
 
 // Commands are loaded when they run: one needs a client of AWS, another must be back in an instant.
@@ -56,7 +56,9 @@ program
   .command('guard')
   .description("take writes away from this host's primaries when its agent can't: the agent starts it")
   .option('--data-dir <folder>', "the agent's data directory", config.directories.data)
-  .action(async (flags: { dataDir: string }) => (await import('./commands/guard.ts')).runGuard(flags.dataDir));
+  .action(async (flags: { dataDir: string }) =>
+    (await import('./commands/guard.ts')).runGuard(flags.dataDir),
+  );
 
 const hosts = program.command('hosts').description('the machines that run nodes');
 hosts

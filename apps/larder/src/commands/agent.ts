@@ -6,7 +6,12 @@ import { isIPv4 } from 'node:net';
 import { join } from 'node:path';
 import { engineStore } from '@larder/engine/store/engine-store';
 import { startAgent } from '@larder/fleet/agent/agent';
-import { type HostSettings, joinFleet, type Membership, readMembership } from '@larder/fleet/agent/membership';
+import {
+  type HostSettings,
+  joinFleet,
+  type Membership,
+  readMembership,
+} from '@larder/fleet/agent/membership';
 import { isLocked } from '@larder/fleet/process-lock';
 import { routerClient } from '@larder/fleet/router/router-client';
 import { pino } from 'pino';
@@ -57,14 +62,18 @@ export async function runAgent(config: Config, flags: AgentFlags): Promise<void>
     async findBuild(engine, version) {
       const build = await engines.find(engine, version);
       if (build !== undefined) return build;
-      throw new Error(`${engine} ${version} is not on host ${membership.name}; run "larder engines install ${engine} ${version}" there.`);
+      throw new Error(
+        `${engine} ${version} is not on host ${membership.name}; run "larder engines install ${engine} ${version}" there.`,
+      );
     },
     router,
     onProblem,
     onNotice: (text) => logger.warn({}, text),
   });
   const { address, port } = membership.listen;
-  process.stdout.write(`Host ${membership.name} (${membership.zone}) serves controllers on https://${address}:${port}\n`);
+  process.stdout.write(
+    `Host ${membership.name} (${membership.zone}) serves controllers on https://${address}:${port}\n`,
+  );
 
   await ended();
   stopGuarding();
@@ -75,17 +84,23 @@ export async function runAgent(config: Config, flags: AgentFlags): Promise<void>
 
 async function joinFirst(directory: string, flags: AgentFlags): Promise<Membership> {
   const { join: url, name, zone, listen, addresses } = flags;
-  const missing = Object.entries({ join: url, name, zone, listen, addresses }).find(([, value]) => value === undefined);
+  const missing = Object.entries({ join: url, name, zone, listen, addresses }).find(
+    ([, value]) => value === undefined,
+  );
   if (missing !== undefined) {
-    throw new UsageError(`This machine has not joined yet: say --${missing[0]} too. "larder hosts token" makes a token.`);
+    throw new UsageError(
+      `This machine has not joined yet: say --${missing[0]} too. "larder hosts token" makes a token.`,
+    );
   }
   const [address = '', port = ''] = listen!.split(':');
   if (!isIPv4(address) || !/^\d{1,5}$/.test(port) || Number(port) > 65_535) {
     throw new UsageError('--listen must be an IPv4 address and a port, such as 10.0.0.11:7072.');
   }
-  if (!URL.canParse(url!)) throw new UsageError('--join must be the URL of a service, such as https://10.0.0.1:7071.');
+  if (!URL.canParse(url!))
+    throw new UsageError('--join must be the URL of a service, such as https://10.0.0.1:7071.');
   const token = flags.tokenFile === undefined ? flags.token : await readFile(flags.tokenFile, 'utf8');
-  if (token === undefined) throw new UsageError('Say --token or --token-file; "larder hosts token" makes one.');
+  if (token === undefined)
+    throw new UsageError('Say --token or --token-file; "larder hosts token" makes one.');
   const settings: HostSettings = {
     name: name!,
     zone: zone!,

@@ -6,12 +6,16 @@ export async function listFleet(dataDirectory: string, json: boolean): Promise<v
   const hosts = (await askOperator(dataDirectory, 'GET', '/hosts')) as readonly ShownHost[];
   if (json) return void process.stdout.write(`${JSON.stringify(hosts)}\n`);
   if (hosts.length === 0) {
-    process.stdout.write('No host has joined. Make a token with "larder hosts token" and run "larder agent" on a machine.\n');
+    process.stdout.write(
+      'No host has joined. Make a token with "larder hosts token" and run "larder agent" on a machine.\n',
+    );
   }
   for (const { name, zone, state, nodes, leaving, url } of hosts) {
     const count = `${nodes} ${nodes === 1 ? 'node' : 'nodes'}`;
     const note = leaving ? '  (leaving)' : '';
-    process.stdout.write(`${name.padEnd(16)} ${zone.padEnd(12)} ${state.padEnd(12)} ${count.padEnd(10)} ${url}${note}\n`);
+    process.stdout.write(
+      `${name.padEnd(16)} ${zone.padEnd(12)} ${state.padEnd(12)} ${count.padEnd(10)} ${url}${note}\n`,
+    );
   }
 }
 
@@ -19,7 +23,9 @@ export async function listFleet(dataDirectory: string, json: boolean): Promise<v
 export async function makeToken(dataDirectory: string, json: boolean): Promise<void> {
   const { token } = (await askOperator(dataDirectory, 'POST', '/join-tokens')) as { token: string };
   process.stdout.write(
-    json ? `${JSON.stringify({ token })}\n` : `${token}\nGood once, for an hour: larder agent --join https://… --token …\n`,
+    json
+      ? `${JSON.stringify({ token })}\n`
+      : `${token}\nGood once, for an hour: larder agent --join https://… --token …\n`,
   );
 }
 

@@ -64,7 +64,15 @@ export async function runServer(config: Config, options: ServerOptions): Promise
   const fleet =
     options.hosts === undefined
       ? undefined
-      : await openFleetService({ ...options.hosts, directory: place, database, places, certificates, secretKey, logger });
+      : await openFleetService({
+          ...options.hosts,
+          directory: place,
+          database,
+          places,
+          certificates,
+          secretKey,
+          logger,
+        });
   const site =
     fleet?.site ??
     (await oneMachineSite({

@@ -1,11 +1,11 @@
 /** What a service with hosts has besides its API: a door for machines that join, and one for its operator. */
 import { isIPv4 } from 'node:net';
 import { join } from 'node:path';
+import type { ControlPlane } from '@larder/control/control-plane';
 import type { Database } from '@larder/control/database/connect';
 import { beginTerm } from '@larder/control/database/leadership';
 import { type JoinContext, joinHost, makeJoinToken } from '@larder/control/host/join';
 import { relocateNodes } from '@larder/control/host/relocate';
-import type { ControlPlane } from '@larder/control/control-plane';
 import type { NodePlaces } from '@larder/control/placement/node-places';
 import type { Logger } from '@larder/control/reconciler/logger';
 import { parseAddressRange } from '@larder/fleet/ipv4';
@@ -118,7 +118,8 @@ function replaceLost(
         lostSince.set(host, nowMs);
         relocate(host).then(
           (moved) => {
-            if (moved.length > 0) logger.warn({ host, moved }, 'A host is lost; its replicas are made anew elsewhere.');
+            if (moved.length > 0)
+              logger.warn({ host, moved }, 'A host is lost; its replicas are made anew elsewhere.');
           },
           (error: Error) => logger.warn({ host, error }, 'Replicas of a lost host have no other place.'),
         );
@@ -130,6 +131,7 @@ function replaceLost(
 
 function readListen(text: string): { readonly address: string; readonly port: number } {
   const [address = '', port = ''] = text.split(':');
-  if (isIPv4(address) && /^\d{1,5}$/.test(port) && Number(port) <= 65_535) return { address, port: Number(port) };
+  if (isIPv4(address) && /^\d{1,5}$/.test(port) && Number(port) <= 65_535)
+    return { address, port: Number(port) };
   throw new UsageError('--hosts-listen must be an IPv4 address and a port, such as 10.0.0.1:7071.');
 }

@@ -4,7 +4,7 @@
  */
 import type { Database } from '@larder/control/database/connect';
 import type { JoinedHost } from '@larder/control/host/joined-host';
-import { readHosts, nodesOnHost } from '@larder/control/host/store';
+import { nodesOnHost, readHosts } from '@larder/control/host/store';
 import type { NodePlaces } from '@larder/control/placement/node-places';
 import { onFleet } from '@larder/control/placement/placement';
 import type { Logger } from '@larder/control/reconciler/logger';

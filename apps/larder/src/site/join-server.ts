@@ -38,7 +38,9 @@ export async function joinServer(options: JoinServerOptions): Promise<{ close():
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (request.method === 'GET' && request.url === '/authority') {
-      return void response.writeHead(200, { 'content-type': 'application/x-pem-file' }).end(authority.certificatePem);
+      return void response
+        .writeHead(200, { 'content-type': 'application/x-pem-file' })
+        .end(authority.certificatePem);
     }
     if (request.method !== 'POST' || request.url !== '/join') return void response.writeHead(404).end();
     const joined = await options.join(await bodyOf(request));

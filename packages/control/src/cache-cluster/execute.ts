@@ -57,7 +57,11 @@ export async function execute(deps: ExecuteDeps, cluster: CacheCluster, step: St
         step,
       );
     case 'route':
-      return deps.router.put(orderName({ resource: 'cache-cluster', id: cluster.id }), cluster.epoch, step.routes);
+      return deps.router.put(
+        orderName({ resource: 'cache-cluster', id: cluster.id }),
+        cluster.epoch,
+        step.routes,
+      );
     case 'remove-node':
       return deps.host.removeNode(nodeIdOf(cluster, { id: step.node }));
     case 'forget-node':

@@ -8,6 +8,7 @@ import { recordEvent } from '../event-log/event-log.ts';
 import { type Environment, readEnvironment, wantedNode } from '../node/environment.ts';
 import { recordGivenUp } from '../node/given-up.ts';
 import { stillAsked } from '../parameter-group/settings.ts';
+import { orderName } from '../placement/node-places.ts';
 import type { PassOutcome } from '../reconciler/driver.ts';
 import type { Logger } from '../reconciler/logger.ts';
 import type { StartHistory } from '../reconciler/start-history.ts';
@@ -18,7 +19,6 @@ import { sourceOfCluster } from '../snapshot/origin.ts';
 import { readRestore } from '../snapshot/restore.ts';
 import { type CacheCluster, nodeIdOf } from './cache-cluster.ts';
 import { checkPlan } from './check-plan.ts';
-import { orderName } from '../placement/node-places.ts';
 import { execute } from './execute.ts';
 import { applyPending } from './modify.ts';
 import { type Plan, plan } from './plan.ts';
@@ -76,7 +76,13 @@ export async function reconcileCacheCluster(deps: ReconcileDeps, id: string): Pr
     observations,
     settings: await deps.host.readSettings(nodeIds),
     wanted,
-    routes: await routesOf(deps, orderName({ resource: 'cache-cluster', id: cluster.id }), cluster, wanted, observations),
+    routes: await routesOf(
+      deps,
+      orderName({ resource: 'cache-cluster', id: cluster.id }),
+      cluster,
+      wanted,
+      observations,
+    ),
     earliestStartMs: deps.starts.earliestStartMs(observations, deps.nowMs()),
     nowMs: deps.nowMs(),
   });

@@ -1,8 +1,8 @@
 /** How a machine joins the fleet: with a token that is good once, for an hour, and names the authority to be trusted. */
 import { createHash, randomBytes } from 'node:crypto';
 import { isIPv4 } from 'node:net';
-import { type AddressRange, parseAddressRange } from '@larder/fleet/ipv4';
 import { controllerName, hostCertificateName } from '@larder/fleet/agent/agent-server';
+import { type AddressRange, parseAddressRange } from '@larder/fleet/ipv4';
 import type { Authority } from '@larder/fleet/tls/authority';
 import type { Database } from '../database/connect.ts';
 import { zonesOf } from '../placement/zones.ts';
@@ -126,4 +126,3 @@ function overlap(one: AddressRange, other: AddressRange): boolean {
 function digestOf(secret: string): string {
   return createHash('sha256').update(secret).digest('hex');
 }
-

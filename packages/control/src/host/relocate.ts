@@ -71,7 +71,11 @@ async function moveMembers(
       zone: row.zone,
       apartFrom: copies.map((each) => each.host),
     });
-    await transaction.updateTable('member').set({ ...place, recovering: 1 }).where('id', '=', row.id).execute();
+    await transaction
+      .updateTable('member')
+      .set({ ...place, recovering: 1 })
+      .where('id', '=', row.id)
+      .execute();
     await tell(context, transaction, row.id, host, place);
     moved.push({ resource: 'replication-group', id: row.group_id, cluster: row.id });
   }

@@ -2,12 +2,23 @@ import { expect, test } from 'vitest';
 import { nodePlaces } from './node-places.ts';
 
 const shop = { resource: 'replication-group', id: 'shop' } as const;
-const node = (nodeId: string, host: string, shard = '0001') => ({ nodeId, host, address: `at ${nodeId}`, shard });
+const node = (nodeId: string, host: string, shard = '0001') => ({
+  nodeId,
+  host,
+  address: `at ${nodeId}`,
+  shard,
+});
 const urlOf = (host: string) => `https://${host}`;
 
 test('a host is told of its nodes, and of the hosts that have copies of their data', () => {
   const places = nodePlaces();
-  places.put(shop, [node('a', 'h1'), node('b', 'h2'), node('c', 'h1', '0002'), node('d', 'h3', '0002'), node('e', 'h4', '0003')]);
+  places.put(shop, [
+    node('a', 'h1'),
+    node('b', 'h2'),
+    node('c', 'h1', '0002'),
+    node('d', 'h3', '0002'),
+    node('e', 'h4', '0003'),
+  ]);
   expect(places.chargeOf('h1', urlOf)).toEqual([
     {
       group: 'shop',

@@ -1,10 +1,11 @@
 /** What a snapshot is taken of: a replication group or a cache cluster, seen alike. */
-import { orderName } from '../placement/node-places.ts';
+
 import { type CacheCluster, nodeIdOf as clusterNodeId } from '../cache-cluster/cache-cluster.ts';
 import { nextStatus as nextClusterStatus } from '../cache-cluster/status.ts';
 import { changeStatus as changeClusterStatus, readCacheCluster } from '../cache-cluster/store.ts';
 import type { Database, DatabaseTransaction } from '../database/connect.ts';
 import type { ServiceIntent } from '../node/service-intent.ts';
+import { orderName } from '../placement/node-places.ts';
 import { nodeIdOf as memberNodeId, type ReplicationGroup } from '../replication-group/replication-group.ts';
 import { nextStatus as nextGroupStatus } from '../replication-group/status.ts';
 import { changeStatus as changeGroupStatus, readReplicationGroup } from '../replication-group/store.ts';

@@ -6,7 +6,7 @@ import { nodeSecrets } from '../node-secrets.ts';
 import { type ProcessHostOptions, processHost } from '../process-host.ts';
 import { type Route, targetsOf } from '../router/route-table.ts';
 import type { RouterClient } from '../router/router-client.ts';
-import { agentClient, type AgentClient } from './agent-client.ts';
+import { type AgentClient, agentClient } from './agent-client.ts';
 import { agentServer, givenCertificates } from './agent-server.ts';
 import { chargeStore } from './charge-store.ts';
 import { fenceNode } from './fence-node.ts';
@@ -26,7 +26,10 @@ export interface AgentOptions {
 
 const consentLimitMs = 400;
 
-export function networkOf({ interface: name }: Pick<Membership, 'interface'>, onProblem: (error: Error) => void): HostNetwork {
+export function networkOf(
+  { interface: name }: Pick<Membership, 'interface'>,
+  onProblem: (error: Error) => void,
+): HostNetwork {
   return name === undefined ? standingAddresses : interfaceAddresses(name, onProblem);
 }
 

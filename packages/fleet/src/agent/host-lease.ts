@@ -77,8 +77,8 @@ export interface Charge {
 }
 
 const tickMs = 50;
-/** Renewals missed before others are asked for their consent. */
-const missedRenewals = 3;
+/** How often others are asked for their consent. */
+const askEveryMs = 250;
 
 export function hostLease(options: HostLeaseOptions): HostLease {
   const { nowMs, fence } = options;
@@ -104,7 +104,7 @@ export function hostLease(options: HostLeaseOptions): HostLease {
 
   async function askPeers({ group, peers }: ChargedGroup): Promise<void> {
     const askedAtMs = nowMs();
-    if (askedAtMs - (askedAt.get(group) ?? 0) < leaseTerms.renewEveryMs) return;
+    if (askedAtMs - (askedAt.get(group) ?? 0) < askEveryMs) return;
     askedAt.set(group, askedAtMs);
     const question = { group, epoch: fence.highest(group) };
     const answers = await Promise.all(
@@ -122,7 +122,7 @@ export function hostLease(options: HostLeaseOptions): HostLease {
 
   function tick(): void {
     const now = nowMs();
-    const silent = now > holder.endsAtMs - leaseTerms.leaseMs + missedRenewals * leaseTerms.renewEveryMs;
+    const silent = !holder.hears(now);
     for (const each of shared()) {
       const serves = now < endsAtMs(each) - leaseTerms.fenceAheadMs;
       if (silent) void askPeers(each);
@@ -181,8 +181,8 @@ export function hostLease(options: HostLeaseOptions): HostLease {
     },
     consent(question) {
       const now = nowMs();
-      const hasLease = now < holder.endsAtMs;
-      if (!consents(question, { hasLease, seenEpoch: fence.highest(question.group) })) return false;
+      const hearsController = holder.hears(now);
+      if (!consents(question, { hearsController, seenEpoch: fence.highest(question.group) })) return false;
       promises = {
         ...promises,
         [question.group]: promiseAfter(leaseTerms, promises[question.group], question, now),

@@ -68,10 +68,10 @@ describe('consent', () => {
   const question = { group: 'shop', epoch: 4 };
 
   test('is refused by a host that hears a controller, or knows of a later decision', () => {
-    expect(consents(question, { hasLease: false, seenEpoch: 4 })).toBe(true);
-    expect(consents(question, { hasLease: false, seenEpoch: 0 })).toBe(true);
-    expect(consents(question, { hasLease: true, seenEpoch: 4 })).toBe(false);
-    expect(consents(question, { hasLease: false, seenEpoch: 5 })).toBe(false);
+    expect(consents(question, { hearsController: false, seenEpoch: 4 })).toBe(true);
+    expect(consents(question, { hearsController: false, seenEpoch: 0 })).toBe(true);
+    expect(consents(question, { hearsController: true, seenEpoch: 4 })).toBe(false);
+    expect(consents(question, { hearsController: false, seenEpoch: 5 })).toBe(false);
   });
 
   test('is a promise that lasts longer than what it allows', () => {

@@ -11,13 +11,15 @@
  * `fenceAheadMs` in `leaseMs`.
  *
  * When all controllers are gone nobody can renew, and nobody can promote either: then serving goes on by consent. Every
- * other host that has a member of the group must give it; one that hears a controller does not (that one may be about to
- * promote), and one that gave it refuses, for as long as it is good for, orders of a later epoch about the group.
+ * other host that has a member of the group must give it. One that hears a controller does not, since that one may be
+ * about to promote; and one that gave it refuses, for as long as it is good for, orders of a later epoch about the group.
  */
 
 export interface LeaseTerms {
   readonly leaseMs: number;
   readonly renewEveryMs: number;
+  /** A host that was not renewed for so long hears no controller. Some renewals; soon enough to ask others before the end. */
+  readonly silentAfterMs: number;
   /** How long before its lease ends a host begins to take writes away: what that may take. */
   readonly fenceAheadMs: number;
   /** How long other hosts' consent is good for. */
@@ -27,6 +29,7 @@ export interface LeaseTerms {
 export const leaseTerms: LeaseTerms = {
   leaseMs: 3_000,
   renewEveryMs: 500,
+  silentAfterMs: 1_200,
   fenceAheadMs: 700,
   consentMs: 2_000,
 };
@@ -40,6 +43,8 @@ export interface LeaseHolder {
   readonly endsAtMs: number;
   /** Whether primaries may take writes without anybody's consent. */
   serves(nowMs: number): boolean;
+  /** Whether a controller renewed it lately. */
+  hears(nowMs: number): boolean;
 }
 
 const mostOpenQuestions = 64;
@@ -67,6 +72,7 @@ export function leaseHolder(terms: LeaseTerms, life: string): LeaseHolder {
       return grantedAtMs + terms.leaseMs;
     },
     serves: (nowMs) => nowMs < grantedAtMs + terms.leaseMs - terms.fenceAheadMs,
+    hears: (nowMs) => nowMs < grantedAtMs + terms.silentAfterMs,
   };
 }
 
@@ -129,14 +135,14 @@ export interface ConsentQuestion {
 
 /** What the host that is asked for its consent knows. */
 export interface ConsentGiver {
-  readonly hasLease: boolean;
+  readonly hearsController: boolean;
   /** The highest it has seen of the group; 0 for none. */
   readonly seenEpoch: number;
 }
 
 /** Whether the asking host may go on; the answer is a promise, kept with `promiseAfter`. */
-export function consents({ epoch }: ConsentQuestion, { hasLease, seenEpoch }: ConsentGiver): boolean {
-  return !hasLease && seenEpoch <= epoch;
+export function consents({ epoch }: ConsentQuestion, { hearsController, seenEpoch }: ConsentGiver): boolean {
+  return !hearsController && seenEpoch <= epoch;
 }
 
 /** What is promised once consent was given at `nowMs`. It is counted from after the question: it outlasts the consent. */

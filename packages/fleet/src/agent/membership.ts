@@ -5,8 +5,8 @@ import { request } from 'node:https';
 import { join } from 'node:path';
 import { writeDurably } from '../durable-file.ts';
 import { fingerprint, signingRequest } from '../tls/authority.ts';
-import { hostCertificateName } from './agent-server.ts';
 import type { Credentials } from './agent-client.ts';
+import { hostCertificateName } from './agent-server.ts';
 
 /** How the operator set the machine up. */
 export interface HostSettings {
@@ -64,14 +64,18 @@ export async function joinFleet(
   const { name, zone, listen, addresses } = settings;
   const { keyPem, signingRequestPem } = await signingRequest(hostCertificateName(name));
   const answer = JSON.parse(
-    await exchange(new URL('/join', url), { ca: authorityPem }, {
-      secret,
-      name,
-      zone,
-      url: `https://${listen.address}:${listen.port}`,
-      addresses,
-      signingRequestPem,
-    }),
+    await exchange(
+      new URL('/join', url),
+      { ca: authorityPem },
+      {
+        secret,
+        name,
+        zone,
+        url: `https://${listen.address}:${listen.port}`,
+        addresses,
+        signingRequestPem,
+      },
+    ),
   ) as { certificatePem: string; authorityPem: string; fleetKey: string };
   const { certificatePem, fleetKey } = answer;
   const membership = { ...settings, certificatePem, keyPem, authorityPem, fleetKey };
@@ -112,7 +116,11 @@ function exchange(
     );
     asking.once('timeout', () => asking.destroy(new Error('no answer in time')));
     asking.once('error', (error) =>
-      reject(error instanceof NotJoined ? error : new NotJoined(`${url.origin} can't be reached: ${error.message}`)),
+      reject(
+        error instanceof NotJoined
+          ? error
+          : new NotJoined(`${url.origin} can't be reached: ${error.message}`),
+      ),
     );
     asking.end(body === undefined ? undefined : JSON.stringify(body));
   });

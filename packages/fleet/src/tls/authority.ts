@@ -75,12 +75,17 @@ export async function signingRequest(
 
 /** What the certificate's bytes hash to, by which who was told it knows the authority again. */
 export function fingerprint(certificatePem: string): string {
-  return createHash('sha256').update(Buffer.from(new X509Certificate(certificatePem).rawData)).digest('hex');
+  return createHash('sha256')
+    .update(Buffer.from(new X509Certificate(certificatePem).rawData))
+    .digest('hex');
 }
 
 async function readSigningRequest(text: string): Promise<Pkcs10CertificateRequest> {
   const refused = (cause?: unknown) =>
-    new SigningRequestInvalid('The signing request is not in PEM form, of another kind of key, or not signed with it.', { cause });
+    new SigningRequestInvalid(
+      'The signing request is not in PEM form, of another kind of key, or not signed with it.',
+      { cause },
+    );
   let asked: Pkcs10CertificateRequest;
   try {
     asked = new Pkcs10CertificateRequest(text);
