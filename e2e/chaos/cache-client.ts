@@ -54,6 +54,8 @@ export async function openClient(plan: ClientPlan): Promise<CacheClient> {
       const cluster = createCluster({
         rootNodes: plan.seeds.map((place) => ({ socket: place })),
         defaults: { socket: { reconnectStrategy: retryMs } },
+        // Else it asks a dead node's place for five seconds before it asks another who took over.
+        topologyRefreshOnReconnectionAttemptStrategy: retryMs,
       });
       cluster.on('error', ignore);
       await cluster.connect();
@@ -76,7 +78,7 @@ export function clientText({ kind }: ClientPlan): string {
     case 'ioredis-cluster':
       return `ioredis Cluster, clusterRetryStrategy, retryDelayOnFailover and retryDelayOnClusterDown ${retryMs} ms, maxRedirections 10,000`;
     case 'node-redis-cluster':
-      return `node-redis cluster, reconnectStrategy ${retryMs} ms`;
+      return `node-redis cluster, reconnectStrategy and topologyRefreshOnReconnectionAttemptStrategy ${retryMs} ms`;
   }
 }
 

@@ -5,6 +5,7 @@ import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { nowMs } from '../../bench/monotonic.ts';
 import { endProcess } from '../../testing/engine-processes.ts';
 import { type LarderStage, larderStage } from './larder-stage.ts';
 import type { Fault } from './stage.ts';
@@ -20,8 +21,9 @@ export const starvedAndPrimaryKilled: Fault = {
       spawn(process.execPath, ['-e', 'for (;;) {}'], { stdio: 'ignore' }),
     );
     await sleep(500);
+    const atMs = nowMs();
     endProcess(primary.pid()!);
-    return { undo: () => endAll(busy) };
+    return { atMs, undo: () => endAll(busy) };
   },
 };
 

@@ -54,8 +54,9 @@ export async function repeatOnce<S extends Stage>(
       ({ acknowledged }) => acknowledged >= warmUpWrites,
       { what: `${warmUpWrites} writes` },
     );
-    const faultMs = nowMs();
+    const orderedMs = nowMs();
     injected = await fault.inject(stage, primary);
+    const faultMs = injected.atMs ?? orderedMs;
     await healed(watch, faultMs, course);
     const saw = (await injected.saw?.()) ?? {};
     const { undo } = injected;

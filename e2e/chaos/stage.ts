@@ -23,6 +23,8 @@ export interface Stage {
 
 /** What a fault leaves behind. */
 export interface Injected {
+  /** When it took effect, on the clock of bench/monotonic.ts; else when it was ordered. */
+  readonly atMs?: number;
   /** Brings back what was taken away; called once, also when the repetition failed. */
   undo(): Promise<void>;
   /** What the fault itself saw, for the report; asked for before `undo`. */

@@ -29,6 +29,7 @@ import {
 } from './admin-connection.ts';
 import type { FencedNode } from './agent/fence-node.ts';
 import { type HostNetwork, standingAddresses } from './agent/network.ts';
+import { endSockets } from './dying-sockets.ts';
 import { type EpochFence, epochFence } from './epoch-fence.ts';
 import { hangWatch } from './hang/hang-watch.ts';
 import { killWaitMs } from './hang/limits.ts';
@@ -65,6 +66,8 @@ const stopGraceMs = 3_000;
 const spawnCheckMs = 5;
 /** Longer than it takes to promote another node, also on another host. */
 const endpointLingerMs = 1_000;
+/** A small process is gone by then: only a big one's sockets are worth a program of their own. */
+const quickDeathMs = 8;
 
 export interface ProcessHostOptions {
   readonly id: string;
@@ -121,6 +124,8 @@ export async function processHost(options: ProcessHostOptions): Promise<ProcessH
   const nodes = new Map<string, Node>();
   const listeners = new Set<(nodeId: string) => void>();
   const limits = { asRoot: process.getuid?.() === 0, openFiles: openFilesLimit() };
+  /** Nobody begins to listen while sockets are being ended: it might be taken for the dead one's. */
+  const endingSockets = new Set<Promise<void>>();
   let closed = false;
 
   const changed = (nodeId: string) => {
@@ -154,8 +159,27 @@ export async function processHost(options: ProcessHostOptions): Promise<ProcessH
     if (process.kind === 'dead' && (process.how !== 'exiting' || how === 'exiting')) return;
     node.process = { kind: 'dead', incarnation, how };
     letGo(node);
+    if (how === 'exiting' && limits.asRoot) {
+      const ended = endSocketsOf(node, incarnation)
+        .catch(options.onProblem)
+        .finally(() => endingSockets.delete(ended));
+      endingSockets.add(ended);
+    }
     releaseSoon(node.spec);
     changed(node.spec.nodeId);
+  }
+
+  async function endSocketsOf(node: Node, incarnation: Incarnation): Promise<void> {
+    await sleep(quickDeathMs);
+    look(node);
+    const { process, spec } = node;
+    if (process.kind !== 'dead' || process.incarnation !== incarnation || process.how !== 'exiting') return;
+    const { address, endpointAddresses, port, plainPort, tlsPort } = spec.settings;
+    const ports = keepsAdminConnection(spec.settings.engine) ? [plainPort, tlsPort] : [port];
+    await endSockets(
+      [address, ...endpointAddresses],
+      ports.filter((each) => each !== 0),
+    );
   }
 
   function letGo(node: Node): void {
@@ -295,6 +319,7 @@ export async function processHost(options: ProcessHostOptions): Promise<ProcessH
     const build = await options.findBuild(spec.settings.engine, spec.version);
     await folders.prepare(spec);
     const addresses = [spec.settings.address, ...spec.settings.endpointAddresses];
+    await Promise.all(endingSockets);
     await network.take(addresses);
     await provideCertificate(spec, spec.certificateAddresses ?? [], false);
     const folder = folders.path(spec.nodeId);
@@ -446,6 +471,7 @@ export async function processHost(options: ProcessHostOptions): Promise<ProcessH
       fence.admit(order);
       const { node, admin } = adminOf(nodeId);
       const { address } = node.spec.settings;
+      await Promise.all(endingSockets);
       await network.take(addresses);
       const endpointAddresses = addresses.filter((each) => each !== address);
       // Before the engine listens there: its death gives them up.
