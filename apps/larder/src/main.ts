@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** The command line. Exit codes: 0 done, 1 failed, 2 called wrongly. */
+import { readFile } from 'node:fs/promises';
 import { Command, CommanderError } from 'commander';
 import type { AgentFlags } from './commands/agent.ts';
 import { defaultPort, readConfig } from './config.ts';
@@ -19,6 +20,7 @@ program
   .option('--data-dir <folder>', 'where state and nodes are kept', config.directories.data)
   .option('--port <number>', 'port on 127.0.0.1; 0 for any', String(defaultPort))
   .option('--log-level <level>', 'debug, info, warn, error or silent', 'info')
+  .option('--database-url-file <file>', 'holds postgres://…: several controllers, of which one leads')
   .option('--hosts-listen <address:port>', 'run nodes on hosts that join here with "larder agent"')
   .option('--endpoint-addresses <range>', "for endpoints, on the hosts' network: 10.0.9.0/24")
   .option('--replace-after <seconds>', 'replicas of a host lost for so long are made anew elsewhere', '600')
@@ -28,6 +30,7 @@ program
       port: portNumber(flags.port),
       logLevel: logLevel(flags.logLevel),
       ...fleetFlags(flags),
+      ...(flags.databaseUrlFile !== undefined && { databaseUrl: await readUrl(flags.databaseUrlFile) }),
     }),
   );
 
@@ -199,19 +202,34 @@ interface ServerFlags {
   readonly dataDir: string;
   readonly port: string;
   readonly logLevel: string;
+  readonly databaseUrlFile?: string;
   readonly hostsListen?: string;
   readonly endpointAddresses?: string;
   readonly replaceAfter: string;
 }
 
-function fleetFlags({ hostsListen, endpointAddresses, replaceAfter }: ServerFlags) {
+function fleetFlags({ databaseUrlFile, hostsListen, endpointAddresses, replaceAfter }: ServerFlags) {
   if ((hostsListen === undefined) !== (endpointAddresses === undefined)) {
     throw new UsageError('--hosts-listen and --endpoint-addresses belong together.');
   }
   const seconds = Number(replaceAfter);
   if (!(seconds > 0)) throw new UsageError('--replace-after must be a number of seconds.');
+  if (databaseUrlFile !== undefined && hostsListen === undefined) {
+    throw new UsageError(
+      '--database-url-file needs --hosts-listen: with several controllers nodes run on hosts.',
+    );
+  }
   if (hostsListen === undefined || endpointAddresses === undefined) return {};
   return { hosts: { listen: hostsListen, endpointAddresses, replaceAfterMs: seconds * 1_000 } };
+}
+
+async function readUrl(file: string): Promise<string> {
+  const text = await readFile(file, 'utf8').catch((error: Error) => {
+    throw new UsageError(`--database-url-file can't be read: ${error.message}`);
+  });
+  const url = text.trim();
+  if (/^postgres(ql)?:\/\/\S+$/.test(url)) return url;
+  throw new UsageError(`${file} must hold one URL, such as postgres://user:password@host:5432/larder.`);
 }
 
 function portNumber(text: string): number {

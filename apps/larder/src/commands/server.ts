@@ -4,24 +4,16 @@ import { mkdir, rename, writeFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { serve } from '@hono/node-server';
-import { startControlPlane } from '@larder/control/control-plane';
-import { connectDatabase } from '@larder/control/database/connect';
-import { nodePlaces } from '@larder/control/placement/node-places';
-import type { EngineName } from '@larder/engine/engine';
-import type { EngineBuild } from '@larder/engine/store/engine-build';
-import { engineStore } from '@larder/engine/store/engine-store';
-import { nodeSecrets, openSecretKey } from '@larder/fleet/node-secrets';
-import { scratchEngines } from '@larder/fleet/scratch-engine';
-import { openAuthority } from '@larder/fleet/tls/authority';
-import { pino } from 'pino';
-import { accessKeyLookup, ensureAccessKeys } from '../access-keys.ts';
-import { createApi } from '../api/server.ts';
-import { accountId, type Config, defaultRegion } from '../config.ts';
-import { crashingAt } from '../crash-point.ts';
+import { type Logger, pino } from 'pino';
+import { ensureAccessKeys } from '../access-keys.ts';
+import { createStandby } from '../api/standby.ts';
+import type { Config } from '../config.ts';
 import { ended } from '../ended.ts';
-import { type FleetServiceFlags, openFleetService } from '../site/fleet-service.ts';
-import { nodeCertificates } from '../site/node-certificates.ts';
-import { oneMachineSite } from '../site/one-machine-site.ts';
+import { type LeadingService, startLeading } from '../leading-service.ts';
+import type { FleetServiceFlags } from '../site/fleet-service.ts';
+import { holdFile } from '../state/file-state.ts';
+import type { HeldState } from '../state/held-state.ts';
+import { holdPostgres } from '../state/postgres-state.ts';
 import { UsageError } from '../usage-error.ts';
 
 export interface ServerOptions {
@@ -30,6 +22,8 @@ export interface ServerOptions {
   readonly logLevel: string;
   /** Set: nodes run on hosts that join, not here. */
   readonly hosts?: FleetServiceFlags;
+  /** Set: the state is there, and this is one of several controllers. */
+  readonly databaseUrl?: string;
 }
 
 const requestTimeoutMs = 30_000;
@@ -45,101 +39,71 @@ export async function runServer(config: Config, options: ServerOptions): Promise
   );
   await mkdir(dataDirectory, { recursive: true, mode: 0o700 });
   const place = realpathSync(dataDirectory);
-  const database = connectDatabase(join(place, 'state.db'));
-  await ensureAccessKeys(place);
-  const engines = engineStore({
-    directory: join(config.directories.cache, 'engines'),
-    searchPath: config.searchPath,
-  });
-  const findBuild = async (engine: EngineName, version: string): Promise<EngineBuild> => {
-    const build = await engines.find(engine, version);
-    if (build === undefined) throw new Error(`${engine} ${version} is no longer installed.`);
-    return build;
+  const stopping = new AbortController();
+  const toldToEnd = ended().then(() => stopping.abort());
+
+  let leading: LeadingService | undefined;
+  const standby = createStandby();
+  const listen = async () => {
+    const server = serve({
+      fetch: (request, env) => (leading?.api ?? standby).fetch(request, env),
+      hostname: '127.0.0.1',
+      port: options.port,
+      serverOptions: {
+        requestTimeout: requestTimeoutMs,
+        headersTimeout: headersTimeoutMs,
+        keepAliveTimeout: keepAliveTimeoutMs,
+      },
+    });
+    const port = await listening(server, options.port);
+    await recordEndpoint(place, `http://127.0.0.1:${port}`);
+    process.stdout.write(
+      `Larder serves ElastiCache's API on http://127.0.0.1:${port}\n` +
+        `  in another terminal:  eval "$(larder env${envFlag(config, options)})"  and then  aws elasticache describe-replication-groups\n`,
+    );
+    return server;
   };
-  const scratch = scratchEngines({ directory: join(place, 'scratch'), findBuild });
-  const secretKey = await openSecretKey(place);
-  const secrets = nodeSecrets(secretKey);
-  const certificates = nodeCertificates(await openAuthority(join(place, 'tls'), Date.now));
-  const places = nodePlaces();
-  const fleet =
-    options.hosts === undefined
-      ? undefined
-      : await openFleetService({
-          ...options.hosts,
-          directory: place,
-          database,
-          places,
-          certificates,
-          secretKey,
-          logger,
-        });
-  const site =
-    fleet?.site ??
-    (await oneMachineSite({
-      directory: place,
-      findBuild,
-      secrets,
-      certificates,
-      routerCommand: [process.execPath, process.argv[1]!, 'router', '--data-dir', place],
-      crashing: crashingAt(config.crashPoint, () => process.kill(process.pid, 'SIGKILL')),
-      onProblem: (error, what) => logger.error({ error }, what),
-    }));
-  const control = await startControlPlane({
-    database,
-    host: site.host,
-    engines,
-    scratch,
-    router: site.router,
-    secrets,
-    placement: site.placement,
-    places,
-    nowMs: Date.now,
-    logger,
-  });
-  await site.begin(control);
-  const operators = await fleet?.serve(control);
-  const api = createApi({
-    handlers: control.handlers,
-    lookupAccessKey: accessKeyLookup(place),
-    region: defaultRegion,
-    accountId,
-    logger,
-    now: () => new Date(),
-  });
 
-  const server = serve({
-    fetch: api.fetch,
-    hostname: '127.0.0.1',
-    port: options.port,
-    serverOptions: {
-      requestTimeout: requestTimeoutMs,
-      headersTimeout: headersTimeoutMs,
-      keepAliveTimeout: keepAliveTimeoutMs,
-    },
-  });
-  async function end(): Promise<void> {
-    server.close();
-    if ('closeAllConnections' in server) server.closeAllConnections();
-    operators?.close();
-    await control.stop();
-    await site.close();
-    await scratch.close();
-    await database.destroy();
+  let held: HeldState | undefined;
+  async function standDown(): Promise<void> {
+    const service = leading;
+    leading = undefined;
+    await service?.stop();
+    await held?.release();
+    held = undefined;
   }
-  const port = await listening(server, options.port).catch(async (error: Error) => {
-    // Else what was begun would keep the process alive, and the data directory taken.
-    await end();
-    throw error;
-  });
-  await recordEndpoint(place, `http://127.0.0.1:${port}`);
-  process.stdout.write(
-    `Larder serves ElastiCache's API on http://127.0.0.1:${port}\n` +
-      `  in another terminal:  eval "$(larder env${envFlag(config, options)})"  and then  aws elasticache describe-replication-groups\n`,
-  );
 
-  await ended();
-  await end();
+  let server: ReturnType<typeof serve> | undefined;
+  await ensureAccessKeys(place);
+  // With several controllers it may be long until this one leads: it says so to who asks.
+  if (options.databaseUrl !== undefined) server = await listen();
+  try {
+    while (!stopping.signal.aborted) {
+      held = await holdState(place, options, stopping.signal, logger);
+      if (held === undefined) break;
+      leading = await startLeading({ config, hosts: options.hosts, place, held, logger });
+      server ??= await listen();
+      const why = await Promise.race([held.lost, toldToEnd]);
+      if (why !== undefined) logger.warn({}, `This controller leads no more: ${why}.`);
+      await standDown();
+    }
+  } finally {
+    // Also after an error: what was begun would keep the process alive, and the data directory taken.
+    server?.close();
+    if (server !== undefined && 'closeAllConnections' in server) server.closeAllConnections();
+    await standDown();
+  }
   logger.info({}, 'The service ended; its nodes run on.');
+}
+
+function holdState(
+  place: string,
+  { databaseUrl }: ServerOptions,
+  stopping: AbortSignal,
+  logger: Logger,
+): Promise<HeldState | undefined> {
+  if (databaseUrl === undefined) return holdFile(join(place, 'state.db'));
+  return holdPostgres({ url: databaseUrl, stopping, onNotice: (text) => logger.info({}, text) });
 }
 
 /** Renamed into place: "larder env" may read it at any moment. */

@@ -3,7 +3,6 @@ import { isIPv4 } from 'node:net';
 import { join } from 'node:path';
 import type { ControlPlane } from '@larder/control/control-plane';
 import type { Database } from '@larder/control/database/connect';
-import { beginTerm } from '@larder/control/database/leadership';
 import { type JoinContext, joinHost, makeJoinToken } from '@larder/control/host/join';
 import { relocateNodes } from '@larder/control/host/relocate';
 import type { NodePlaces } from '@larder/control/placement/node-places';
@@ -29,6 +28,8 @@ export interface FleetServiceFlags {
 export interface FleetServiceOptions extends FleetServiceFlags {
   readonly directory: string;
   readonly database: Database;
+  /** Of leading. */
+  readonly term: number;
   readonly places: NodePlaces;
   readonly certificates: NodeCertificates;
   readonly secretKey: Buffer;
@@ -36,6 +37,8 @@ export interface FleetServiceOptions extends FleetServiceFlags {
 }
 
 export interface FleetService {
+  /** What controllers and agents know each other by. */
+  readonly authorityPem: string;
   readonly site: FleetSite;
   /** Opens both doors. */
   serve(control: ControlPlane): Promise<{ close(): void }>;
@@ -54,7 +57,7 @@ export async function openFleetService(options: FleetServiceOptions): Promise<Fl
     places: options.places,
     authority,
     certificates: options.certificates,
-    leader: await beginTerm(database),
+    leader: options.term,
     endpointAddresses,
     logger,
   });
@@ -69,6 +72,7 @@ export async function openFleetService(options: FleetServiceOptions): Promise<Fl
   };
 
   return {
+    authorityPem: authority.certificatePem,
     site,
     async serve(control) {
       const joins = await joinServer({

@@ -25,7 +25,7 @@ export function connectDatabase(file: string): Database {
     // An acknowledged intent must survive a power cut: every commit waits for the disk.
     sqlite.exec('PRAGMA synchronous = FULL');
     sqlite.exec('PRAGMA foreign_keys = ON');
-    for (const statement of createTables) sqlite.exec(statement);
+    for (const statement of createTables('sqlite')) sqlite.exec(statement);
   } catch (error) {
     sqlite.close();
     if ((error as { code?: string }).code !== 'SQLITE_BUSY') throw error;

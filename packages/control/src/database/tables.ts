@@ -134,6 +134,8 @@ export interface Tables {
   };
   /** One row. */
   leadership: { id: number; term: number };
+  /** What several controllers must have alike, by its SHA-256. */
+  likeness: { name: string; digest: string };
   /** Tokens with which a host may join, by their SHA-256. */
   join_token: { digest: string; expires_at: number };
   parameter_group: {
@@ -180,69 +182,104 @@ export interface Tables {
   };
 }
 
+/** How each of the two writes what the tables need. SQL is otherwise the same for both. */
+interface Words {
+  /** Of 64 bits. */
+  readonly whole: string;
+  /** Numbered by the database. */
+  readonly numbered: string;
+  /** Compared byte by byte. */
+  readonly text: string;
+  /** Text whose fields `->>` finds. */
+  readonly json: string;
+  readonly end: string;
+}
+
+const words: Record<'sqlite' | 'postgres', Words> = {
+  sqlite: {
+    whole: 'integer',
+    numbered: 'integer primary key autoincrement',
+    text: 'text',
+    json: 'text',
+    end: ' strict',
+  },
+  postgres: {
+    whole: 'bigint',
+    numbered: 'bigint generated always as identity primary key',
+    text: 'text collate "C"',
+    json: 'json',
+    end: '',
+  },
+};
+
 /** One statement each, run in order at every start. */
-export const createTables: readonly string[] = [
-  `create table if not exists replication_group (
-     id text primary key, intent text not null, status text not null, epoch integer not null,
-     configuration_address text, created_at integer not null, pending text,
-     retain_primary integer not null default 0, users_digest text, final_snapshot text, migration text) strict`,
-  `create table if not exists node_group (
-     group_id text not null references replication_group(id) on delete cascade, id text not null,
-     primary_member text not null, slots text not null, primary_address text, reader_address text,
-     formed integer not null, lineage text, handover text, resharding text, primary key (group_id, id)) strict`,
-  `create table if not exists member (
-     id text primary key, group_id text not null references replication_group(id) on delete cascade,
-     node_group_id text not null, ordinal integer not null, zone text not null, host text not null, address text not null,
-     status text not null, generation integer not null, parameter_status text not null,
-     created_at integer not null, recovering integer not null default 0) strict`,
-  `create index if not exists member_of_group on member (group_id, node_group_id, ordinal)`,
-  `create table if not exists cache_cluster (
-     id text primary key, intent text not null, status text not null, epoch integer not null,
-     created_at integer not null, pending text, configuration_address text,
-     config_version integer not null, final_snapshot text) strict`,
-  `create table if not exists cache_node (
-     cluster_id text not null references cache_cluster(id) on delete cascade, id text not null,
-     zone text not null, host text not null, address text not null, status text not null, generation integer not null,
-     parameter_status text not null, created_at integer not null, primary key (cluster_id, id)) strict`,
-  `create table if not exists retired_epoch (group_id text primary key, epoch integer not null) strict`,
-  `create table if not exists cache_user (
-     id text primary key, user_name text not null, engine text not null, access_string text not null,
-     rules text not null, authentication text not null, password_hashes text not null,
-     minimum_engine_version text not null, deleted_from text, created_at integer not null) strict`,
-  // As on ElastiCache it is there from the start, and nobody can change it.
-  `insert into cache_user values ('default', 'default', 'redis', 'on ~* +@all', '["on","~*","+@all"]',
+export function createTables(database: 'sqlite' | 'postgres'): readonly string[] {
+  const { whole, numbered, text, json, end } = words[database];
+  return [
+    `create table if not exists replication_group (
+     id ${text} primary key, intent ${json} not null, status ${text} not null, epoch ${whole} not null,
+     configuration_address ${text}, created_at ${whole} not null, pending ${text},
+     retain_primary ${whole} not null default 0, users_digest ${text}, final_snapshot ${text}, migration ${text})${end}`,
+    `create table if not exists node_group (
+     group_id ${text} not null references replication_group(id) on delete cascade, id ${text} not null,
+     primary_member ${text} not null, slots ${text} not null, primary_address ${text}, reader_address ${text},
+     formed ${whole} not null, lineage ${text}, handover ${text}, resharding ${text}, primary key (group_id, id))${end}`,
+    `create table if not exists member (
+     id ${text} primary key, group_id ${text} not null references replication_group(id) on delete cascade,
+     node_group_id ${text} not null, ordinal ${whole} not null, zone ${text} not null, host ${text} not null, address ${text} not null,
+     status ${text} not null, generation ${whole} not null, parameter_status ${text} not null,
+     created_at ${whole} not null, recovering ${whole} not null default 0)${end}`,
+    `create index if not exists member_of_group on member (group_id, node_group_id, ordinal)`,
+    `create table if not exists cache_cluster (
+     id ${text} primary key, intent ${json} not null, status ${text} not null, epoch ${whole} not null,
+     created_at ${whole} not null, pending ${text}, configuration_address ${text},
+     config_version ${whole} not null, final_snapshot ${text})${end}`,
+    `create table if not exists cache_node (
+     cluster_id ${text} not null references cache_cluster(id) on delete cascade, id ${text} not null,
+     zone ${text} not null, host ${text} not null, address ${text} not null, status ${text} not null, generation ${whole} not null,
+     parameter_status ${text} not null, created_at ${whole} not null, primary key (cluster_id, id))${end}`,
+    `create table if not exists retired_epoch (group_id ${text} primary key, epoch ${whole} not null)${end}`,
+    `create table if not exists cache_user (
+     id ${text} primary key, user_name ${text} not null, engine ${text} not null, access_string ${text} not null,
+     rules ${text} not null, authentication ${text} not null, password_hashes ${text} not null,
+     minimum_engine_version ${text} not null, deleted_from ${text}, created_at ${whole} not null)${end}`,
+    // As on ElastiCache it is there from the start, and nobody can change it.
+    `insert into cache_user values ('default', 'default', 'redis', 'on ~* +@all', '["on","~*","+@all"]',
      'no-password', '[]', '6.0', null, 0) on conflict do nothing`,
-  `create table if not exists user_group (
-     id text primary key, engine text not null, last_added text not null, last_removed text not null,
-     created_at integer not null) strict`,
-  `create table if not exists user_group_member (
-     group_id text not null references user_group(id) on delete cascade,
-     user_id text not null references cache_user(id), primary key (group_id, user_id)) strict`,
-  `create table if not exists update_action (
-     update_name text not null, resource text not null, resource_id text not null, started_at integer not null,
-     stopped integer not null, primary key (update_name, resource, resource_id)) strict`,
-  `create table if not exists address (
-     address text primary key, owner text not null, host text not null) strict`,
-  `create table if not exists host (
-     name text primary key, zone text not null, url text not null, addresses text not null,
-     joined_at integer not null, leaving integer not null) strict`,
-  `create table if not exists leadership (id integer primary key, term integer not null) strict`,
-  `create table if not exists join_token (digest text primary key, expires_at integer not null) strict`,
-  `create table if not exists parameter_group (
-     name text primary key, family text not null, description text not null, settings text not null) strict`,
-  `create table if not exists subnet_group (
-     name text primary key, description text not null, subnets text not null) strict`,
-  `create table if not exists snapshot (
-     name text primary key, status text not null, kind text not null, origin_resource text not null,
-     origin_id text not null, origin_member text, final integer not null, created_at integer not null,
-     progress_at integer not null, attempts integer not null, trouble text, copied_from text,
-     settings text not null, shards text not null) strict`,
-  `create index if not exists snapshot_of_origin on snapshot (origin_resource, origin_id)`,
-  `create table if not exists tag (
-     resource_type text not null, resource_name text not null, key text not null, value text not null,
-     primary key (resource_type, resource_name, key)) strict`,
-  `create table if not exists event (
-     id integer primary key autoincrement, at integer not null, source_type text not null,
-     source_id text not null, message text not null) strict`,
-  `create index if not exists event_by_time on event (at)`,
-];
+    `create table if not exists user_group (
+     id ${text} primary key, engine ${text} not null, last_added ${text} not null, last_removed ${text} not null,
+     created_at ${whole} not null)${end}`,
+    `create table if not exists user_group_member (
+     group_id ${text} not null references user_group(id) on delete cascade,
+     user_id ${text} not null references cache_user(id), primary key (group_id, user_id))${end}`,
+    `create table if not exists update_action (
+     update_name ${text} not null, resource ${text} not null, resource_id ${text} not null, started_at ${whole} not null,
+     stopped ${whole} not null, primary key (update_name, resource, resource_id))${end}`,
+    `create table if not exists address (
+     address ${text} primary key, owner ${text} not null, host ${text} not null)${end}`,
+    `create table if not exists host (
+     name ${text} primary key, zone ${text} not null, url ${text} not null, addresses ${text} not null,
+     joined_at ${whole} not null, leaving ${whole} not null)${end}`,
+    `create table if not exists leadership (id ${whole} primary key, term ${whole} not null)${end}`,
+    // What several controllers must have alike.
+    `create table if not exists likeness (name ${text} primary key, digest ${text} not null)${end}`,
+    `create table if not exists join_token (digest ${text} primary key, expires_at ${whole} not null)${end}`,
+    `create table if not exists parameter_group (
+     name ${text} primary key, family ${text} not null, description ${text} not null, settings ${text} not null)${end}`,
+    `create table if not exists subnet_group (
+     name ${text} primary key, description ${text} not null, subnets ${text} not null)${end}`,
+    `create table if not exists snapshot (
+     name ${text} primary key, status ${text} not null, kind ${text} not null, origin_resource ${text} not null,
+     origin_id ${text} not null, origin_member ${text}, final ${whole} not null, created_at ${whole} not null,
+     progress_at ${whole} not null, attempts ${whole} not null, trouble ${text}, copied_from ${text},
+     settings ${text} not null, shards ${text} not null)${end}`,
+    `create index if not exists snapshot_of_origin on snapshot (origin_resource, origin_id)`,
+    `create table if not exists tag (
+     resource_type ${text} not null, resource_name ${text} not null, key ${text} not null, value ${text} not null,
+     primary key (resource_type, resource_name, key))${end}`,
+    `create table if not exists event (
+     id ${numbered}, at ${whole} not null, source_type ${text} not null,
+     source_id ${text} not null, message ${text} not null)${end}`,
+    `create index if not exists event_by_time on event (at)`,
+  ];
+}

@@ -84,7 +84,7 @@ export interface ParameterGroupUser {
 
 /** Whose intent names the group. Nothing names a default one without meaning it: that is the same. */
 export async function usersOfParameterGroup(database: Reader, name: string): Promise<ParameterGroupUser[]> {
-  const named = sql<boolean>`json_extract(intent, '$.parameterGroup') = ${name}`;
+  const named = sql<boolean>`intent ->> 'parameterGroup' = ${name}`;
   const groups = await database.selectFrom('replication_group').select('id').where(named).execute();
   const clusters = await database.selectFrom('cache_cluster').select('id').where(named).execute();
   return [

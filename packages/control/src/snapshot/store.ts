@@ -108,7 +108,7 @@ export async function removeSnapshot(transaction: DatabaseTransaction, name: str
 
 /** Names of the snapshots from which something is being made now. */
 export async function restoringNames(database: Reader): Promise<Set<string>> {
-  const named = sql<string | null>`json_extract(intent, '$.restoreFrom')`.as('name');
+  const named = sql<string | null>`intent ->> 'restoreFrom'`.as('name');
   const groups = await database
     .selectFrom('replication_group')
     .select(named)

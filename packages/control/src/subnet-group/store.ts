@@ -81,8 +81,7 @@ export interface PlacedNode {
 
 /** The nodes of everybody whose intent names the group. */
 export async function nodesInSubnetGroup(database: Reader, name: string): Promise<PlacedNode[]> {
-  const named = (table: string) =>
-    sql<boolean>`json_extract(${sql.ref(`${table}.intent`)}, '$.subnetGroup') = ${name}`;
+  const named = (table: string) => sql<boolean>`${sql.ref(`${table}.intent`)} ->> 'subnetGroup' = ${name}`;
   const members = await database
     .selectFrom('member')
     .innerJoin('replication_group', 'replication_group.id', 'member.group_id')

@@ -1,0 +1,122 @@
+/** Everything that only the controller that leads does: the API with its control plane, over the state that it holds. */
+import { join } from 'node:path';
+import { startControlPlane } from '@larder/control/control-plane';
+import { checkLikeness } from '@larder/control/database/likeness';
+import { nodePlaces } from '@larder/control/placement/node-places';
+import type { EngineName } from '@larder/engine/engine';
+import type { EngineBuild } from '@larder/engine/store/engine-build';
+import { engineStore } from '@larder/engine/store/engine-store';
+import { nodeSecrets, openSecretKey } from '@larder/fleet/node-secrets';
+import { scratchEngines } from '@larder/fleet/scratch-engine';
+import { openAuthority } from '@larder/fleet/tls/authority';
+import type { Hono } from 'hono';
+import type { Logger } from 'pino';
+import { accessKeyLookup } from './access-keys.ts';
+import { createApi } from './api/server.ts';
+import { accountId, type Config, defaultRegion } from './config.ts';
+import { crashingAt } from './crash-point.ts';
+import { type FleetServiceFlags, openFleetService } from './site/fleet-service.ts';
+import { nodeCertificates } from './site/node-certificates.ts';
+import { oneMachineSite } from './site/one-machine-site.ts';
+import type { HeldState } from './state/held-state.ts';
+
+export interface LeadingOptions {
+  readonly config: Config;
+  /** The data directory. */
+  readonly place: string;
+  /** Set: nodes run on hosts that join, not here. */
+  readonly hosts?: FleetServiceFlags | undefined;
+  readonly held: HeldState;
+  readonly logger: Logger;
+}
+
+export interface LeadingService {
+  readonly api: Hono;
+  /** Nodes run on; the state is still held. */
+  stop(): Promise<void>;
+}
+
+/** @throws ControllersDiffer when this is not the machine that may lead for that state. */
+export async function startLeading({
+  config,
+  place,
+  hosts,
+  held,
+  logger,
+}: LeadingOptions): Promise<LeadingService> {
+  const { database, term } = held;
+  const engines = engineStore({
+    directory: join(config.directories.cache, 'engines'),
+    searchPath: config.searchPath,
+  });
+  const findBuild = async (engine: EngineName, version: string): Promise<EngineBuild> => {
+    const build = await engines.find(engine, version);
+    if (build === undefined) throw new Error(`${engine} ${version} is no longer installed.`);
+    return build;
+  };
+  const scratch = scratchEngines({ directory: join(place, 'scratch'), findBuild });
+  const secretKey = await openSecretKey(place);
+  const secrets = nodeSecrets(secretKey);
+  const authority = await openAuthority(join(place, 'tls'), Date.now);
+  const certificates = nodeCertificates(authority);
+  const places = nodePlaces();
+  const fleet =
+    hosts === undefined
+      ? undefined
+      : await openFleetService({
+          ...hosts,
+          directory: place,
+          database,
+          term,
+          places,
+          certificates,
+          secretKey,
+          logger,
+        });
+  await checkLikeness(database, {
+    'secret.key': secretKey,
+    'tls/ca.pem': authority.certificatePem,
+    ...(fleet !== undefined && { 'fleet-tls/ca.pem': fleet.authorityPem }),
+  });
+  const site =
+    fleet?.site ??
+    (await oneMachineSite({
+      directory: place,
+      findBuild,
+      secrets,
+      certificates,
+      routerCommand: [process.execPath, process.argv[1]!, 'router', '--data-dir', place],
+      crashing: crashingAt(config.crashPoint, () => process.kill(process.pid, 'SIGKILL')),
+      onProblem: (error, what) => logger.error({ error }, what),
+    }));
+  const control = await startControlPlane({
+    database,
+    host: site.host,
+    engines,
+    scratch,
+    router: site.router,
+    secrets,
+    placement: site.placement,
+    places,
+    nowMs: Date.now,
+    logger,
+  });
+  await site.begin(control);
+  const doors = await fleet?.serve(control);
+  return {
+    api: createApi({
+      handlers: control.handlers,
+      lookupAccessKey: accessKeyLookup(place),
+      region: defaultRegion,
+      accountId,
+      logger,
+      now: () => new Date(),
+    }),
+    async stop() {
+      doors?.close();
+      await control.stop();
+      await site.close();
+      await scratch.close();
+    },
+  };
+}

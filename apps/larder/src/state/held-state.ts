@@ -1,0 +1,11 @@
+/** The state, for as long as this process alone may change it. */
+import type { Database } from '@larder/control/database/connect';
+
+export interface HeldState {
+  readonly database: Database;
+  /** Rises whenever it is held anew: orders to hosts carry it. */
+  readonly term: number;
+  /** Resolves, with why, when another may have taken it over; nothing can be written any more then. */
+  readonly lost: Promise<string>;
+  release(): Promise<void>;
+}

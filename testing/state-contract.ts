@@ -1,0 +1,233 @@
+/** What holds of the state, whichever database keeps it. */
+import type { ControlContext } from '@larder/control/control-context';
+import type { Database, DatabaseTransaction } from '@larder/control/database/connect';
+import { beginTerm } from '@larder/control/database/leadership';
+import { ControllersDiffer, checkLikeness } from '@larder/control/database/likeness';
+import { describeEvents } from '@larder/control/event-log/describe';
+import { recordEvent } from '@larder/control/event-log/event-log';
+import { insertJoinToken, readHosts, useJoinToken, writeHost } from '@larder/control/host/store';
+import { usersOfParameterGroup } from '@larder/control/parameter-group/store';
+import { releaseAddresses } from '@larder/control/placement/addresses';
+import { oneMachine } from '@larder/control/placement/placement';
+import {
+  changeStatus,
+  decidePrimary,
+  deleteReplicationGroup,
+  firstEpoch,
+  insertReplicationGroup,
+  readReplicationGroup,
+  readReplicationGroups,
+} from '@larder/control/replication-group/store';
+import { restoringNames } from '@larder/control/snapshot/store';
+import { nodesInSubnetGroup } from '@larder/control/subnet-group/store';
+import { beforeEach, describe, expect, test } from 'vitest';
+import {
+  clusterGroup,
+  replicatedGroup,
+} from '../packages/control/src/replication-group/group.test-support.ts';
+
+/** @param current the database of the test that runs, empty at its begin. */
+export function stateContract(current: () => Database): void {
+  let database: Database;
+  beforeEach(() => {
+    database = current();
+  });
+  const write = <T>(work: (transaction: DatabaseTransaction) => Promise<T>) =>
+    database.transaction().execute(work);
+
+  describe('a group', () => {
+    test.each([
+      ['replicated', replicatedGroup()],
+      ['with cluster mode', clusterGroup(9, 2)],
+    ])('gives a group back as it was: %s', async (_, group) => {
+      await write((transaction) => insertReplicationGroup(transaction, group));
+      expect(await readReplicationGroup(database, group.id)).toEqual(group);
+    });
+
+    test('lists groups in the order of their ids, page by page', async () => {
+      for (const id of ['c', 'a', 'b']) {
+        const group = replicatedGroup(1, { id });
+        const nodeGroups = group.nodeGroups.map((each) => ({
+          ...each,
+          members: each.members.map((member) => ({ ...member, id: `${id}-001` })),
+        }));
+        await write((transaction) => insertReplicationGroup(transaction, { ...group, nodeGroups }));
+      }
+      const ids = async (filter: object) =>
+        (await readReplicationGroups(database, filter)).map(({ id }) => id);
+      expect(await ids({})).toEqual(['a', 'b', 'c']);
+      expect(await ids({ limit: 2 })).toEqual(['a', 'b']);
+      expect(await ids({ afterId: 'b', limit: 2 })).toEqual(['c']);
+    });
+  });
+
+  describe('a decision', () => {
+    beforeEach(() => write((transaction) => insertReplicationGroup(transaction, replicatedGroup())));
+
+    test('is made once: the epoch it started from must still be the epoch', async () => {
+      const group = replicatedGroup();
+      expect(await write((transaction) => decidePrimary(transaction, group, '0001', 'shop-002'))).toBe(2);
+      await expect(
+        write((transaction) => decidePrimary(transaction, group, '0001', 'shop-003')),
+      ).rejects.toThrow('no longer 1');
+      expect((await readReplicationGroup(database, 'shop'))?.nodeGroups[0]?.primary).toBe('shop-002');
+    });
+
+    test('a pass that began before a deletion does not undo it', async () => {
+      const change = (from: 'available' | 'deleting', to: 'available' | 'deleting') =>
+        write((transaction) => changeStatus(transaction, 'shop', { from, to }));
+      expect(await change('available', 'deleting')).toBe(true);
+      expect(await change('available', 'available')).toBe(false);
+      expect((await readReplicationGroup(database, 'shop'))?.status).toBe('deleting');
+    });
+
+    test('epochs go on when a name is used again', async () => {
+      await write((transaction) => deleteReplicationGroup(transaction, { id: 'shop', epoch: 7 }));
+      expect(await write((transaction) => firstEpoch(transaction, 'shop'))).toBe(8);
+      await write((transaction) => deleteReplicationGroup(transaction, { id: 'shop', epoch: 9 }));
+      expect(await write((transaction) => firstEpoch(transaction, 'shop'))).toBe(10);
+      expect(await write((transaction) => firstEpoch(transaction, 'other'))).toBe(1);
+    });
+  });
+
+  describe('addresses', () => {
+    const take = (resource: 'replication-group' | 'cache-cluster', owners: string[], busy: string[] = []) =>
+      write(async (transaction) => {
+        const placement = oneMachine(
+          () => ['127.64.0.1', '127.64.0.2', '127.64.0.3'],
+          async (address) => !busy.includes(address),
+        );
+        const seats = owners.map((owner) => ({ owner, zone: 'us-east-1a' }));
+        const places = await placement.take(transaction, { port: 6379, resource, seats });
+        return new Map([...places].map(([owner, { address }]) => [owner, address]));
+      });
+
+    test('are given once each, and not while somebody listens there', async () => {
+      expect([...(await take('replication-group', ['a/x'], ['127.64.0.1']))]).toEqual([
+        ['a/x', '127.64.0.2'],
+      ]);
+      expect([...(await take('replication-group', ['a/y'])).values()]).toEqual(['127.64.0.1']);
+      await expect(take('replication-group', ['a/z', 'a/w'])).rejects.toThrow('used up');
+      // What was refused took none.
+      expect([...(await take('replication-group', ['a/z'])).values()]).toEqual(['127.64.0.3']);
+    });
+
+    test("a group's end frees its own, not those of a cluster of its name or of a longer name", async () => {
+      await take('replication-group', ['a/x']);
+      await take('cache-cluster', ['a/0001']);
+      await take('replication-group', ['ab/x']);
+      await write((transaction) => releaseAddresses(transaction, { resource: 'replication-group', id: 'a' }));
+      const left = await database.selectFrom('address').select('owner').orderBy('owner').execute();
+      expect(left.map(({ owner }) => owner)).toEqual(['cache-cluster:a/0001', 'replication-group:ab/x']);
+    });
+  });
+
+  describe('events', () => {
+    const nowMs = Date.UTC(2030, 0, 31);
+    const hourMs = 3_600_000;
+    const record = (atMs: number, sourceId: string) =>
+      write((transaction) =>
+        recordEvent(transaction, {
+          atMs,
+          sourceId,
+          sourceType: 'replication-group',
+          message: `${sourceId}!`,
+        }),
+      );
+    const ask = (input: object) =>
+      describeEvents({ database, nowMs: () => nowMs } as unknown as ControlContext, input);
+
+    test('the last hour unless asked for more; by source; gone after two weeks', async () => {
+      await record(nowMs - 15 * 24 * hourMs, 'ancient');
+      await record(nowMs - 2 * hourMs, 'old');
+      await record(nowMs - 1_000, 'new');
+      const messages = async (input: object) => (await ask(input)).Events?.map(({ Message }) => Message);
+      expect(await messages({})).toEqual(['new!']);
+      expect(await messages({ Duration: 180 })).toEqual(['old!', 'new!']);
+      expect(await messages({ Duration: 20_160 * 2 })).toEqual(['old!', 'new!']);
+      expect(
+        await messages({ Duration: 180, SourceType: 'replication-group', SourceIdentifier: 'OLD' }),
+      ).toEqual(['old!']);
+      expect(await messages({ Duration: 180, SourceType: 'cache-cluster' })).toEqual([]);
+    });
+
+    test('come in pages, each once and in order', async () => {
+      for (let index = 0; index < 45; index += 1) await record(nowMs - 1_000, `e${index}`);
+      const seen: (string | undefined)[] = [];
+      let marker: string | undefined;
+      do {
+        const page = await ask({ MaxRecords: 20, ...(marker !== undefined && { Marker: marker }) });
+        seen.push(...(page.Events ?? []).map(({ SourceIdentifier }) => SourceIdentifier));
+        marker = page.Marker;
+      } while (marker !== undefined);
+      expect(seen).toEqual(Array.from({ length: 45 }, (_, index) => `e${index}`));
+    });
+
+    test("another operation's marker, an id without its type and crossed times are refused", async () => {
+      const foreign = Buffer.from('after:shop').toString('base64url');
+      await expect(ask({ Marker: foreign })).rejects.toMatchObject({
+        error: 'InvalidParameterValueException',
+      });
+      for (const input of [
+        { SourceIdentifier: 'shop' },
+        { StartTime: new Date(nowMs), EndTime: new Date(nowMs - 1) },
+      ]) {
+        await expect(ask(input)).rejects.toMatchObject({ error: 'InvalidParameterCombinationException' });
+      }
+    });
+  });
+
+  describe('what intents name', () => {
+    test('is found inside of them', async () => {
+      const group = replicatedGroup();
+      const intent = { ...group.intent, restoreFrom: 'kept', subnetGroup: 'mine' };
+      await write((transaction) =>
+        insertReplicationGroup(transaction, { ...group, intent, status: 'creating' }),
+      );
+      expect([...(await restoringNames(database))]).toEqual(['kept']);
+      expect(await usersOfParameterGroup(database, 'default.valkey9')).toEqual([
+        { resource: 'replication-group', id: 'shop' },
+      ]);
+      expect(await usersOfParameterGroup(database, 'another')).toEqual([]);
+      expect((await nodesInSubnetGroup(database, 'mine')).length).toBe(3);
+    });
+  });
+
+  describe('the fleet', () => {
+    test('a host that joins again is what it says then; a token is good once, and until it ends', async () => {
+      const host = {
+        name: 'a',
+        zone: 'z',
+        url: 'https://10.0.0.1:1',
+        addresses: '10.0.1.0/24',
+        joinedAtMs: 1,
+        leaving: false,
+      };
+      await write((transaction) => writeHost(transaction, host));
+      await write((transaction) => writeHost(transaction, { ...host, url: 'https://10.0.0.2:1' }));
+      expect(await readHosts(database)).toEqual([{ ...host, url: 'https://10.0.0.2:1' }]);
+      const use = (digest: string, nowMs: number) =>
+        write((transaction) => useJoinToken(transaction, digest, nowMs));
+      for (const digest of ['x', 'y']) {
+        await write((transaction) =>
+          insertJoinToken(transaction, { digest, expiresAtMs: 1_790_000_000_000 }),
+        );
+      }
+      expect([await use('x', 1_780_000_000_000), await use('x', 1_780_000_000_000)]).toEqual([true, false]);
+      expect(await use('y', 1_790_000_000_000)).toBe(false);
+    });
+
+    test('terms rise', async () => {
+      const first = await beginTerm(database);
+      expect(await beginTerm(database)).toBe(first + 1);
+    });
+
+    test('a controller that has not what the others have is refused', async () => {
+      await checkLikeness(database, { 'secret.key': 'a', 'ca.pem': 'b' });
+      await checkLikeness(database, { 'secret.key': 'a', 'ca.pem': 'b' });
+      await expect(checkLikeness(database, { 'secret.key': 'a', 'ca.pem': 'c' })).rejects.toThrow(
+        ControllersDiffer,
+      );
+    });
+  });
+}
