@@ -159,8 +159,8 @@ export async function processHost(options: ProcessHostOptions): Promise<ProcessH
     if (process.kind === 'dead' && (process.how !== 'exiting' || how === 'exiting')) return;
     node.process = { kind: 'dead', incarnation, how };
     letGo(node);
-    if (how === 'exiting' && limits.asRoot) {
-      const ended = endSocketsOf(node, incarnation)
+    if (process.kind === 'running' && how !== 'reaped' && limits.asRoot) {
+      const ended = endSocketsOf(node.spec, incarnation)
         .catch(options.onProblem)
         .finally(() => endingSockets.delete(ended));
       endingSockets.add(ended);
@@ -169,11 +169,10 @@ export async function processHost(options: ProcessHostOptions): Promise<ProcessH
     changed(node.spec.nodeId);
   }
 
-  async function endSocketsOf(node: Node, incarnation: Incarnation): Promise<void> {
+  async function endSocketsOf(spec: NodeSpec, { pid, startTicks }: Incarnation): Promise<void> {
     await sleep(quickDeathMs);
-    look(node);
-    const { process, spec } = node;
-    if (process.kind !== 'dead' || process.incarnation !== incarnation || process.how !== 'exiting') return;
+    // Its first task may be a zombie already while another one still frees the memory, before it closes the sockets.
+    if (readStat(pid)?.startTicks !== startTicks) return;
     const { address, endpointAddresses, port, plainPort, tlsPort } = spec.settings;
     const ports = keepsAdminConnection(spec.settings.engine) ? [plainPort, tlsPort] : [port];
     await endSockets(
