@@ -5,7 +5,7 @@ import { helpText, numberOption, parseOptions, UsageError } from '../../bench/co
 import { describeMachine, finish, machineText, progress, runCommand } from '../../bench/run-report.ts';
 import { peerScenarios } from './peer-scenarios.ts';
 import { markdownTable, resultTable } from './report.ts';
-import type { Scenario } from './scenario.ts';
+import { breakOff, type Scenario } from './scenario.ts';
 import { type ScenarioResult, summaryOf } from './scenario-result.ts';
 import { emptyName, filledName, scenarios } from './scenarios.ts';
 
@@ -20,6 +20,13 @@ const optionTexts = {
 
 /** How much longer a write gap may be with data than without. */
 const filledRatioLimit = 1.5;
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    progress(`${signal}: ending what runs`);
+    void breakOff().finally(() => process.exit(130));
+  });
+}
 
 await runCommand(async () => {
   const options = parseOptions(optionTexts, process.argv.slice(2));

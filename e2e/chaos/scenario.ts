@@ -38,6 +38,15 @@ export interface Scenario {
   run(runs: number): Promise<ScenarioResult>;
 }
 
+let brokenOff = false;
+let closeOpenStage: () => Promise<void> = async () => {};
+
+/** Closes what would be left behind, since engines outlive us; no more repetitions are begun. */
+export function breakOff(): Promise<void> {
+  brokenOff = true;
+  return closeOpenStage();
+}
+
 /** A scenario hides what kind of stage it plays on. */
 export function scenario<S extends Stage>(plan: ScenarioPlan<S>): Scenario {
   const { name, title, peer = false, needsRoot = false } = plan;
@@ -53,8 +62,9 @@ async function runScenario<S extends Stage>(plan: ScenarioPlan<S>, asked: number
   const failures: string[] = [];
   let client = '';
   let stage: S | undefined;
+  closeOpenStage = async () => stage?.close();
   try {
-    for (let run = 0; run < runs; run += 1) {
+    for (let run = 0; run < runs && !brokenOff; run += 1) {
       if (run % (plan.runsPerStage ?? runs) === 0) {
         await stage?.close();
         stage = undefined;
