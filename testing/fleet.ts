@@ -29,6 +29,8 @@ export interface TestHost extends TestMachine {
 
 export interface TestFleet {
   readonly larder: TestLarder;
+  /** Of the service: another controller needs the same. */
+  readonly serverFlags: readonly string[];
   readonly network: HostNetwork;
   readonly hosts: readonly TestHost[];
   hostOf(member: string): TestHost | undefined;
@@ -51,6 +53,11 @@ export async function startFleet(options: FleetOptions = {}): Promise<TestFleet>
   const zones: Readonly<Record<string, string>> = options.hosts ?? threeHosts;
   const { clients = [], serverFlags = [], logLevel = 'warn' } = options;
   const network = makeHostNetwork([...Object.keys(zones), ...clients]);
+  const flags = [
+    ...['--hosts-listen', `${network.address}:${hostsPort}`],
+    ...['--endpoint-addresses', network.endpointAddresses],
+    ...serverFlags,
+  ];
   const hosts: TestHost[] = [];
   let larder: TestLarder | undefined;
   async function remove(): Promise<void> {
@@ -63,14 +70,7 @@ export async function startFleet(options: FleetOptions = {}): Promise<TestFleet>
     network.remove();
   }
   try {
-    larder = await startLarder({
-      logLevel,
-      flags: [
-        ...['--hosts-listen', `${network.address}:${hostsPort}`],
-        ...['--endpoint-addresses', network.endpointAddresses],
-        ...serverFlags,
-      ],
-    });
+    larder = await startLarder({ logLevel, flags });
     const machines = network.machines.filter(({ name }) => name in zones);
     for (const machine of machines) {
       hosts.push(await startHost(machine, zones[machine.name]!, network.address, larder));
@@ -82,6 +82,7 @@ export async function startFleet(options: FleetOptions = {}): Promise<TestFleet>
   }
   return {
     larder,
+    serverFlags: flags,
     network,
     hosts,
     hostOf: (member) =>

@@ -40,6 +40,8 @@ export interface LarderOptions {
   readonly parentFolder?: string;
   /** More for the service's command line, also when it is started again. */
   readonly flags?: readonly string[];
+  /** Puts something into its data directory before the first start. */
+  readonly prepare?: (dataDirectory: string) => Promise<void>;
 }
 
 export interface TestLarder {
@@ -74,6 +76,7 @@ export async function startLarder({
   logLevel = 'warn',
   parentFolder = tmpdir(),
   flags = [],
+  prepare,
 }: LarderOptions = {}): Promise<TestLarder> {
   const dataDirectory = await realpath(await mkdtemp(join(parentFolder, 'larder-e2e-')));
   const listeners = new Set<(line: string) => void>();
@@ -178,6 +181,7 @@ export async function startLarder({
     },
   };
   try {
+    await prepare?.(dataDirectory);
     await start();
   } catch (error) {
     await larder.remove();
