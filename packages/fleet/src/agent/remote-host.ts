@@ -95,6 +95,7 @@ export function remoteHost(options: RemoteHostOptions): RemoteHost {
     if (renewing || closed) return;
     renewing = true;
     const told = JSON.stringify(charge);
+    const first = question === undefined;
     if (question !== undefined) grantor.granting(question.atMs);
     try {
       const answer = (await client.send(
@@ -121,6 +122,8 @@ export function remoteHost(options: RemoteHostOptions): RemoteHost {
     } finally {
       renewing = false;
       watchExpiry();
+      // What came back is a question: until it is answered the host has no lease.
+      if (first && question !== undefined) void renew();
     }
   }
 
