@@ -28,7 +28,7 @@ export interface ControlPlaneOptions {
   readonly host: Host;
   readonly engines: EngineStore;
   readonly scratch: ScratchEngines;
-  readonly router: Pick<RouterClient, 'put' | 'routes'>;
+  readonly router: Pick<RouterClient, 'put' | 'ready' | 'routes' | 'serves'>;
   readonly secrets: NodeSecrets;
   readonly placement: Placement;
   /** Kept up to date here. */

@@ -10,7 +10,13 @@ export interface ReplicationInfo {
   readonly previousReplicationOffset: number;
   /** How far this node has got in its history, in bytes. */
   readonly offset: number;
-  readonly primary?: { readonly address: string; readonly port: number; readonly linkUp: boolean };
+  readonly primary?: {
+    readonly address: string;
+    readonly port: number;
+    readonly linkUp: boolean;
+    /** Since the link was lost. Missing while it is up, or when it never was. */
+    readonly linkDownSeconds?: number;
+  };
   readonly syncInProgress: boolean;
   /** A primary's: who follows it. */
   readonly replicas: readonly FollowingReplica[];
@@ -25,6 +31,8 @@ export interface FollowingReplica {
    * stream back until then, while the replica already calls itself in sync.
    */
   readonly acknowledgedOffset: number;
+  /** Since it said so; it does once a second. Missing when the primary does not tell. */
+  readonly silentSeconds?: number;
 }
 
 export interface ServerInfo {
@@ -74,6 +82,10 @@ export function parseInfo(text: string): ServerInfo {
           address: word('master_host'),
           port: number('master_port'),
           linkUp: word('master_link_status') === 'up',
+          ...(number('master_link_down_since_seconds') >= 0 &&
+            fields.has('master_link_down_since_seconds') && {
+              linkDownSeconds: number('master_link_down_since_seconds'),
+            }),
         },
       }),
     },
@@ -87,6 +99,7 @@ function parseReplica(line: string): FollowingReplica {
     port: Number(fields.get('port')),
     online: fields.get('state') === 'online',
     acknowledgedOffset: Number(fields.get('offset') ?? 0),
+    ...(fields.has('lag') && { silentSeconds: Number(fields.get('lag')) }),
   };
 }
 

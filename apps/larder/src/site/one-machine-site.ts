@@ -49,7 +49,7 @@ export async function oneMachineSite(options: OneMachineOptions): Promise<Site> 
   });
   return {
     host: crashing(host, looksOnly),
-    router: crashing(router, ['routes', 'stats', 'close']),
+    router: crashing(router, ['routes', 'serves', 'ready', 'stats', 'close']),
     placement: oneMachine(() => addressesOfBlock(directory), host.isAddressFree),
     async begin() {},
     async close() {

@@ -6,7 +6,7 @@ import type { RouterClient } from '@larder/fleet/router/router-client';
 
 export interface Site {
   readonly host: Host;
-  readonly router: Pick<RouterClient, 'put' | 'routes'>;
+  readonly router: Pick<RouterClient, 'put' | 'ready' | 'routes' | 'serves'>;
   readonly placement: Placement;
   /** Called once the control plane runs. */
   begin(control: Pick<ControlPlane, 'wakeHost'>): Promise<void>;

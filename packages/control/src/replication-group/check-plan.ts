@@ -6,7 +6,7 @@
  * - I3 A decision or election carries a fence for the node that loses the role.
  * - I4 No member is started as an empty primary while another member of its shard holds keys.
  * - I5 At most one change of primary per shard in one plan.
- * - I6 An endpoint's address is listened on by at most one member after the plan.
+ * - I6 An endpoint's address is listened on by at most one member after the plan, or by the router for them.
  * - I7 Only a member of this group is named.
  * - I8 Nodes are removed only from a group that is being deleted, or when they are replicas that were asked to go, or
  *   of a shard that was.
@@ -199,6 +199,15 @@ function holdersAfter(
   for (const step of steps) {
     if (step.kind === 'listen') bound.set(step.member, step.addresses);
     if (step.kind === 'start-node') bound.set(step.member, step.endpointAddresses);
+  }
+  for (const step of steps) {
+    // Before engines that the router stands before it listens on other ports than they do.
+    const spread = step.kind === 'route' ? step.routes.filter(({ kind }) => kind === 'spread') : [];
+    if (spread.length > 0)
+      bound.set(
+        'the router',
+        spread.map(({ listen }) => listen.address),
+      );
   }
   const holders = new Map<string, string[]>();
   for (const [member, addresses] of bound) {

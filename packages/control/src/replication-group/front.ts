@@ -1,16 +1,19 @@
 /** What stands between a group's clients and its engines: nothing, or the router. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Host, NodeObservation } from '@larder/fleet/host';
 import type { NodeSecrets } from '@larder/fleet/node-secrets';
 import type { Route } from '@larder/fleet/router/route-table';
 import type { RouterClient } from '@larder/fleet/router/router-client';
 import { checksTokens, type Environment } from '../node/environment.ts';
 import { portsOf } from '../node/wanted-node.ts';
+import { onlyHost } from '../placement/placement.ts';
+import { hasManyReplicas } from './plan-reader.ts';
 import { membersOf, nodeIdOf, type ReplicationGroup } from './replication-group.ts';
 import type { Front, RouteTarget } from './seen-member.ts';
 
 export interface FrontDeps {
   readonly host: Pick<Host, 'certificateFiles'>;
-  readonly router: Pick<RouterClient, 'routes'>;
+  readonly router: Pick<RouterClient, 'ready' | 'routes' | 'serves'>;
   readonly secrets: NodeSecrets;
 }
 
@@ -19,11 +22,12 @@ export interface FrontDeps {
  * before the engines once all of them have given it their port, and taken away before they get it back.
  */
 export async function frontOf(
-  { host, router, secrets }: FrontDeps,
+  deps: FrontDeps,
   group: ReplicationGroup,
   environment: Environment,
   observations: ReadonlyMap<string, NodeObservation>,
 ): Promise<Front> {
+  const { host, router, secrets } = deps;
   const checks = checksTokens(environment.groupUsers);
   const wanted = portsOf(group.intent, checks);
   const { port } = group.intent;
@@ -35,22 +39,36 @@ export async function frontOf(
     return ports.plainPort !== port && ports.tlsPort !== port;
   });
   const wantsFront = wanted.plainPort !== port && wanted.tlsPort !== port;
+  const onOneMachine = membersOf(group).every((member) => member.host === onlyHost);
+  if (!wantsFront && onOneMachine && (!gavePort || running.length === 0)) return directFront(deps, group);
   if (!wantsFront && !gavePort) return { routes: [] };
   const routes = (await router.routes()).get(group.id)?.routes ?? [];
   if (!wantsFront || !gavePort || running.length === 0) return { routes };
 
-  const routeTo = ({ listenAddress, nodeAddress }: RouteTarget): Route => {
+  const filesOf = (nodeAddress: string) =>
+    host.certificateFiles(nodeIdOf(membersOf(group).find(({ address }) => address === nodeAddress)!));
+  const upstreamAt = (address: string) => ({
+    ...{ address, port: wanted.tlsPort },
+    caFile: filesOf(address).authorityFile,
+  });
+  const routeTo = ({ listenAddress, nodeAddress, moreAddresses = [] }: RouteTarget): Route => {
     const listen = { address: listenAddress, port };
-    const plain = { address: nodeAddress, port: wanted.plainPort };
-    const tls = { address: nodeAddress, port: wanted.tlsPort };
-    if (group.intent.transit === 'preferred') return { kind: 'either', listen, plain, tls };
-    const member = membersOf(group).find(({ address }) => address === nodeAddress)!;
-    const { certificateFile, keyFile, authorityFile } = host.certificateFiles(nodeIdOf(member));
+    if (group.intent.transit === 'preferred') {
+      const pairAt = (address: string) => ({
+        plain: { address, port: wanted.plainPort },
+        tls: { address, port: wanted.tlsPort },
+      });
+      const more = moreAddresses.map(pairAt);
+      return { kind: 'either', listen, ...pairAt(nodeAddress), ...(more.length > 0 && { more }) };
+    }
+    const { certificateFile, keyFile } = filesOf(nodeAddress);
+    const moreUpstreams = moreAddresses.map(upstreamAt);
     return {
       kind: 'iam',
       listen,
       certificate: { certificateFile, keyFile },
-      upstream: { ...tls, caFile: authorityFile },
+      upstream: upstreamAt(nodeAddress),
+      ...(moreUpstreams.length > 0 && { moreUpstreams }),
       cacheName: group.id,
       anonymous: false,
       iamUsers: iam.map(({ userId, userName }) => ({
@@ -62,4 +80,33 @@ export async function frontOf(
   };
   const iam = environment.groupUsers?.iam ?? [];
   return { routeTo, routes };
+}
+
+/** How long a pass waits for the router where clients do not depend on it. A failover must not. */
+const routerWaitMs = 50;
+
+/** Clients reach the engines themselves; the router, on their machine, may spread those of the reader endpoint. */
+async function directFront({ router }: FrontDeps, group: ReplicationGroup): Promise<Front> {
+  const { clusterEnabled, port } = group.intent;
+  const [shard] = group.nodeGroups;
+  const spreads = !clusterEnabled && group.status !== 'deleting' && hasManyReplicas(shard!);
+  const serves = router.serves(group.id);
+  if (!spreads && !serves) return { routes: [] };
+  const asked = router
+    .ready()
+    .then(() => router.routes())
+    .then((tables) => tables.get(group.id)?.routes ?? [])
+    .catch(() => undefined);
+  const routes = await Promise.race([asked, sleep(routerWaitMs, undefined, { ref: false })]);
+  if (routes === undefined) return { routes: serves ? undefined : [] };
+  if (!spreads) return { routes };
+  return {
+    routes,
+    spreadOver: ({ listenAddress, nodeAddresses, fallbackAddress }) => ({
+      kind: 'spread',
+      listen: { address: listenAddress, port },
+      targets: nodeAddresses.map((address) => ({ address, port })),
+      fallback: { address: fallbackAddress, port },
+    }),
+  };
 }

@@ -3,6 +3,7 @@
  * its replicas follow the primary, and its endpoints stay where they are. When the migration is to end, the primary
  * leaves the source once it has everything, or at once when it was told so.
  */
+import { planReader } from './plan-reader.ts';
 import { planListening, planReplica } from './plan-replicated.ts';
 import { planSilentHeirs, planSilentPrimary } from './plan-silent.ts';
 import type { Migration, NodeGroup } from './replication-group.ts';
@@ -27,6 +28,7 @@ export function planMigration(input: PlanInput): Plan {
   for (const each of others) {
     if (each !== leader) planReplica(input, each, leader, steps, waitingFor);
   }
+  planReader(input, nodeGroup, seen, leader, steps, waitingFor);
   // The source's history is ours now: who has it may follow a lost primary.
   const replication = leader.engine!.info.replication;
   const hasIt = migration !== undefined && isCopy(leader, migration);

@@ -3,14 +3,14 @@
  * are addresses which nodes take and give up.
  */
 import type { Route } from '@larder/fleet/router/route-table';
+import { planReader, readerHolder, readersOf } from './plan-reader.ts';
 import { planRoutes } from './plan-routes.ts';
 import { planSilent, planSilentHeirs, planSilentPrimary } from './plan-silent.ts';
-import type { Member, NodeGroup, ReplicationGroup } from './replication-group.ts';
+import type { NodeGroup, ReplicationGroup } from './replication-group.ts';
 import {
   type Front,
   fenceOf,
   isLost,
-  isSilent,
   type PlanInput,
   planLift,
   planStream,
@@ -39,7 +39,9 @@ export function planReplicated(input: PlanInput): Plan {
   for (const each of seen) {
     if (each !== leader) planReplica(input, each, leader, steps, waitingFor);
   }
-  const converged = settled && steps.length === 0 && waitingFor.length === 0 && inSync(seen, leader);
+  const served = planReader(input, nodeGroup, seen, leader, steps, waitingFor);
+  const converged =
+    settled && served && steps.length === 0 && waitingFor.length === 0 && inSync(seen, leader);
   const lineage = leader.engine?.info.replication;
   return {
     steps,
@@ -114,14 +116,10 @@ function planLeader(
         waitingFor.push(ready);
         return undefined;
       }
-      const readsHere = readerHolder(nodeGroup, [primary, ...others], primary) === primary;
       steps.push({
         kind: 'start-node',
         member: primary.member.id,
-        endpointAddresses: (input.front.routeTo === undefined
-          ? [nodeGroup.primaryAddress!, ...(readsHere ? [nodeGroup.readerAddress!] : [])]
-          : []
-        ).filter(
+        endpointAddresses: endpointsAtStart(input, nodeGroup, primary, others).filter(
           // Another node still listens there; it gives the address up first.
           (address) => !others.some(({ engine }) => engine?.boundAddresses.includes(address)),
         ),
@@ -236,28 +234,43 @@ export function planReplica(
   });
 }
 
+/** A primary that starts without others takes all that nobody else is to have. */
+function endpointsAtStart(
+  input: PlanInput,
+  nodeGroup: NodeGroup,
+  primary: SeenMember,
+  others: readonly SeenMember[],
+): string[] {
+  if (input.front.routeTo !== undefined) return [];
+  const reader = readerHolder(input, nodeGroup, [primary, ...others], primary);
+  const readsHere = reader.kind === 'member' && reader.seen === primary;
+  return [nodeGroup.primaryAddress!, ...(readsHere ? [nodeGroup.readerAddress!] : [])];
+}
+
 /** @returns whether the endpoints are where they belong already. */
 export function planListening(
-  { front, group }: PlanInput,
+  input: PlanInput,
   nodeGroup: NodeGroup,
   seen: readonly SeenMember[],
   leader: SeenMember,
   steps: Step[],
 ): boolean {
-  const reader = readerHolder(nodeGroup, seen, leader);
-  // One that may run and does not answer may still listen there: the address stays where it is until we know.
-  const unknown = seen.some(isSilent);
-  const keepsReader = ({ engine }: SeenMember) =>
-    engine!.boundAddresses.includes(nodeGroup.readerAddress!) || !unknown;
+  const { front, group } = input;
+  const reader = readerHolder(input, nodeGroup, seen, leader);
+  const readerAddress = nodeGroup.readerAddress!;
+  const hasReader = ({ member, engine }: SeenMember) => {
+    if (front.routeTo !== undefined) return false;
+    if (reader.kind === 'as-it-is') return engine!.boundAddresses.includes(readerAddress);
+    return reader.kind === 'member' && reader.seen.member === member;
+  };
   const changes: (Step & { kind: 'listen' })[] = [];
-  for (const { member, engine } of seen) {
+  for (const each of seen) {
+    const { member, engine } = each;
     if (engine === undefined) continue;
     const addresses = [
       member.address,
       ...(front.routeTo === undefined && member === leader.member ? [nodeGroup.primaryAddress!] : []),
-      ...(front.routeTo === undefined && member === reader.member && keepsReader(reader)
-        ? [nodeGroup.readerAddress!]
-        : []),
+      ...(hasReader(each) ? [readerAddress] : []),
     ];
     if (sameAddresses(addresses, engine.boundAddresses)) continue;
     changes.push({
@@ -268,9 +281,14 @@ export function planListening(
       because: member === leader.member ? 'the primary endpoint is where the primary is' : 'endpoints moved',
     });
   }
+  // The router gives the reader endpoint up before a node takes it.
+  const direct = front.routeTo === undefined && reader.kind === 'member';
+  const givenUp = !direct || planRoutes(front, [], steps);
   steps.push(...inTurn(changes, seen));
-  const routed = planRoutes(front, routesOf(front, group, leader.member, reader.member), steps);
-  return changes.length === 0 && routed;
+  const routed =
+    front.routeTo === undefined ||
+    planRoutes(front, routesOf(input, front.routeTo, group, seen, leader), steps);
+  return changes.length === 0 && givenUp && routed;
 }
 
 /** An address can be taken only after the other gave it up; two that swap give up first what the other takes. */
@@ -294,27 +312,26 @@ function inTurn(
   ];
 }
 
-function routesOf(front: Front, group: ReplicationGroup, leader: Member, reader: Member): Route[] {
-  const { routeTo } = front;
-  if (routeTo === undefined) return [];
+function routesOf(
+  input: PlanInput,
+  routeTo: NonNullable<Front['routeTo']>,
+  group: ReplicationGroup,
+  seen: readonly SeenMember[],
+  leader: SeenMember,
+): Route[] {
   const nodeGroup = group.nodeGroups[0]!;
+  const [first, ...moreAddresses] = readersOf(input, nodeGroup, seen, leader);
   return [
     ...nodeGroup.members
       .filter(({ status }) => status !== 'deleting')
       .map(({ address }) => routeTo({ listenAddress: address, nodeAddress: address })),
-    routeTo({ listenAddress: nodeGroup.primaryAddress!, nodeAddress: leader.address }),
-    routeTo({ listenAddress: nodeGroup.readerAddress!, nodeAddress: reader.address }),
+    routeTo({ listenAddress: nodeGroup.primaryAddress!, nodeAddress: leader.member.address }),
+    routeTo({
+      listenAddress: nodeGroup.readerAddress!,
+      nodeAddress: first ?? leader.member.address,
+      moreAddresses,
+    }),
   ];
-}
-
-/** A replica that has the reader endpoint keeps it; else the first in sync gets it; else the primary. */
-function readerHolder(nodeGroup: NodeGroup, seen: readonly SeenMember[], leader: SeenMember): SeenMember {
-  const replicas = seen.filter((each) => each !== leader && each.engine !== undefined);
-  return (
-    replicas.find(({ engine }) => engine!.boundAddresses.includes(nodeGroup.readerAddress!)) ??
-    replicas.find(({ engine }) => engine!.info.replication.primary?.linkUp === true) ??
-    leader
-  );
 }
 
 function inSync(seen: readonly SeenMember[], leader: SeenMember): boolean {

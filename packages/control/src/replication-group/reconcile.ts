@@ -39,7 +39,7 @@ import { readReplicationGroup } from './store.ts';
 export interface ReconcileDeps {
   readonly database: Database;
   readonly host: Host;
-  readonly router: Pick<RouterClient, 'put' | 'routes'>;
+  readonly router: Pick<RouterClient, 'put' | 'ready' | 'routes' | 'serves'>;
   readonly secrets: NodeSecrets;
   readonly nowMs: () => number;
   readonly starts: StartHistory;

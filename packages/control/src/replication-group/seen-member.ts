@@ -26,13 +26,27 @@ export interface PlanInput {
 export interface Front {
   /** Undefined: clients reach the engines themselves, and endpoints are addresses that engines listen on. */
   readonly routeTo?: (target: RouteTarget) => Route;
-  readonly routes: readonly Route[];
+  /**
+   * Where clients reach the engines themselves, and the router can still spread those of the reader endpoint over
+   * several nodes. Undefined: it can't, or does not answer now.
+   */
+  readonly spreadOver?: (target: SpreadTarget) => Route;
+  /** Undefined: it serves some, and does not answer now. */
+  readonly routes: readonly Route[] | undefined;
 }
 
-/** An address that clients know, and the node that is to answer there. */
+/** An address that clients know, and the node that is to answer there, or several of which any may. */
 export interface RouteTarget {
   readonly listenAddress: string;
   readonly nodeAddress: string;
+  readonly moreAddresses?: readonly string[];
+}
+
+export interface SpreadTarget {
+  readonly listenAddress: string;
+  readonly nodeAddresses: readonly string[];
+  /** Answers when none of them does. */
+  readonly fallbackAddress: string;
 }
 
 /** What the planners of both modes ask about one member. */

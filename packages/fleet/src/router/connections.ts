@@ -164,6 +164,15 @@ export function connections(): Connections {
   };
 }
 
+/** Deals targets out: at each call another one is the first. */
+export function inTurn(): <T>(targets: readonly T[]) => T[] {
+  let turn = 0;
+  return (targets) => {
+    const at = targets.length === 0 ? 0 : turn++ % targets.length;
+    return [...targets.slice(at), ...targets.slice(0, at)];
+  };
+}
+
 /** The first of the targets that accepts. @throws TargetUnreachable of the last when none does. */
 export async function connectToFirst<T extends SecureTarget>(
   targets: readonly T[],

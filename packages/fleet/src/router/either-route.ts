@@ -1,6 +1,6 @@
 /** Plain and TLS on one port: the first byte tells which the client speaks. */
 import type { Socket } from 'node:net';
-import { connections, connectTo, join } from './connections.ts';
+import { connections, connectToFirst, inTurn, join } from './connections.ts';
 import type { RouteService } from './route-service.ts';
 import { type EitherRoute, targetsOf } from './route-table.ts';
 
@@ -14,14 +14,16 @@ export function eitherService(
   silentMs: number = defaultSilentMs,
 ): RouteService<EitherRoute> {
   const open = connections();
+  const deal = inTurn();
   let route = first;
 
   async function lead(socket: Socket): Promise<void> {
     const connection = open.add(socket);
     const begin = await firstChunk(socket, silentMs);
     if (socket.destroyed || begin === 'ended') return void socket.destroy();
-    const target = begin !== 'silent' && begin[0] === tlsHandshake ? route.tls : route.plain;
-    const upstream = await open.lead(connection, async () => ({ socket: await connectTo(target), target }));
+    const speaks = begin !== 'silent' && begin[0] === tlsHandshake ? 'tls' : 'plain';
+    const targets = deal([route, ...(route.more ?? [])]).map((node) => node[speaks]);
+    const upstream = await open.lead(connection, () => connectToFirst(targets));
     if (upstream === undefined) return;
     if (begin !== 'silent') upstream.write(begin);
     join(socket, upstream);

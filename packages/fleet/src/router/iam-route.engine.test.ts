@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { chosenSeed } from '../../../../testing/seed.ts';
 import { waitFor } from '../../../../testing/wait-for.ts';
 import { command, hiddenPassword, type IamLab, iamLab } from './iam-route.test-support.ts';
+import { engineTlsPort } from './router.test-support.ts';
 
 let iam: IamLab;
 beforeAll(async () => {
@@ -74,6 +75,22 @@ describe.each(['valkey', 'redis'] as const)('%s, by the libraries people use', (
       client.destroy();
     }
   });
+});
+
+test('connections go in turn over several nodes', async () => {
+  const upstream = (name: 'valkey' | 'redis') => ({
+    address: iam.engine(name).host,
+    port: engineTlsPort,
+    caFile: iam.lab.caFile,
+  });
+  const { listen, token } = await iam.serve('valkey', { moreUpstreams: [upstream('redis')] });
+  const names: string[] = [];
+  for (let n = 0; n < 4; n += 1) {
+    const tls = { ca: iam.lab.authority.certificatePem };
+    const client = iam.lab.redis(listen, { tls, username: 'iam-user', password: await token() });
+    names.push((await client.info('server')).includes('valkey_version') ? 'valkey' : 'redis');
+  }
+  expect(names.sort()).toEqual(['redis', 'redis', 'valkey', 'valkey']);
 });
 
 describe('the stream', () => {

@@ -2,7 +2,7 @@
 import type { TLSSocket } from 'node:tls';
 import { verifyIamToken } from '@larder/contract/iam-token';
 import { terminateTls } from './certificate-files.ts';
-import { chunksOf, connections, connectTo, endTogether, send } from './connections.ts';
+import { chunksOf, connections, connectToFirst, endTogether, inTurn, send } from './connections.ts';
 import { IamSession, type Verdict } from './iam-session.ts';
 import { ProtocolFault } from './resp-skimmer.ts';
 import type { RouteContext, RouteService } from './route-service.ts';
@@ -22,6 +22,7 @@ export async function iamService(
   const sessions = new Map<TLSSocket, IamSession>();
   const failures = throttle({ burst: 20, perSecond: 2 });
   const counters = { authentications: 0, failures: 0, throttled: 0, expirations: 0, unauthenticated: 0 };
+  const deal = inTurn();
   let route = first;
   let users = usersOf(first);
   let reportedAtMs = Number.NEGATIVE_INFINITY;
@@ -34,7 +35,8 @@ export async function iamService(
 
   async function serve(client: TLSSocket): Promise<void> {
     const connection = open.add(client);
-    const { upstream: target, anonymous } = route;
+    const { anonymous } = route;
+    const targets = deal(targetsOf(route));
     const source = client.remoteAddress ?? '';
     const session = new IamSession({
       findUser: (userName) => users.get(userName),
@@ -52,7 +54,7 @@ export async function iamService(
       clearTimeout(deadline);
       sessions.delete(client);
     });
-    const engine = await open.lead(connection, async () => ({ socket: await connectTo(target), target }));
+    const engine = await open.lead(connection, () => connectToFirst(targets));
     if (engine === undefined) return;
 
     let fault = '';

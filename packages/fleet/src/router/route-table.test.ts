@@ -36,6 +36,16 @@ const routes: readonly Route[] = [
   },
   { kind: 'spread', listen: at(3), targets: [at(5), at(6)], fallback: at(7) },
   { kind: 'spread', listen: { address: '::1', port: 1 }, targets: [] },
+  {
+    kind: 'either',
+    listen: at(20),
+    plain: at(21),
+    tls: at(22),
+    more: [
+      { plain: at(23), tls: at(24) },
+      { plain: at(25), tls: at(26) },
+    ],
+  },
   discovery,
 ];
 
@@ -49,7 +59,8 @@ test('tables are the same in whatever order they say it, and with fields nobody 
   const turned = [...routes]
     .reverse()
     .map(
-      (route) => Object.fromEntries([...Object.entries(route), ['more', 1]].reverse()) as unknown as Route,
+      (route) =>
+        Object.fromEntries([...Object.entries(route), ['whatever', 1]].reverse()) as unknown as Route,
     );
   expect(sameRoutes(routes, turned)).toBe(true);
   expect(sameRoutes(routes, routes.slice(1))).toBe(false);

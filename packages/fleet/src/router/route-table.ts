@@ -25,6 +25,8 @@ export interface EitherRoute {
   readonly listen: Target;
   readonly plain: Target;
   readonly tls: Target;
+  /** More nodes that serve alike: connections go to each in turn. */
+  readonly more?: readonly { readonly plain: Target; readonly tls: Target }[];
 }
 
 export interface IamUser {
@@ -40,6 +42,8 @@ export interface IamRoute {
   readonly listen: Target;
   readonly certificate: CertificateFiles;
   readonly upstream: SecureTarget;
+  /** More nodes that serve alike: connections go to each in turn. */
+  readonly moreUpstreams?: readonly SecureTarget[];
   /** What tokens must be signed for. */
   readonly cacheName: string;
   readonly region?: string;
@@ -107,9 +111,9 @@ export function written({ address, port }: Target): string {
 export function targetsOf(route: Route): readonly SecureTarget[] {
   switch (route.kind) {
     case 'either':
-      return [route.plain, route.tls];
+      return [route, ...(route.more ?? [])].flatMap(({ plain, tls }) => [plain, tls]);
     case 'iam':
-      return [route.upstream];
+      return [route.upstream, ...(route.moreUpstreams ?? [])];
     case 'discovery':
       return route.targets;
     case 'spread':
@@ -154,8 +158,12 @@ function readRoute(value: unknown, at: string): Route {
       return {
         kind: 'either',
         listen,
-        plain: readTarget(route.plain, `${at}plain`),
-        tls: readTarget(route.tls, `${at}tls`),
+        ...readPair(route, at),
+        ...(route.more !== undefined && {
+          more: list(route.more, `${at}more`, maxTargets).map((each, index) =>
+            readPair(record(each, `${at}more[${index}]`), `${at}more[${index}].`),
+          ),
+        }),
       };
     case 'iam':
       return readIamRoute(route, listen, at);
@@ -188,6 +196,10 @@ function readRoute(value: unknown, at: string): Route {
   }
 }
 
+function readPair(pair: Readonly<Record<string, unknown>>, at: string): { plain: Target; tls: Target } {
+  return { plain: readTarget(pair.plain, `${at}plain`), tls: readTarget(pair.tls, `${at}tls`) };
+}
+
 function readIamRoute(route: Readonly<Record<string, unknown>>, listen: Target, at: string): IamRoute {
   const iamUsers = list(route.iamUsers, `${at}iamUsers`, maxUsers).map((each, index) =>
     readUser(each, `${at}iamUsers[${index}]`),
@@ -205,6 +217,11 @@ function readIamRoute(route: Readonly<Record<string, unknown>>, listen: Target, 
     listen,
     certificate: readCertificate(route.certificate, `${at}certificate`),
     upstream: readSecureTarget(route.upstream, `${at}upstream`),
+    ...(route.moreUpstreams !== undefined && {
+      moreUpstreams: list(route.moreUpstreams, `${at}moreUpstreams`, maxTargets).map((each, index) =>
+        readSecureTarget(each, `${at}moreUpstreams[${index}]`),
+      ),
+    }),
     cacheName: text(route.cacheName, `${at}cacheName`),
     ...(route.region !== undefined && { region: text(route.region, `${at}region`) }),
     ...(route.resourceType !== undefined && { resourceType: route.resourceType }),

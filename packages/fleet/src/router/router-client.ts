@@ -24,6 +24,10 @@ export class RouterUnavailable extends Error {
 }
 
 export interface RouterClient {
+  /** Whether it serves routes of the owner or, when it does not run, will as soon as it does. */
+  serves(owner: string): boolean;
+  /** Starts the router when there is none. @throws RouterUnavailable. */
+  ready(): Promise<void>;
   /** Routes bound now, by owner. Starts the router when there is none and somebody has routes. @throws RouterUnavailable. */
   routes(): Promise<ReadonlyMap<string, RouteTable>>;
   /**
@@ -178,6 +182,8 @@ export async function routerClient(options: RouterClientOptions): Promise<Router
   if (isNeeded()) void ensureRunning().catch(onProblem);
 
   return {
+    serves: (owner) => (readTables(directory).get(owner)?.routes.length ?? 0) > 0,
+    ready: ensureRunning,
     async routes() {
       if (isNeeded()) await ensureRunning();
       else if (!(await answers())) return new Map();

@@ -177,6 +177,30 @@ describe('spread', () => {
   });
 });
 
+test('either kind of client goes in turn over several nodes, past those that are gone', async () => {
+  const router = await open();
+  const listen = lab.listen();
+  const [first, second] = await Promise.all([lab.secureEngine('valkey'), lab.secureEngine('valkey')]);
+  for (const [index, engine] of [first, second].entries()) {
+    await lab.redis(plainOf(engine)).set('name', String(index));
+  }
+  const more = [{ plain: plainOf(second), tls: tlsOf(second) }];
+  await router.put('shop', 1, [{ ...either(listen, first), more }]);
+  const names = async (tls: boolean) => {
+    const seen: (string | null)[] = [];
+    for (let n = 0; n < 4; n += 1) {
+      const options = tls
+        ? { tls: { ca: lab.authority.certificatePem, checkServerIdentity: () => undefined } }
+        : {};
+      seen.push(await lab.redis(listen, options).get('name'));
+    }
+    return seen.sort().join('');
+  };
+  expect([await names(false), await names(true)]).toEqual(['0011', '0011']);
+  await first.kill();
+  expect([await names(false), await names(true)]).toEqual(['1111', '1111']);
+});
+
 describe('tables', () => {
   test('a listener that stays keeps its connections, one whose target changed keeps those to targets it still has', async () => {
     const router = await open();

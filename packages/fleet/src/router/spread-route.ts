@@ -1,21 +1,20 @@
 /** Connections in turn over several targets. */
 import type { Socket } from 'node:net';
-import { connections, connectToFirst, join } from './connections.ts';
+import { connections, connectToFirst, inTurn, join } from './connections.ts';
 import type { RouteService } from './route-service.ts';
 import { type SpreadRoute, targetsOf } from './route-table.ts';
 
 export function spreadService(first: SpreadRoute): RouteService<SpreadRoute> {
   const open = connections();
   let route = first;
-  let turn = 0;
+  const deal = inTurn();
 
   async function lead(socket: Socket): Promise<void> {
     const connection = open.add(socket);
     const { targets, fallback } = route;
-    const at = targets.length === 0 ? 0 : turn++ % targets.length;
-    const inTurn = [...targets.slice(at), ...targets.slice(0, at)];
+    const dealt = deal(targets);
     const upstream = await open.lead(connection, () =>
-      connectToFirst(fallback === undefined ? inTurn : [...inTurn, fallback]),
+      connectToFirst(fallback === undefined ? dealt : [...dealt, fallback]),
     );
     if (upstream !== undefined) join(socket, upstream);
   }
