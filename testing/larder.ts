@@ -102,7 +102,11 @@ export async function startLarder({
     if (removed) throw new Error('This service was removed.');
     const started = spawn(
       process.execPath,
-      [program, 'server', '--data-dir', dataDirectory, '--port', '0', '--log-level', logLevel].concat(flags),
+      [program, 'server', '--data-dir', dataDirectory, '--port', '0', '--log-level', logLevel].concat(
+        // By itself it is one port for all services of a machine, and tests run side by side.
+        ['--sentinel-port', '0'],
+        flags,
+      ),
       { stdio: ['ignore', 'pipe', 'pipe'], env: withCrashPoint(crashPoint) },
     );
     child = started;

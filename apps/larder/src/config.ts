@@ -23,6 +23,8 @@ export interface PostgresVariables {
 }
 
 export const defaultPort = 7070;
+/** Sentinel's own. */
+export const defaultSentinelPort = 26_379;
 export const defaultRegion = 'us-east-1';
 /** What emulators and self-run services use; a real account number could be somebody's. */
 export const accountId = '000000000000';

@@ -26,6 +26,8 @@ export interface LeadingOptions {
   readonly place: string;
   /** Set: nodes run on hosts that join, not here. */
   readonly hosts?: FleetServiceFlags | undefined;
+  /** For clients of Sentinel; 0: they are not served, as on several hosts. */
+  readonly sentinelPort: number;
   readonly held: HeldState;
   readonly logger: Logger;
 }
@@ -41,6 +43,7 @@ export async function startLeading({
   config,
   place,
   hosts,
+  sentinelPort,
   held,
   logger,
 }: LeadingOptions): Promise<LeadingService> {
@@ -86,6 +89,7 @@ export async function startLeading({
       secrets,
       certificates,
       routerCommand: [process.execPath, process.argv[1]!, 'router', '--data-dir', place],
+      sentinelPort,
       crashing: crashingAt(config.crashPoint, () => process.kill(process.pid, 'SIGKILL')),
       onProblem: (error, what) => logger.error({ error }, what),
     }));
@@ -95,6 +99,7 @@ export async function startLeading({
     engines,
     scratch,
     router: site.router,
+    ...(site.sentinel !== undefined && { sentinel: site.sentinel }),
     secrets,
     placement: site.placement,
     places,

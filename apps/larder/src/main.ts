@@ -3,7 +3,7 @@
 import { readFile } from 'node:fs/promises';
 import { Command, CommanderError } from 'commander';
 import type { AgentFlags } from './commands/agent.ts';
-import { defaultPort, readConfig } from './config.ts';
+import { defaultPort, defaultSentinelPort, readConfig } from './config.ts';
 import { UsageError } from './usage-error.ts';
 
 // Commands are loaded when they run: one needs a client of AWS, another must be back in an instant.
@@ -19,6 +19,11 @@ program
   .description("serve ElastiCache's API on this machine")
   .option('--data-dir <folder>', 'where state and nodes are kept', config.directories.data)
   .option('--port <number>', 'port on 127.0.0.1; 0 for any', String(defaultPort))
+  .option(
+    '--sentinel-port <number>',
+    'port on 127.0.0.1 that tells clients of Sentinel who is primary; 0 for none',
+    String(defaultSentinelPort),
+  )
   .option('--log-level <level>', 'debug, info, warn, error or silent', 'info')
   .option('--database-url-file <file>', 'holds postgres://…: several controllers, of which one leads')
   .option('--hosts-listen <address:port>', 'run nodes on hosts that join here with "larder agent"')
@@ -27,7 +32,8 @@ program
   .action(async (flags: ServerFlags) =>
     (await import('./commands/server.ts')).runServer(config, {
       dataDirectory: flags.dataDir,
-      port: portNumber(flags.port),
+      port: portNumber('--port', flags.port),
+      sentinelPort: portNumber('--sentinel-port', flags.sentinelPort),
       logLevel: logLevel(flags.logLevel),
       ...fleetFlags(flags),
       ...(flags.databaseUrlFile !== undefined && { databaseUrl: await readUrl(flags.databaseUrlFile) }),
@@ -201,6 +207,7 @@ program
 interface ServerFlags {
   readonly dataDir: string;
   readonly port: string;
+  readonly sentinelPort: string;
   readonly logLevel: string;
   readonly databaseUrlFile?: string;
   readonly hostsListen?: string;
@@ -232,10 +239,10 @@ async function readUrl(file: string): Promise<string> {
   throw new UsageError(`${file} must hold one URL, such as postgres://user:password@host:5432/larder.`);
 }
 
-function portNumber(text: string): number {
+function portNumber(option: string, text: string): number {
   const port = Number(text);
   if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
-  throw new UsageError(`--port must be a number from 0 to 65535, not ${JSON.stringify(text)}.`);
+  throw new UsageError(`${option} must be a number from 0 to 65535, not ${JSON.stringify(text)}.`);
 }
 
 function logLevel(text: string): string {

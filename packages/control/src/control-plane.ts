@@ -20,6 +20,7 @@ import { startHistory } from './reconciler/start-history.ts';
 import { reconcileReplicationGroup } from './replication-group/reconcile.ts';
 import { nodeIdOf as memberNodeId } from './replication-group/replication-group.ts';
 import { readReplicationGroups } from './replication-group/store.ts';
+import { sentinelTeller, tellsNobody } from './replication-group/tell-sentinel.ts';
 import { reconcileSnapshot } from './snapshot/reconcile.ts';
 import { readSnapshots } from './snapshot/store.ts';
 
@@ -29,6 +30,8 @@ export interface ControlPlaneOptions {
   readonly engines: EngineStore;
   readonly scratch: ScratchEngines;
   readonly router: Pick<RouterClient, 'put' | 'ready' | 'routes' | 'serves'>;
+  /** Missing: clients of Sentinel are not served. */
+  readonly sentinel?: Pick<RouterClient, 'putMaster' | 'masters'>;
   readonly secrets: NodeSecrets;
   readonly placement: Placement;
   /** Kept up to date here. */
@@ -53,6 +56,7 @@ const periodMs = 5_000;
 /** Takes up every resource that is written down, as after a crash. */
 export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
   const { database, host, logger, nowMs, places, router, secrets } = options;
+  const sentinel = options.sentinel === undefined ? tellsNobody : sentinelTeller(options.sentinel, logger);
   const starts = startHistory();
   const wake: ControlContext['wake'] = (resource, id) => {
     // Somebody asked for something: nodes that were given up are tried again.
@@ -61,7 +65,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     }
     takeUp(resource, id).catch((error: Error) => logger.error({ resource, id, error }, 'A wake-up failed.'));
   };
-  const deps = { database, host, logger, nowMs, router, secrets, wake, starts };
+  const deps = { database, host, logger, nowMs, router, secrets, sentinel, wake, starts };
   const stopping = new AbortController();
   const loops: Record<Resource, Reconciler> = {
     'replication-group': reconciler({
@@ -91,6 +95,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   ): Promise<PassOutcome> {
     const outcome = await pass;
     if (outcome !== 'gone') return outcome;
+    if (resource === 'replication-group') sentinel.forget(id);
     // Its automatic snapshots go with it.
     if (resource !== 'snapshot') {
       for (const { name } of await readSnapshots(database, { origin: { resource, id } })) {
@@ -141,7 +146,9 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     const owner = places.ownerOf(nodeId);
     if (owner !== undefined) loops[owner.resource].wake(owner.id);
   });
-  for (const { id } of await readReplicationGroups(database)) await takeUp('replication-group', id);
+  const groups = await readReplicationGroups(database);
+  sentinel.keepOnly(groups.map(({ id }) => id));
+  for (const { id } of groups) await takeUp('replication-group', id);
   for (const { id } of await readCacheClusters(database)) await takeUp('cache-cluster', id);
   for (const { name } of await readSnapshots(database)) await takeUp('snapshot', name);
 

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, realpathSync } from 'node:fs';
 import { lockProcess } from '@larder/fleet/process-lock';
 import { type ControlSocket, serveControlSocket } from '@larder/fleet/router/control-socket';
 import { createRouter, type Router } from '@larder/fleet/router/router';
+import { sentinelFacade } from '@larder/fleet/router/sentinel/facade';
 import { accessKeyLookup } from '../access-keys.ts';
 import { ended } from '../ended.ts';
 
@@ -27,11 +28,16 @@ export async function runRouter(dataDirectory: string): Promise<void> {
     nowMs: Date.now,
     onProblem: (error) => say(error.message),
   });
-  const control = await serveControlSocket(place, router, Date.now);
+  const sentinel = await sentinelFacade({ directory: place, onProblem: (error) => say(error.message) });
+  const control = await serveControlSocket(place, router, sentinel, Date.now);
   say(`The router serves ${router.stats().length} routes.`);
 
-  await Promise.race([ended(), needless(() => isIdle(router, control) || !existsSync(place))]);
+  await Promise.race([
+    ended(),
+    needless(() => (!sentinel.serves && isIdle(router, control)) || !existsSync(place)),
+  ]);
   control.close();
+  await sentinel.close();
   await router.close();
   lock.close();
   say('The router ended.');

@@ -19,6 +19,8 @@ import { UsageError } from '../usage-error.ts';
 export interface ServerOptions {
   readonly dataDirectory: string;
   readonly port: number;
+  /** For clients of Sentinel; 0: they are not served, as on several hosts. */
+  readonly sentinelPort: number;
   readonly logLevel: string;
   /** Set: nodes run on hosts that join, not here. */
   readonly hosts?: FleetServiceFlags;
@@ -81,7 +83,14 @@ export async function runServer(config: Config, options: ServerOptions): Promise
     while (!stopping.signal.aborted) {
       held = await holdState(place, options, stopping.signal, logger);
       if (held === undefined) break;
-      leading = await startLeading({ config, hosts: options.hosts, place, held, logger });
+      leading = await startLeading({
+        config,
+        hosts: options.hosts,
+        sentinelPort: options.sentinelPort,
+        place,
+        held,
+        logger,
+      });
       server ??= await listen();
       const why = await Promise.race([held.lost, toldToEnd]);
       if (why !== undefined) logger.warn({}, `This controller leads no more: ${why}.`);

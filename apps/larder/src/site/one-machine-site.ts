@@ -16,6 +16,8 @@ export interface OneMachineOptions {
   readonly certificates: NodeCertificates;
   /** What starts the router: a program and its arguments. */
   readonly routerCommand: readonly string[];
+  /** On loopback; 0: clients of Sentinel are not served. */
+  readonly sentinelPort: number;
   /** Tests only. */
   readonly crashing: CrashingAt;
   readonly onProblem: (error: Error, what: string) => void;
@@ -45,11 +47,13 @@ export async function oneMachineSite(options: OneMachineOptions): Promise<Site> 
   const router = await routerClient({
     directory,
     command: options.routerCommand,
+    ...(options.sentinelPort !== 0 && { sentinel: { address: '127.0.0.1', port: options.sentinelPort } }),
     onProblem: (error) => options.onProblem(error, 'The router.'),
   });
   return {
     host: crashing(host, looksOnly),
     router: crashing(router, ['routes', 'serves', 'ready', 'stats', 'close']),
+    ...(options.sentinelPort !== 0 && { sentinel: router }),
     placement: oneMachine(() => addressesOfBlock(directory), host.isAddressFree),
     async begin() {},
     async close() {

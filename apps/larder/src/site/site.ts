@@ -7,6 +7,8 @@ import type { RouterClient } from '@larder/fleet/router/router-client';
 export interface Site {
   readonly host: Host;
   readonly router: Pick<RouterClient, 'put' | 'ready' | 'routes' | 'serves'>;
+  /** Where clients of Sentinel are served. */
+  readonly sentinel?: Pick<RouterClient, 'putMaster' | 'masters'>;
   readonly placement: Placement;
   /** Called once the control plane runs. */
   begin(control: Pick<ControlPlane, 'wakeHost'>): Promise<void>;

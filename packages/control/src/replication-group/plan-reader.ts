@@ -125,7 +125,8 @@ function mayStay(replica: SeenMember, leader: SeenMember): boolean {
 
 /** By what both say at about the same time: what the primary has heard is up to a second old. */
 function bytesBehind({ engine }: SeenMember, leader: SeenMember): number {
-  return leader.engine!.info.replication.offset - engine!.info.replication.offset;
+  // A primary that is only being started has nothing that others could lack.
+  return (leader.engine?.info.replication.offset ?? 0) - engine!.info.replication.offset;
 }
 
 function heardOf({ member }: SeenMember, { engine }: SeenMember) {

@@ -35,6 +35,7 @@ import { failRestore, restoreOf, snapshottingMember } from './restore.ts';
 import type { Step } from './step.ts';
 import { recordsInDatabase } from './step-records.ts';
 import { readReplicationGroup } from './store.ts';
+import type { SentinelTeller } from './tell-sentinel.ts';
 
 export interface ReconcileDeps {
   readonly database: Database;
@@ -45,6 +46,7 @@ export interface ReconcileDeps {
   readonly starts: StartHistory;
   readonly wake: ControlContext['wake'];
   readonly logger: Logger;
+  readonly sentinel: SentinelTeller;
 }
 
 export async function reconcileReplicationGroup(deps: ReconcileDeps, id: string): Promise<PassOutcome> {
@@ -90,6 +92,8 @@ export async function reconcileReplicationGroup(deps: ReconcileDeps, id: string)
     planned.converged && planned.waitingFor.length === 0
       ? await settle(deps, after, environment, observations)
       : undefined;
+  const promoted = planned.steps.some(({ kind }) => kind === 'promote' || kind === 'switch-over');
+  deps.sentinel.tell(after, observations, promoted);
   await recordGivenUp(deps, observations);
   await recordPass(deps, after, planned, settings, environment, observations);
 
@@ -162,6 +166,8 @@ async function carryOut(
     if (step.kind === 'start-node') deps.starts.started(nodeIdOf({ id: step.member }), deps.nowMs());
     if (step.kind === 'stop-node') deps.starts.restarting(nodeIdOf({ id: step.member }));
     now = await execute(executing, now, step);
+    const promotes = step.kind === 'promote' || step.kind === 'switch-over';
+    if (promotes) deps.sentinel.tell(now, observations, true);
     if (step.kind === 'retain-primary') deps.wake('cache-cluster', step.member);
     if (step.kind === 'forget-group' || step.kind === 'retain-primary') return 'gone';
   }

@@ -3,14 +3,18 @@
  * owner alone.
  *
  * - `PUT /routes/OWNER` with `{ epoch, routes }`: 204 when they are bound and on disk, else `{ error, message }`.
+ * - `PUT /masters/OWNER` with `{ epoch, master }`, none when the group is gone: what clients of Sentinel are told; 204 when
+ *   it is on disk. `PUT /sentinel` with `{ listen }`, none to switch it off: where; `{ listening }`, false when it is taken.
  * - `GET /routes`: what is bound now. `GET /stats`: counters. Both hold secrets or tell of them: the socket has mode 0600.
  * - `GET /life`: an answer that begins and never ends; it breaks off when the router dies.
  */
 import { chmodSync, closeSync, openSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { StaleOrder } from '../host.ts';
-import { type Route, RouteTableInvalid } from './route-table.ts';
+import { type Route, RouteTableInvalid, readTarget } from './route-table.ts';
 import { ListenFailed, type Router } from './router.ts';
+import type { SentinelFacade } from './sentinel/facade.ts';
+import { MasterInvalid, readMasterEntry } from './sentinel/masters.ts';
 
 const maxBodyBytes = 8 * 2 ** 20;
 const requestTimeoutMs = 10_000;
@@ -39,6 +43,7 @@ export interface ControlSocket {
 export async function serveControlSocket(
   dataDirectory: string,
   router: Router,
+  sentinel: Pick<SentinelFacade, 'put' | 'listenOn' | 'listening'>,
   nowMs: () => number,
 ): Promise<ControlSocket> {
   const place = socketPlace(dataDirectory);
@@ -53,12 +58,20 @@ export async function serveControlSocket(
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method, url = '' } = request;
-    const owner = /^\/routes\/([^/?]+)$/.exec(url)?.[1];
+    const [, what, owner] = /^\/(routes|masters)\/([^/?]+)$/.exec(url) ?? [];
     if (method === 'PUT' && owner !== undefined) {
       if (!ownerName.test(owner)) throw new RouteTableInvalid('The owner is no name of a group.');
-      const { epoch, routes } = JSON.parse(await bodyOf(request)) as { epoch: number; routes: Route[] };
-      await router.put(owner, epoch, routes);
+      const body = JSON.parse(await bodyOf(request)) as unknown;
+      if (what === 'masters') sentinel.put(owner, readMasterEntry(body));
+      else {
+        const { epoch, routes } = body as { epoch: number; routes: Route[] };
+        await router.put(owner, epoch, routes);
+      }
       response.writeHead(204).end();
+    } else if (method === 'PUT' && url === '/sentinel') {
+      const { listen } = JSON.parse(await bodyOf(request)) as { listen?: unknown };
+      await sentinel.listenOn(listen === undefined ? undefined : readTarget(listen, 'listen'));
+      sendJson(response, { listening: sentinel.listening !== undefined });
     } else if (method === 'GET' && url === '/routes') sendJson(response, Object.fromEntries(router.bound()));
     else if (method === 'GET' && url === '/stats') sendJson(response, router.stats());
     else if (method === 'GET' && url === '/life') {
@@ -113,6 +126,7 @@ const statusOf = new Map<string, number>([
   [StaleOrder.name, 409],
   [ListenFailed.name, 409],
   [RouteTableInvalid.name, 400],
+  [MasterInvalid.name, 400],
 ]);
 
 function refuse(response: ServerResponse, error: Error): void {

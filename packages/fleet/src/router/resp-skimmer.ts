@@ -37,7 +37,7 @@ const [CR, LF, STAR, DOLLAR] = [13, 10, 42, 36] as const;
 export class RespSkimmer {
   /** Taken into account from the next header on; undefined: the engine's alone. */
   bounds: FrameBounds | undefined;
-  readonly #watched: ReadonlySet<string>;
+  readonly #watched: ReadonlySet<string> | 'all';
   readonly #longestName: number;
   #state: 'start' | 'count' | 'length' | 'data' | 'end' | 'inline' = 'start';
   #line = '';
@@ -52,10 +52,11 @@ export class RespSkimmer {
   #kept: Buffer[] = [];
   #keptBytes = 0;
 
-  /** @param watched names in capitals. */
-  constructor(watched: ReadonlySet<string>, bounds: FrameBounds | undefined) {
+  /** @param watched names in capitals; `all`: nothing passes but commands of no words, and inline ones with quotes. */
+  constructor(watched: ReadonlySet<string> | 'all', bounds: FrameBounds | undefined) {
     this.#watched = watched;
-    this.#longestName = Math.max(...[...watched].map((name) => name.length));
+    this.#longestName =
+      watched === 'all' ? maxKeptBytes : Math.max(...[...watched].map((name) => name.length));
     this.bounds = bounds;
   }
 
@@ -158,7 +159,7 @@ export class RespSkimmer {
   }
 
   #endWord(): void {
-    if (this.#name !== undefined) this.#decide(this.#watched.has(this.#name.toUpperCase()) ? 'keep' : 'pass');
+    if (this.#name !== undefined) this.#decide(this.#watches(this.#name) ? 'keep' : 'pass');
     this.#state = 'end';
     this.#bytesLeft = 2;
   }
@@ -181,10 +182,14 @@ export class RespSkimmer {
     if (this.#keptBytes + to - from > maxKeptBytes) throw new ProtocolFault('too big inline request');
     if (lineFeed === -1) return to;
     const words = inlineWordsOf(Buffer.concat([...this.#kept, chunk.subarray(from, to)]));
-    const name = words?.[0]?.toString('latin1').toUpperCase();
-    this.#decide(name !== undefined && this.#watched.has(name) ? 'keep' : 'pass');
+    const name = words?.[0]?.toString('latin1');
+    this.#decide(name !== undefined && this.#watches(name) ? 'keep' : 'pass');
     this.#state = 'start';
     return to;
+  }
+
+  #watches(name: string): boolean {
+    return this.#watched === 'all' || this.#watched.has(name.toUpperCase());
   }
 
   #decide(frame: 'pass' | 'keep'): void {

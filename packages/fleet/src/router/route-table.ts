@@ -267,7 +267,7 @@ function readSecureTarget(value: unknown, at: string): SecureTarget {
   };
 }
 
-function readTarget(value: unknown, at: string): Target {
+export function readTarget(value: unknown, at: string): Target {
   const target = record(value, at);
   const address = text(target.address, `${at}.address`);
   if (!/^(\d{1,3}(\.\d{1,3}){3}|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)$/.test(address)) {

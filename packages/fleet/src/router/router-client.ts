@@ -5,10 +5,20 @@ import { open } from 'node:fs/promises';
 import { type IncomingMessage, request } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { StaleOrder } from '../host.ts';
 import { socketPlace } from './control-socket.ts';
-import { type Route, type RouteTable, RouteTableInvalid, readRouteTable } from './route-table.ts';
+import {
+  type Route,
+  type RouteTable,
+  RouteTableInvalid,
+  readRouteTable,
+  type Target,
+  written,
+} from './route-table.ts';
 import { ListenFailed, type RouteStats } from './router.ts';
+import type { MasterEntry } from './sentinel/masters.ts';
+import { readSentinelFile, servesSentinel } from './sentinel/masters-file.ts';
 import { readTables } from './table-file.ts';
 
 const startLimitMs = 10_000;
@@ -35,6 +45,13 @@ export interface RouterClient {
    * @throws StaleOrder, ListenFailed, RouteTableInvalid, RouterUnavailable, or an Error with what the router says.
    */
   put(owner: string, epoch: number, routes: readonly Route[]): Promise<void>;
+  /**
+   * Tells clients of Sentinel who is a group's primary, or that it is gone. Starts the router when there is none. Returns
+   * when it is on disk. @throws StaleOrder, RouterUnavailable
+   */
+  putMaster(owner: string, entry: MasterEntry): Promise<void>;
+  /** What they are told, by owner; also of groups that are gone. */
+  masters(): ReadonlyMap<string, MasterEntry>;
   /** Empty when no router runs. */
   stats(): Promise<readonly RouteStats[]>;
   /** Lets go; the router runs on. */
@@ -46,6 +63,8 @@ export interface RouterClientOptions {
   readonly directory: string;
   /** What starts `larder router` for that directory: a program and its arguments. */
   readonly command: readonly string[];
+  /** Where clients of Sentinel are served. Missing: nowhere. */
+  readonly sentinel?: Target;
   /** Told when the router died and could not be started again. */
   readonly onProblem: (error: Error) => void;
 }
@@ -61,7 +80,32 @@ export async function routerClient(options: RouterClientOptions): Promise<Router
   let life: IncomingMessage | undefined;
   let shortLives = 0;
 
-  const isNeeded = () => [...readTables(directory).values()].some(({ routes }) => routes.length > 0);
+  const isNeeded = () =>
+    [...readTables(directory).values()].some(({ routes }) => routes.length > 0) ||
+    servesSentinel(readSentinelFile(directory));
+  /** Once for each client: whoever was here before may have served it elsewhere. */
+  let sentinelPlaced: Promise<unknown> | undefined;
+
+  function placeSentinel(): Promise<unknown> {
+    const { sentinel } = options;
+    sentinelPlaced ??= call('PUT', '/sentinel', { listen: sentinel }).then(
+      (answer) => {
+        const { listening } = answer as { readonly listening: boolean };
+        if (sentinel === undefined || listening) return;
+        const at = written(sentinel);
+        onProblem(
+          new Error(
+            `Clients of Sentinel are not served: ${at} is taken. Free it, or choose another with --sentinel-port.`,
+          ),
+        );
+      },
+      (error: Error) => {
+        sentinelPlaced = undefined;
+        throw error;
+      },
+    );
+    return sentinelPlaced;
+  }
 
   /** One at a time here; the router's own lock is for those that others start. */
   function ensureRunning(): Promise<void> {
@@ -179,7 +223,12 @@ export async function routerClient(options: RouterClientOptions): Promise<Router
     return value;
   }
 
-  if (isNeeded()) void ensureRunning().catch(onProblem);
+  if (isNeeded()) {
+    const { listen } = readSentinelFile(directory);
+    void ensureRunning()
+      .then(() => isDeepStrictEqual(listen, options.sentinel) || placeSentinel())
+      .catch(onProblem);
+  }
 
   return {
     serves: (owner) => (readTables(directory).get(owner)?.routes.length ?? 0) > 0,
@@ -196,6 +245,12 @@ export async function routerClient(options: RouterClientOptions): Promise<Router
       await ensureRunning();
       await call('PUT', `/routes/${encodeURIComponent(owner)}`, { epoch, routes });
     },
+    async putMaster(owner, entry) {
+      await ensureRunning();
+      await placeSentinel();
+      await call('PUT', `/masters/${encodeURIComponent(owner)}`, entry);
+    },
+    masters: () => readSentinelFile(directory).masters,
     async stats() {
       if (!(await answers())) return [];
       return (await call('GET', '/stats')) as readonly RouteStats[];
