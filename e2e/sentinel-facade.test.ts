@@ -1,6 +1,10 @@
 /** The promise: clients made for Sentinel find and follow the primary by asking Larder, and need no change. */
 import { createServer } from 'node:net';
-import { TestFailoverCommand } from '@aws-sdk/client-elasticache';
+import {
+  ModifyReplicationGroupCommand,
+  type ModifyReplicationGroupCommandInput,
+  TestFailoverCommand,
+} from '@aws-sdk/client-elasticache';
 import { Redis } from 'ioredis';
 import { createSentinel } from 'redis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -76,6 +80,21 @@ async function failOver(): Promise<string> {
   return member;
 }
 
+/** The old one lives on, as a replica. */
+async function promote(): Promise<string> {
+  const modify = async (change: Partial<ModifyReplicationGroupCommandInput>) => {
+    const input = { ReplicationGroupId: id, ApplyImmediately: true, ...change };
+    await larder.client.send(new ModifyReplicationGroupCommand(input));
+    await groupAvailable(larder, id);
+  };
+  const group = await describeGroup(larder, id);
+  const old = primaryOf(group)!;
+  await modify({ AutomaticFailoverEnabled: false });
+  await modify({ PrimaryClusterId: group.MemberClusters!.find((member) => member !== old)! });
+  await modify({ AutomaticFailoverEnabled: true });
+  return old;
+}
+
 async function anotherPrimary(old: string): Promise<string> {
   const group = await waitFor(
     () => describeGroup(larder, id),
@@ -108,23 +127,26 @@ interface SentinelClient {
   primary(): Promise<string>;
 }
 
+async function byIoredis(failoverDetector: boolean): Promise<SentinelClient> {
+  const client = new Redis({
+    sentinels: [{ host, port }],
+    name: id,
+    failoverDetector,
+    retryStrategy: () => 20,
+    sentinelRetryStrategy: () => 20,
+  });
+  client.on('error', () => {});
+  closing.push(() => client.disconnect());
+  return {
+    set: (key, value) => client.set(key, value),
+    get: (key) => client.get(key),
+    primary: async () => `${client.stream.remoteAddress}`,
+  };
+}
+
 const libraries: Readonly<Record<string, () => Promise<SentinelClient>>> = {
-  async ioredis() {
-    const client = new Redis({
-      sentinels: [{ host, port }],
-      name: id,
-      failoverDetector: true,
-      retryStrategy: () => 5,
-      sentinelRetryStrategy: () => 20,
-    });
-    client.on('error', () => {});
-    closing.push(() => client.disconnect());
-    return {
-      set: (key, value) => client.set(key, value),
-      get: (key) => client.get(key),
-      primary: async () => `${client.stream.remoteAddress}`,
-    };
-  },
+  ioredis: () => byIoredis(false),
+  'ioredis with its failover detector': () => byIoredis(true),
   async 'node-redis'() {
     const client = createSentinel({ name: id, sentinelRootNodes: [{ host, port }] });
     client.on('error', () => {});
@@ -141,7 +163,8 @@ const libraries: Readonly<Record<string, () => Promise<SentinelClient>>> = {
 describe.each(Object.entries(libraries))('%s', (library, open) => {
   test.each([
     ['was killed', killPrimary],
-    ['handed its role over', failOver],
+    ['handed its role over for a test', failOver],
+    ['handed its role over for good', promote],
   ] as const)('writes, and writes again after the primary %s', async (how, change) => {
     await whole();
     const client = await open();
@@ -176,7 +199,7 @@ test('who is killed while the service is dead is followed once it is back; who a
   const asking = sentinel();
   await larder.kill();
   const [address] = (await asking.call('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', id)) as [string, string];
-  const client = await libraries.ioredis!();
+  const client = await byIoredis(false);
   expect(await client.set('dead', 'service')).toBe('OK');
   expect(await client.primary()).toBe(address);
   await larder.start();

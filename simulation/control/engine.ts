@@ -277,6 +277,9 @@ export class Engine {
       }
       case 'CLIENT UNPAUSE':
         return this.#unpause();
+      case 'CLIENT KILL':
+        this.#cutOff([args[args.indexOf('LADDR') + 1]!.split(':')[0]!]);
+        return 0;
       case 'CONFIG GET':
         return [args[1], this.fence];
       case 'CONFIG SET':
@@ -293,8 +296,12 @@ export class Engine {
 
   listen(addresses: readonly string[], dropped: readonly string[]): void {
     this.bound = addresses;
+    this.#cutOff(dropped);
+  }
+
+  #cutOff(addresses: readonly string[]): void {
     for (const connection of this.connections) {
-      if (dropped.includes(connection.address)) connection.open = false;
+      if (addresses.includes(connection.address)) connection.open = false;
     }
     this.connections = this.connections.filter(({ open }) => open);
   }

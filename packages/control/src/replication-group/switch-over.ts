@@ -42,6 +42,7 @@ export async function switchOver(
   const oldNode = nodeIdOf({ id: step.previous });
   const newNode = nodeIdOf({ id: step.member });
   const order = { group: group.id, epoch: group.epoch };
+  const old = memberOfGroup(group, step.previous);
   const heir = memberOfGroup(group, step.member);
   const ports = (await host.observe([newNode])).get(newNode)?.started?.ports;
 
@@ -68,6 +69,9 @@ export async function switchOver(
     ['REPLICAOF', heir.address, String(replicationPort(ports ?? wanted(step.member)))],
     ['CONFIG', 'SET', 'min-replicas-to-write', before === writeFence ? '0' : before],
     ['CLIENT', 'UNPAUSE'],
+    // Who came by an endpoint is cut off when that moves. Who came by the node's own address, as clients of Sentinel do,
+    // would stay and be refused every write.
+    ['CLIENT', 'KILL', 'TYPE', 'normal', 'LADDR', `${old.address}:${group.intent.port}`, 'SKIPME', 'yes'],
   ]);
   return decided;
 
