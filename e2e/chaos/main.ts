@@ -21,8 +21,12 @@ const optionTexts = {
 /** How much longer a write gap may be with data than without. */
 const filledRatioLimit = 1.5;
 
+let ending = false;
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(signal, () => {
+  // Often it comes twice: to us and to our process group.
+  process.on(signal, () => {
+    if (ending) return;
+    ending = true;
     progress(`${signal}: ending what runs`);
     void breakOff().finally(() => process.exit(130));
   });
