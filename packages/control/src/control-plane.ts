@@ -29,7 +29,7 @@ export interface ControlPlaneOptions {
   readonly host: Host;
   readonly engines: EngineStore;
   readonly scratch: ScratchEngines;
-  readonly router: Pick<RouterClient, 'put' | 'ready' | 'routes' | 'serves'>;
+  readonly router: Pick<RouterClient, 'put' | 'ready' | 'recorded' | 'routes'>;
   /** Missing: clients of Sentinel are not served. */
   readonly sentinel?: Pick<RouterClient, 'putMaster' | 'masters'>;
   readonly secrets: NodeSecrets;

@@ -107,7 +107,7 @@ export function fleetHost(fleet: Fleet, { hostOfNode }: Pick<Places, 'hostOfNode
 export function fleetRouter(
   { hosts }: Pick<Fleet, 'hosts'>,
   { hostOfAddress }: Pick<Places, 'hostOfAddress'>,
-): Pick<RouterClient, 'put' | 'ready' | 'routes' | 'serves'> {
+): Pick<RouterClient, 'put' | 'ready' | 'recorded' | 'routes'> {
   /** An endpoint is where the first of those is that it leads to. */
   function hostOfRoute(route: Route): string | undefined {
     return [route.listen, ...targetsOf(route)]
@@ -118,7 +118,7 @@ export function fleetRouter(
   return {
     // Each host starts its own when it has routes, and only it knows them.
     async ready() {},
-    serves: () => false,
+    recorded: () => [],
     async routes() {
       const tables = new Map<string, RouteTable>();
       for (const host of hosts.values()) {

@@ -52,7 +52,7 @@ export async function oneMachineSite(options: OneMachineOptions): Promise<Site> 
   });
   return {
     host: crashing(host, looksOnly),
-    router: crashing(router, ['routes', 'serves', 'ready', 'stats', 'close']),
+    router: crashing(router, ['routes', 'recorded', 'ready', 'stats', 'close']),
     ...(options.sentinelPort !== 0 && { sentinel: router }),
     placement: oneMachine(() => addressesOfBlock(directory), host.isAddressFree),
     async begin() {},

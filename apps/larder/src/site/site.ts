@@ -6,7 +6,7 @@ import type { RouterClient } from '@larder/fleet/router/router-client';
 
 export interface Site {
   readonly host: Host;
-  readonly router: Pick<RouterClient, 'put' | 'ready' | 'routes' | 'serves'>;
+  readonly router: Pick<RouterClient, 'put' | 'ready' | 'recorded' | 'routes'>;
   /** Where clients of Sentinel are served. */
   readonly sentinel?: Pick<RouterClient, 'putMaster' | 'masters'>;
   readonly placement: Placement;

@@ -13,7 +13,7 @@ import type { Front, RouteTarget } from './seen-member.ts';
 
 export interface FrontDeps {
   readonly host: Pick<Host, 'certificateFiles'>;
-  readonly router: Pick<RouterClient, 'ready' | 'routes' | 'serves'>;
+  readonly router: Pick<RouterClient, 'ready' | 'recorded' | 'routes'>;
   readonly secrets: NodeSecrets;
 }
 
@@ -82,24 +82,26 @@ export async function frontOf(
   return { routeTo, routes };
 }
 
-/** How long a pass waits for the router where clients do not depend on it. A failover must not. */
+/** How long a pass waits for a router that is to be started. */
 const routerWaitMs = 50;
 
-/** Clients reach the engines themselves; the router, on their machine, may spread those of the reader endpoint. */
+/**
+ * Clients reach the engines themselves; the router, on their machine, may spread those of the reader endpoint. It is asked
+ * for nothing while it serves them: a failover must not wait for it.
+ */
 async function directFront({ router }: FrontDeps, group: ReplicationGroup): Promise<Front> {
   const { clusterEnabled, port } = group.intent;
-  const [shard] = group.nodeGroups;
-  const spreads = !clusterEnabled && group.status !== 'deleting' && hasManyReplicas(shard!);
-  const serves = router.serves(group.id);
-  if (!spreads && !serves) return { routes: [] };
-  const asked = router
-    .ready()
-    .then(() => router.routes())
-    .then((tables) => tables.get(group.id)?.routes ?? [])
-    .catch(() => undefined);
-  const routes = await Promise.race([asked, sleep(routerWaitMs, undefined, { ref: false })]);
-  if (routes === undefined) return { routes: serves ? undefined : [] };
+  const routes = router.recorded(group.id);
+  const spreads = !clusterEnabled && group.status !== 'deleting' && hasManyReplicas(group.nodeGroups[0]!);
   if (!spreads) return { routes };
+  if (routes.length === 0) {
+    const ready = router.ready().then(
+      () => true,
+      () => false,
+    );
+    const isReady = await Promise.race([ready, sleep(routerWaitMs, false, { ref: false })]);
+    if (!isReady) return { routes };
+  }
   return {
     routes,
     spreadOver: ({ listenAddress, nodeAddresses, fallbackAddress }) => ({

@@ -28,7 +28,7 @@ export function planMigration(input: PlanInput): Plan {
   for (const each of others) {
     if (each !== leader) planReplica(input, each, leader, steps, waitingFor);
   }
-  planReader(input, nodeGroup, seen, leader, steps, waitingFor);
+  planReader(input, nodeGroup, seen, leader, steps);
   // The source's history is ours now: who has it may follow a lost primary.
   const replication = leader.engine!.info.replication;
   const hasIt = migration !== undefined && isCopy(leader, migration);

@@ -110,15 +110,6 @@ describe('a group with two replicas', () => {
     expect(about(planned(trio, { routes: [] }, routed))).toEqual(['shop-002 takes it']);
   });
 
-  test('stays as it is while the router does not answer', () => {
-    const made = planned(trio, { routes: undefined }, routed);
-    expect(made).toMatchObject({ steps: [], converged: false, waitingFor: ['the router to answer'] });
-    // Whatever becomes of roles then.
-    const failing = planned(trio, { routes: undefined }, { ...routed, 'shop-001': dead });
-    expect(failing.steps.map(({ kind }) => kind)).toContain('promote');
-    expect(about(failing)).toEqual([]);
-  });
-
   test('is not given to the router while a silent node may have it', () => {
     expect(about(planned(trio, ready, { 'shop-002': silent }))).toEqual([]);
     // Known to be with another, or with the router already, it is.
@@ -254,7 +245,7 @@ describe('before engines that the router stands before', () => {
 test('the linter lets the router and an engine not both have an address', () => {
   const route = {
     kind: 'route',
-    routes: serving([second, third]).routes!,
+    routes: serving([second, third]).routes,
     because: 'a test',
   } as const;
   const rules = (changes: Record<string, Change>) =>

@@ -34,7 +34,6 @@ export function readerHolder(
   seen: readonly SeenMember[],
   leader: SeenMember,
 ): ReaderHolder {
-  if (front.routes === undefined) return { kind: 'as-it-is' };
   const { readerAddress } = nodeGroup;
   const binds = ({ engine }: SeenMember) => engine?.boundAddresses.includes(readerAddress!) === true;
   // One that may run and does not answer may still listen there: the address stays where it is until we know.
@@ -61,11 +60,9 @@ export function planReader(
   seen: readonly SeenMember[],
   leader: SeenMember,
   steps: Step[],
-  waitingFor: string[],
 ): boolean {
   const { front } = input;
   if (front.routeTo !== undefined) return true;
-  if (front.routes === undefined) waitingFor.push('the router to answer');
   const holder = readerHolder(input, nodeGroup, seen, leader);
   if (holder.kind === 'as-it-is') return false;
   // The router gave it up before the member took it.
@@ -92,8 +89,8 @@ export function readersOf(
     .map(({ member }) => member.address);
 }
 
-function ledTo(routes: readonly Route[] | undefined, readerAddress: string): ReadonlySet<string> {
-  const route = routes?.find(({ listen }) => listen.address === readerAddress);
+function ledTo(routes: readonly Route[], readerAddress: string): ReadonlySet<string> {
+  const route = routes.find(({ listen }) => listen.address === readerAddress);
   const targets = route === undefined ? [] : route.kind === 'spread' ? route.targets : targetsOf(route);
   return new Set(targets.map(({ address }) => address));
 }

@@ -39,7 +39,7 @@ export function planReplicated(input: PlanInput): Plan {
   for (const each of seen) {
     if (each !== leader) planReplica(input, each, leader, steps, waitingFor);
   }
-  const served = planReader(input, nodeGroup, seen, leader, steps, waitingFor);
+  const served = planReader(input, nodeGroup, seen, leader, steps);
   const converged =
     settled && served && steps.length === 0 && waitingFor.length === 0 && inSync(seen, leader);
   const lineage = leader.engine?.info.replication;

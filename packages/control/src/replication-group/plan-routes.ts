@@ -5,7 +5,7 @@ import type { Step } from './step.ts';
 
 /** @returns whether it serves that already. */
 export function planRoutes(front: Pick<Front, 'routes'>, wanted: readonly Route[], steps: Step[]): boolean {
-  if (front.routes !== undefined && sameRoutes(front.routes, wanted)) return true;
+  if (sameRoutes(front.routes, wanted)) return true;
   steps.push({
     kind: 'route',
     routes: wanted,

@@ -40,7 +40,7 @@ import type { SentinelTeller } from './tell-sentinel.ts';
 export interface ReconcileDeps {
   readonly database: Database;
   readonly host: Host;
-  readonly router: Pick<RouterClient, 'put' | 'ready' | 'routes' | 'serves'>;
+  readonly router: Pick<RouterClient, 'put' | 'ready' | 'recorded' | 'routes'>;
   readonly secrets: NodeSecrets;
   readonly nowMs: () => number;
   readonly starts: StartHistory;

@@ -28,11 +28,10 @@ export interface Front {
   readonly routeTo?: (target: RouteTarget) => Route;
   /**
    * Where clients reach the engines themselves, and the router can still spread those of the reader endpoint over
-   * several nodes. Undefined: it can't, or does not answer now.
+   * several nodes. Undefined: it can't, or does not run yet.
    */
   readonly spreadOver?: (target: SpreadTarget) => Route;
-  /** Undefined: it serves some, and does not answer now. */
-  readonly routes: readonly Route[] | undefined;
+  readonly routes: readonly Route[];
 }
 
 /** An address that clients know, and the node that is to answer there, or several of which any may. */

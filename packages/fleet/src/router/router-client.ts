@@ -34,8 +34,8 @@ export class RouterUnavailable extends Error {
 }
 
 export interface RouterClient {
-  /** Whether it serves routes of the owner or, when it does not run, will as soon as it does. */
-  serves(owner: string): boolean;
+  /** What the owner last put, from the disk: it serves that or, when it does not run, will as soon as it does. */
+  recorded(owner: string): readonly Route[];
   /** Starts the router when there is none. @throws RouterUnavailable. */
   ready(): Promise<void>;
   /** Routes bound now, by owner. Starts the router when there is none and somebody has routes. @throws RouterUnavailable. */
@@ -231,7 +231,7 @@ export async function routerClient(options: RouterClientOptions): Promise<Router
   }
 
   return {
-    serves: (owner) => (readTables(directory).get(owner)?.routes.length ?? 0) > 0,
+    recorded: (owner) => readTables(directory).get(owner)?.routes ?? [],
     ready: ensureRunning,
     async routes() {
       if (isNeeded()) await ensureRunning();
