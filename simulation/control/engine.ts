@@ -212,6 +212,13 @@ export class Engine {
     connectSoon(this);
   }
 
+  setFence(value: string): void {
+    const lifted = this.fenced && value !== writeFence;
+    this.fence = value;
+    // It rules again, also after others who did meanwhile.
+    if (lifted && this.role === 'primary') this.world.watcher.becamePrimary(this);
+  }
+
   // --- data ------------------------------------------------------------------------------------------------
 
   append(entry: number): void {
@@ -284,7 +291,7 @@ export class Engine {
         return [args[1], this.fence];
       case 'CONFIG SET':
         if (args[1] !== 'min-replicas-to-write') throw new Error(`CONFIG SET ${args[1]} is not simulated.`);
-        this.fence = args[2]!;
+        this.setFence(args[2]!);
         return 'OK';
       case 'WAIT 100':
         for (const link of this.followers) acknowledge(link, this.world.network.delayMs() * 2);

@@ -66,16 +66,24 @@ export function strike(world: FaultyWorld, fault: Fault): void {
     }
     case 'agent crash':
       if (!machine.up) return;
+      network.onDisturbance();
       machine.endAgent();
       // What watches over agents starts them again soon.
-      queue.after(Math.min(forMs, 1_000), () => beginAgain(machine));
+      queue.after(Math.min(forMs, 1_000), () => beginAgain(world, machine));
       return;
     case 'machine lost':
+      network.onDisturbance();
       machine.lose();
-      afterwards(() => beginAgain(machine));
+      afterwards(() => beginAgain(world, machine));
       return;
     case 'machine cut off':
       cut(world, machine, [servicePlace, ...othersOf(world, machine)], 'both', forMs);
+      return;
+    case 'machine cut off twice':
+      cut(world, machine, [servicePlace, ...othersOf(world, machine)], 'both', forMs);
+      queue.after(forMs + (detail % 10 === 0 ? 3 * detail : detail / 2), () =>
+        cut(world, machine, [servicePlace, ...othersOf(world, machine)], 'both', forMs),
+      );
       return;
     case 'machine cut off from the service':
       cut(world, machine, [servicePlace], 'both', forMs);
@@ -90,14 +98,18 @@ export function strike(world: FaultyWorld, fault: Fault): void {
       );
       return;
     case 'messages lost':
+      network.onDisturbance();
       network.lossProbability = (detail % 60) / 100;
       afterwards(() => {
+        network.onDisturbance();
         network.lossProbability = 0;
       });
       return;
     case 'messages late':
+      network.onDisturbance();
       network.lateProbability = (detail % 50) / 100;
       afterwards(() => {
+        network.onDisturbance();
         network.lateProbability = 0;
       });
       return;
@@ -135,7 +147,7 @@ export function heal(world: FaultyWorld): void {
   world.trace.tell(() => 'faults end');
   world.network.mendAll();
   world.ledger.slowMs = 0;
-  for (const machine of world.machines) beginAgain(machine);
+  for (const machine of world.machines) beginAgain(world, machine);
   for (const engine of world.engines()) engine.resume();
   const { life } = world.service;
   if (life !== undefined) {
@@ -145,7 +157,8 @@ export function heal(world: FaultyWorld): void {
   world.service.begin();
 }
 
-function beginAgain(machine: Machine): void {
+function beginAgain({ network }: FaultyWorld, machine: Machine): void {
+  network.onDisturbance();
   if (!machine.up) machine.begin();
 }
 

@@ -7,20 +7,21 @@
  *   be asked and nobody who answered had more.
  * - V4 A primary that lives, on a host that has its lease, loses its role only to one that has everything it acknowledged.
  * - V5 No primary without data takes writes while a process of the shard that lives has some; unless it took over with a
- *   copy of its predecessor's history that had nothing in it yet: what that lost is for V3 and V4.
+ *   copy of a predecessor's history that had nothing in it yet: what that lost is for V3 and V4.
  * - V6 A write that came by an endpoint is acknowledged while no other node holds that endpoint and would acknowledge too.
  * - V7 The group's epochs rise, and no host carries out an order of an epoch below one it has seen.
  * - V8 The linter finds nothing in a plan of the planner, and the planner always has one.
  * - V9 When faults end, every group converges in bounded time: one primary that takes writes at its endpoint, and as many
  *   replicas in sync as were asked for.
  * - V10 A node becomes a primary only once it is written down as one.
+ * - V11 While every host reaches every other, whether there is a controller or not, no primary is kept from its writes.
  */
 import type { NodeObservation, Order } from '@larder/fleet/host';
 import type { Engine, EngineWatcher } from './engine.ts';
 import type { Ledger } from './ledger.ts';
 import type { Machine } from './machine.ts';
 
-export type Invariant = `V${1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10}`;
+export type Invariant = `V${1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11}`;
 
 export interface Violation {
   readonly invariant: Invariant;
@@ -39,8 +40,8 @@ interface ShardHistory {
   /** Acknowledged, and not lost with every process that had it. */
   readonly surviving: Set<number>;
   ruler: Engine | undefined;
-  /** The ruler's, as it began. */
-  history: string | undefined;
+  /** Of every ruler so far, as it began. */
+  readonly histories: Set<string>;
   lastAcknowledging: Engine | undefined;
   /** How far everybody who answered was when the last decision was made. */
   candidates: readonly {
@@ -55,7 +56,7 @@ export class Invariants implements EngineWatcher {
   acknowledgedWrites = 0;
   readonly #world: CheckedWorld;
   readonly #shards = new Map<string, ShardHistory>();
-  /** Took over with a copy of their predecessor's history. */
+  /** Took over with a copy of a predecessor's history. */
   readonly #heirs = new WeakSet<Engine>();
   #reigns = 0;
   #epoch = 0;
@@ -110,8 +111,8 @@ export class Invariants implements EngineWatcher {
       this.report('V10', `${member} becomes a primary while ${nodeGroup?.primary} is written down`);
     }
     this.#checkSuccession(shard, engine);
-    if (engine.previousReplicationId === shard.history) this.#heirs.add(engine);
-    shard.history = engine.replicationId;
+    if (shard.histories.has(engine.previousReplicationId)) this.#heirs.add(engine);
+    shard.histories.add(engine.replicationId);
     shard.ruler = engine;
   }
 
@@ -191,6 +192,16 @@ export class Invariants implements EngineWatcher {
     this.report('V7', `machine ${machine.index} takes an order of epoch ${order.epoch} after ${highest}`);
   }
 
+  /** @param calmMs for how long every host has been there and reached every other. */
+  writesTakenAway(machine: Machine, calmMs: number): void {
+    if (calmMs < 5_000) return;
+    const { nodeGroups } = this.#world.ledger.group;
+    const rules = ({ start, role, lives }: Engine) =>
+      lives && role === 'primary' && nodeGroups.some(({ primary }) => primary === start.member);
+    if (!machine.engines.some(rules)) return;
+    this.report('V11', `machine ${machine.index} takes writes away after ${calmMs.toFixed(0)} ms of calm`);
+  }
+
   /** The service decides on a successor, knowing this. */
   decides(shardId: string, observations: ReadonlyMap<string, NodeObservation>): void {
     const shard = this.#shard(shardId);
@@ -211,7 +222,7 @@ export class Invariants implements EngineWatcher {
       shard = {
         surviving: new Set(),
         ruler: undefined,
-        history: undefined,
+        histories: new Set(),
         lastAcknowledging: undefined,
         candidates: [],
       };

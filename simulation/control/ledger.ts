@@ -78,6 +78,7 @@ export class Ledger {
         });
         return epoch;
       },
+      noteHistory: (_, nodeGroup, lineage) => write((group) => changeShard(group, nodeGroup, { lineage })),
       endHandover: (_, nodeGroup) =>
         write((group) => ({
           ...group,

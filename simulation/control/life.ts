@@ -17,7 +17,11 @@ export class Life {
   readonly #queue: EventQueue;
   readonly #touched: () => void;
 
-  constructor(queue: EventQueue, clockRate: number, touched: () => void) {
+  /** Rises from life to life: a later one leads. */
+  readonly number: number;
+
+  constructor(queue: EventQueue, number: number, clockRate: number, touched: () => void) {
+    this.number = number;
     this.#queue = queue;
     this.#touched = touched;
     this.clock = {

@@ -1,7 +1,9 @@
 /**
  * A machine with its agent: starts and ends engines as told, answers what is true, refuses orders of the past, and
  * takes writes away from its primaries before its lease ends. The rules of leases are the real ones (`lease.ts`); what
- * the agent does with them follows `host-lease.ts`, which does it with files, timers and processes.
+ * the agent does with them follows `host-lease.ts`, which does it with files, timers and processes. Two rules are this
+ * machine's own, and the simulation shows what happens without them: an agent takes no orders while it may not let
+ * primaries take writes (`#refuseWithoutLease`), and none that its controller sent before it last looked (`admitCall`).
  */
 import {
   breaksPromise,
@@ -36,10 +38,10 @@ export interface MachineWorld extends EngineWorld {
   /** Everything is on one machine: nothing can be promoted elsewhere, and there are no leases. */
   readonly local: boolean;
   shardOf(nodeId: string): string;
-  /** Sends the machine's question to the service, which calls `granted` if it answers. */
-  askLease(machine: Machine, question: string): void;
   /** Something about a node changed: the service hears of it, mostly. */
   changed(machine: Machine): void;
+  /** It may not let primaries take writes any more. */
+  writesTakenAway(machine: Machine): void;
   admitted(machine: Machine, order: Order, highest: number): void;
   readonly mutation: MachineMutation;
 }
@@ -47,6 +49,12 @@ export interface MachineWorld extends EngineWorld {
 export interface MachineMutation {
   readonly admitsAnyEpoch?: boolean;
   readonly neverFences?: boolean;
+  /** Also while it may not let primaries take writes. */
+  readonly takesAnyOrder?: boolean;
+  /** Also those that were on their way while their controller looked again. */
+  readonly takesOvertaken?: boolean;
+  /** It hears no controller, and still refuses its consent until its own lease has ended. */
+  readonly consentsLate?: boolean;
 }
 
 /** What the agent waits for of an engine. */
@@ -54,7 +62,7 @@ const commandTimeoutMs = 500;
 const fenceAnswerMs = 250;
 /** A process that is stopped is known to hang after so long. */
 const hangAfterMs = 600;
-const missedRenewals = 3;
+const askEveryMs = 250;
 
 export class Machine {
   readonly index: number;
@@ -65,7 +73,7 @@ export class Machine {
   readonly #nodes = new Map<string, Engine>();
   readonly #reaped = new Set<Engine>();
   #pid = 100;
-  up = true;
+  up = false;
   #life = 0;
   #holder: LeaseHolder;
   #consent: ConsentHolder;
@@ -73,6 +81,9 @@ export class Machine {
   #fenced = false;
   /** On disk. */
   #highestEpoch = 0;
+  #highestLeader = 0;
+  #lastLook = 0;
+  #inCharge = false;
   #lastQuestionAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(world: MachineWorld, index: number, rate: number) {
@@ -107,10 +118,11 @@ export class Machine {
     this.#fenced = false;
     if (inChargeOf !== undefined) {
       this.#highestEpoch = inChargeOf;
+      this.#inCharge = true;
       this.#holder.granted(this.#holder.ask(this.clockMs));
       this.#lookAtLease();
     }
-    if (!this.#world.local) this.#renew(this.#life);
+    if (!this.#world.local) this.#tick(this.#life);
   }
 
   /** The agent ends; engines run on. Its guard, which is a process of its own, fences what the agent can't. */
@@ -126,33 +138,32 @@ export class Machine {
 
   // --- lease -----------------------------------------------------------------------------------------------
 
-  #renew(life: number): void {
+  /** Looks now and then whether a controller has been silent for so long that others are to be asked. */
+  #tick(life: number): void {
     if (!this.up || life !== this.#life) return;
-    const now = this.clockMs;
-    this.#world.askLease(this, this.#holder.ask(now));
-    const { leaseMs, renewEveryMs } = this.#world.terms;
-    if (now > this.#holder.endsAtMs - leaseMs + missedRenewals * renewEveryMs) this.#askPeers();
-    this.#afterLocally(renewEveryMs, () => this.#renew(life));
-    if (this.#holder.endsAtMs === Number.NEGATIVE_INFINITY) this.#lookAtLease();
+    if (!this.#holder.hears(this.clockMs)) this.#askPeers();
+    this.#lookAtLease();
+    this.#afterLocally(askEveryMs, () => this.#tick(life));
   }
 
-  /** The service answered. */
-  granted(question: string): void {
-    if (!this.up) return;
-    this.#holder.granted(question);
+  /** A controller answered `question`, the last it was given. @returns the next one. */
+  renew(question: string | undefined): string {
+    // It tells in the same message what the host is in charge of.
+    this.#inCharge = true;
+    if (question !== undefined) this.#holder.granted(question);
     this.#lookAtLease();
+    return this.#holder.ask(this.clockMs);
   }
 
   #askPeers(): void {
     const { machines, groupId, network, queue } = this.#world;
     const askedAtMs = this.clockMs;
-    if (askedAtMs - this.#lastQuestionAtMs < this.#world.terms.renewEveryMs * 0.9) return;
+    if (askedAtMs - this.#lastQuestionAtMs < askEveryMs * 0.9) return;
     this.#lastQuestionAtMs = askedAtMs;
     const peers = machines.filter((each) => each !== this);
     const question = { group: groupId, epoch: this.#highestEpoch };
     let missing = peers.length;
-    // A host that never had an order is in charge of nothing.
-    if (missing === 0 || this.#highestEpoch === 0) return;
+    if (missing === 0 || !this.#inCharge) return;
     const life = this.#life;
     for (const peer of peers) {
       if (!network.reaches(this.index, peer.index)) continue;
@@ -171,7 +182,8 @@ export class Machine {
 
   consentTo(question: ConsentQuestion): boolean {
     const now = this.clockMs;
-    const hearsController = this.#holder.hears(now);
+    const hearsController =
+      this.#world.mutation.consentsLate === true ? now < this.#holder.endsAtMs : this.#holder.hears(now);
     if (!consents(question, { hearsController, seenEpoch: this.#highestEpoch })) return false;
     this.#promise = promiseAfter(this.#world.terms, this.#promise, question, now);
     return true;
@@ -204,6 +216,7 @@ export class Machine {
   }
 
   #takeWritesAway(): void {
+    this.#world.writesTakenAway(this);
     if (this.#world.mutation.neverFences === true) return;
     for (const engine of this.engines) {
       if (!engine.lives) continue;
@@ -227,6 +240,24 @@ export class Machine {
 
   // --- orders ----------------------------------------------------------------------------------------------
 
+  /**
+   * Every message tells which controller it is of, and which of its messages it is. An order goes by what its controller
+   * saw before it; once that one has looked again, the order was overtaken.
+   * @throws StaleOrder
+   */
+  admitCall(leader: number, number: number, kind: 'order' | 'observe' | 'renew'): void {
+    if (leader < this.#highestLeader) {
+      this.#world.trace.count('order refused: of a service before');
+      throw new StaleOrder('another leads');
+    }
+    if (leader > this.#highestLeader) this.#lastLook = 0;
+    this.#highestLeader = leader;
+    if (kind === 'observe') this.#lastLook = Math.max(this.#lastLook, number);
+    if (kind !== 'order' || number > this.#lastLook || this.#world.mutation.takesOvertaken === true) return;
+    this.#world.trace.count('order refused: overtaken');
+    throw new StaleOrder('overtaken');
+  }
+
   /** @throws StaleOrder */
   admit(order: Order): void {
     const { mutation } = this.#world;
@@ -238,8 +269,19 @@ export class Machine {
       this.#world.trace.count('order refused: promised to another host');
       throw new StaleOrder('promised');
     }
+    this.#refuseWithoutLease();
     this.#world.admitted(this, order, this.#highestEpoch);
     this.#highestEpoch = Math.max(this.#highestEpoch, order.epoch);
+  }
+
+  /**
+   * What it had to take writes away from must not be given them back by an order that was long on its way, and what it
+   * starts must not take writes that it will not take away. @throws StaleOrder
+   */
+  #refuseWithoutLease(): void {
+    if (this.serves || this.#world.mutation.takesAnyOrder === true) return;
+    this.#world.trace.count('order refused: without a lease');
+    throw new StaleOrder('without a lease');
   }
 
   observe(nodeId: string): NodeObservation {
@@ -271,6 +313,7 @@ export class Machine {
   startNode(spec: NodeSpec): void {
     const known = this.#nodes.get(spec.nodeId);
     if (known?.lives === true) return;
+    if (this.up) this.#refuseWithoutLease();
     this.#pid += 1;
     const { address, endpointAddresses, replicaOf } = spec.settings;
     const engine = new Engine(this.#world, {

@@ -33,7 +33,7 @@ npm run simulate:control -- [--steps N] [--seed S] [--schedule K] [--json FILE]
 Exit 1 when an invariant was broken.
 `;
 
-const invariants = 10;
+const invariants = 11;
 /** Enough to see whether they are one kind. */
 const mostFailures = 5;
 

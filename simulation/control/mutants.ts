@@ -6,14 +6,26 @@ import type { PlanInput } from '@larder/control/replication-group/seen-member';
 import type { Plan } from '@larder/control/replication-group/step';
 import { type Host, type NodeObservation, writeFence } from '@larder/fleet/host';
 import type { Mutation } from './run.ts';
+import type { FaultKind } from './schedule.ts';
 
 export interface Mutant {
   readonly name: string;
   /** It must be found within so many schedules. */
   readonly withinSchedules: number;
+  /** Faults that it takes to find it; else of every kind. */
+  readonly focus?: readonly FaultKind[];
   /** Made anew for each run. */
   create(): Mutation;
 }
+
+const late: readonly FaultKind[] = [
+  'messages late',
+  'messages late',
+  'machine cut off twice',
+  'handover',
+  'primary crash',
+  'primary stop',
+];
 
 export const mutants: readonly Mutant[] = [
   {
@@ -79,17 +91,18 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a switchover does not wait for the offsets',
-    withinSchedules: 500,
+    withinSchedules: 2_000,
     create: () => ({ host: hurried }),
   },
   {
     name: 'a switchover does not fence the old primary',
-    withinSchedules: 1_500,
+    withinSchedules: 6_000,
+    focus: ['handover cut off'],
     create: () => ({ host: (host) => without(host, (words) => words.includes(writeFence)) }),
   },
   {
     name: 'a switchover does not hold writes',
-    withinSchedules: 500,
+    withinSchedules: 4_000,
     create: () => ({ host: (host) => without(host, (words) => words[1] === 'PAUSE') }),
   },
   {
@@ -101,9 +114,10 @@ export const mutants: readonly Mutant[] = [
     }),
   },
   {
-    name: 'hosts take orders of any epoch',
-    withinSchedules: 8_000,
-    create: () => ({ admitsAnyEpoch: true }),
+    name: 'hosts take orders of the past',
+    withinSchedules: 10_000,
+    focus: late,
+    create: () => ({ admitsAnyEpoch: true, takesOvertaken: true }),
   },
   {
     name: 'a host that lost its lease takes no writes away',
@@ -119,6 +133,16 @@ export const mutants: readonly Mutant[] = [
     name: 'a service that begins forgets the leases that were granted',
     withinSchedules: 8_000,
     create: () => ({ forgetsGrants: true }),
+  },
+  {
+    name: 'a host without a lease takes orders',
+    withinSchedules: 2_000,
+    create: () => ({ takesAnyOrder: true }),
+  },
+  {
+    name: 'a host consents only when its own lease has ended',
+    withinSchedules: 8_000,
+    create: () => ({ consentsLate: true }),
   },
 ];
 

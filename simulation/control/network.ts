@@ -15,6 +15,7 @@ export class Network {
   lateProbability = 0;
   /** What primaries send to their replicas takes so much longer, at most. */
   streamLagMs = 0;
+  onDisturbance: () => void = () => {};
 
   constructor(random: Random, local: boolean) {
     this.#random = random;
@@ -23,18 +24,25 @@ export class Network {
 
   /** Messages from one place to the other arrive no more. */
   cut(from: Place, to: Place): void {
+    this.onDisturbance();
     this.#cut.add(`${from} ${to}`);
   }
 
   mend(from: Place, to: Place): void {
+    this.onDisturbance();
     this.#cut.delete(`${from} ${to}`);
   }
 
   mendAll(): void {
+    this.onDisturbance();
     this.#cut.clear();
     this.lossProbability = 0;
     this.lateProbability = 0;
     this.streamLagMs = 0;
+  }
+
+  get loses(): boolean {
+    return this.lossProbability > 0 || this.lateProbability > 0 || this.#cut.size > 0;
   }
 
   reaches(from: Place, to: Place): boolean {

@@ -8,6 +8,7 @@ import type { Life } from './life.ts';
 import type { Done, Machine, MachineWorld } from './machine.ts';
 import { servicePlace } from './network.ts';
 
+const renewTimeoutMs = 900;
 const observeTimeoutMs = 600;
 const orderTimeoutMs = 1_500;
 
@@ -22,8 +23,8 @@ export interface RemoteMutation {
 }
 
 export interface RemoteHost extends Host {
-  /** A machine's question arrived. @returns whether it is answered. */
-  grant(machine: Machine): void;
+  /** Begins to renew the machines' leases; goes on for as long as the service lives. */
+  renewLeases(): void;
 }
 
 export function remoteHost(world: RemoteWorld, life: Life): RemoteHost {
@@ -33,8 +34,17 @@ export function remoteHost(world: RemoteWorld, life: Life): RemoteHost {
     world.machines.map((machine) => [machine, leaseGrantor(terms, sinceMs)]),
   );
 
+  let calls = 0;
+
   /** @throws NodeUnreachable when no answer comes in time. */
-  function call<T>(machine: Machine, timeoutMs: number, work: (done: Done<T>) => void): Promise<T> {
+  function call<T>(
+    machine: Machine,
+    kind: 'order' | 'observe' | 'renew',
+    timeoutMs: number,
+    work: (done: Done<T>) => void,
+  ): Promise<T> {
+    calls += 1;
+    const number = calls;
     return life.promise<T>((settle) => {
       let open = true;
       const done: Done<T> = (result) => {
@@ -55,6 +65,7 @@ export function remoteHost(world: RemoteWorld, life: Life): RemoteHost {
           queue.after(back, () => done(result));
         };
         try {
+          machine.admitCall(life.number, number, kind);
           work(answer);
         } catch (error) {
           answer(error as Error);
@@ -63,12 +74,43 @@ export function remoteHost(world: RemoteWorld, life: Life): RemoteHost {
     });
   }
 
+  /** Every so often answers the machine's last question, and is given the next. */
+  function renew(machine: Machine): void {
+    const grantor = grantors.get(machine)!;
+    let question: { readonly text: string; readonly atMs: number } | undefined;
+    let renewing = false;
+    const ask = (): void => {
+      if (renewing) return;
+      renewing = true;
+      if (question !== undefined) grantor.granting(question.atMs);
+      const answered = question?.text;
+      call<string>(machine, 'renew', renewTimeoutMs, (done) => done(machine.renew(answered))).then(
+        (text) => {
+          const first = question === undefined;
+          question = { text, atMs: life.clock.nowMs() };
+          renewing = false;
+          // It has no lease before it has an answer.
+          if (first) ask();
+        },
+        () => {
+          question = undefined;
+          renewing = false;
+        },
+      );
+    };
+    const beat = (): void => {
+      queue.after(terms.renewEveryMs, () => life.attend(beat));
+      ask();
+    };
+    beat();
+  }
+
   async function observeMachine(
     machine: Machine,
     nodeIds: readonly string[],
   ): Promise<readonly NodeObservation[]> {
     try {
-      return await call<readonly NodeObservation[]>(machine, observeTimeoutMs, (done) =>
+      return await call<readonly NodeObservation[]>(machine, 'observe', observeTimeoutMs, (done) =>
         done(nodeIds.map((id) => machine.observe(id))),
       );
     } catch {
@@ -85,13 +127,15 @@ export function remoteHost(world: RemoteWorld, life: Life): RemoteHost {
     work,
   ) => {
     const machine = world.machineOf(nodeId);
-    return call(machine, orderTimeoutMs, (done) => work(machine, done));
+    return call(machine, 'order', orderTimeoutMs, (done) => work(machine, done));
   };
 
   return {
     id: 'simulated',
     mostConnections: 1_000,
-    grant: (machine) => grantors.get(machine)!.granting(life.clock.nowMs()),
+    renewLeases() {
+      if (!world.local) for (const machine of world.machines) renew(machine);
+    },
     async observe(nodeIds) {
       const byMachine = new Map<Machine, string[]>();
       for (const nodeId of nodeIds) {

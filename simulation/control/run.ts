@@ -48,6 +48,10 @@ export async function run(
   const ledger = new Ledger({ queue, random, mutation }, replicatedGroup(setup.members, setup.formed));
   const machines: Machine[] = [];
   let touched = false;
+  let disturbedAtMs = 0;
+  network.onDisturbance = () => {
+    disturbedAtMs = queue.nowMs;
+  };
   let histories = 0;
   let writes = 0;
   let engines: readonly Engine[] = [];
@@ -84,21 +88,16 @@ export async function run(
       ledger.group.nodeGroups.find(({ members }) => members.some((member) => nodeIdOf(member) === nodeId))
         ?.id ?? '0001',
     machineOf,
-    askLease(machine, question) {
-      const there = network.messageDelayMs(machine.index, servicePlace);
-      if (there === undefined) return;
-      queue.after(there, () =>
-        service.asked(machine, () => {
-          const back = network.messageDelayMs(servicePlace, machine.index);
-          if (back !== undefined) queue.after(back, () => machine.granted(question));
-        }),
-      );
-    },
     changed(machine) {
       refresh();
       const delay = network.messageDelayMs(machine.index, servicePlace);
       if (delay !== undefined && machine.up) queue.after(delay, () => service.wake());
     },
+    writesTakenAway: (machine) =>
+      checks.writesTakenAway(
+        machine,
+        network.loses || machines.some(({ up }) => !up) ? 0 : queue.nowMs - disturbedAtMs,
+      ),
     admitted: (machine, order, highest) => checks.admitted(machine, order, highest),
     get service() {
       return service;

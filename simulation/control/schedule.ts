@@ -14,6 +14,7 @@ export const faultKinds = [
   'agent crash',
   'machine lost',
   'machine cut off',
+  'machine cut off twice',
   'machine cut off from the service',
   'one-way cut',
   'messages lost',
@@ -34,6 +35,7 @@ const remoteKinds: ReadonlySet<FaultKind> = new Set([
   'agent crash',
   'machine lost',
   'machine cut off',
+  'machine cut off twice',
   'machine cut off from the service',
   'one-way cut',
   'messages lost',
@@ -71,13 +73,14 @@ export interface Schedule {
 /** What shrinking takes things out of. */
 export const parts = ['faults', 'writers'] as const;
 
-export function scheduleOf(seed: number, number: number): Schedule {
+/** @param focus with these kinds of faults alone, on several machines. */
+export function scheduleOf(seed: number, number: number, focus?: readonly FaultKind[]): Schedule {
   const random = randomOf((Math.imul(seed, 0x9e3779b1) ^ Math.imul(number + 1, 0x85ebca6b)) >>> 0);
-  const machines = random.chance(0.5) ? 1 : random.between(2, 3);
+  const machines = focus === undefined && random.chance(0.5) ? 1 : random.between(2, 3);
   const local = machines === 1;
   const members = random.chance(0.1) ? 1 : random.between(2, 4);
   const endMs = local ? random.between(300, 2_500) : random.between(2_000, 9_000);
-  const kinds = local ? faultKinds.filter((kind) => !remoteKinds.has(kind)) : faultKinds;
+  const kinds = focus ?? (local ? faultKinds.filter((kind) => !remoteKinds.has(kind)) : faultKinds);
   return {
     seed: random.between(0, 0x7fffffff),
     setup: {

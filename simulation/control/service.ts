@@ -18,8 +18,7 @@ import { wanted } from './group.ts';
 import type { Invariants } from './invariants.ts';
 import type { Ledger } from './ledger.ts';
 import { Life } from './life.ts';
-import type { Machine } from './machine.ts';
-import { type RemoteHost, type RemoteWorld, remoteHost } from './remote-host.ts';
+import { type RemoteWorld, remoteHost } from './remote-host.ts';
 
 export interface ServiceMutation {
   readonly plan?: (input: PlanInput, planned: Plan) => Plan;
@@ -50,8 +49,8 @@ export class Service {
   passes = 0;
   readonly #world: ServiceWorld;
   readonly #clockRate: number;
+  #lives = 0;
   #life: Life | undefined;
-  #host: RemoteHost | undefined;
   #wake: () => void = () => {};
 
   constructor(world: ServiceWorld, clockRate: number) {
@@ -66,11 +65,13 @@ export class Service {
   begin(): void {
     if (this.#life !== undefined) return;
     const { queue } = this.#world;
-    const life = new Life(queue, this.#clockRate, () => this.#world.touched());
+    this.#lives += 1;
+    const life = new Life(queue, this.#lives, this.#clockRate, () => this.#world.touched());
     life.onDeath = () => this.end();
     this.#life = life;
-    this.#host = remoteHost(this.#world, life);
-    const host = this.#world.mutation.host?.(this.#host) ?? this.#host;
+    const remote = remoteHost(this.#world, life);
+    const host = this.#world.mutation.host?.(remote) ?? remote;
+    remote.renewLeases();
     const starts = startHistory();
     let running = false;
     let wakened = false;
@@ -116,21 +117,11 @@ export class Service {
     this.#world.trace.tell(() => 'service: dies');
     this.#life.end();
     this.#life = undefined;
-    this.#host = undefined;
     this.#wake = () => {};
   }
 
   wake(): void {
     this.#wake();
-  }
-
-  /** A machine asks for its lease. */
-  asked(machine: Machine, answer: () => void): void {
-    const host = this.#host;
-    this.#life?.attend(() => {
-      host!.grant(machine);
-      answer();
-    });
   }
 
   async #pass(

@@ -1,3 +1,4 @@
+import type { NodeObservation } from '@larder/fleet/host';
 import { expect, test } from 'vitest';
 import { checkPlan } from './check-plan.ts';
 import {
@@ -14,6 +15,10 @@ import {
 import type { Step } from './step.ts';
 
 const because = 'a test';
+
+function boundTo(seen: NodeObservation, boundAddresses: readonly string[]): NodeObservation {
+  return { ...seen, engine: { ...seen.engine!, boundAddresses } };
+}
 
 function violations(steps: readonly Step[], changes: Record<string, Change> = {}, group = replicatedGroup()) {
   return checkPlan(steps, group, observe(group, changes)).map(({ invariant }) => invariant);
@@ -38,6 +43,17 @@ test('I1 two primaries', () => {
   expect(violations([decide, promote], { 'shop-001': dead, 'shop-003': other })).toEqual(['I1']);
   const demote: Step = { kind: 'replicate', member: 'shop-003', primary: 'shop-002', port: 6379, because };
   expect(violations([decide, demote, promote], { 'shop-001': dead, 'shop-003': other })).toEqual([]);
+});
+
+test('I1 a promotion that was decided before, beside one that may rule unseen', () => {
+  const decided = replicatedGroup(3, { epoch: 2 });
+  const group = { ...decided, nodeGroups: [{ ...decided.nodeGroups[0]!, primary: 'shop-002' }] };
+  const seen = replication({
+    role: 'replica',
+    primary: { address: '127.64.0.10', port: 6379, linkUp: false },
+  });
+  expect(violations([promote], { 'shop-001': unreachable, 'shop-002': seen }, group)).toEqual(['I1']);
+  expect(violations([promote], { 'shop-001': hostFenced, 'shop-002': seen }, group)).toEqual([]);
 });
 
 test('I2 a promotion that was not decided', () => {
@@ -114,6 +130,9 @@ test('I6 an address with two holders', () => {
     because,
   };
   expect(violations([listen])).toEqual(['I6']);
+  // Two that have it already, as after a partition: the plan that does nothing to them is not to blame.
+  const both = { 'shop-003': (seen: NodeObservation) => boundTo(seen, listen.addresses) };
+  expect(violations([], both)).toEqual([]);
 });
 
 test('I7 a stranger', () => {

@@ -1,12 +1,13 @@
 /**
  * (pure) Looks at a plan before it is executed, knowing nothing of how it was made. A violation stops the pass.
  *
- * - I1 A member is promoted only when no other member of its shard runs as primary, or is demoted earlier in the plan.
+ * - I1 A member is promoted only when no other member of its shard runs as primary, or is demoted earlier in the plan; and
+ *   without a decision in this plan, which has its fence, only when the one it follows is not silent.
  * - I2 A promotion follows the decision for that member, made in this plan or written down before.
  * - I3 A decision or election carries a fence for the node that loses the role.
  * - I4 No member is started as an empty primary while another member of its shard holds keys.
  * - I5 At most one change of primary per shard in one plan.
- * - I6 An endpoint's address is listened on by at most one member after the plan, or by the router for them.
+ * - I6 No member comes to listen on an address that another one, or the router for them, listens on after the plan.
  * - I7 Only a member of this group is named.
  * - I8 Nodes are removed only from a group that is being deleted, or when they are replicas that were asked to go, or
  *   of a shard that was.
@@ -53,9 +54,16 @@ export function checkPlan(
             report('I1', `${step.member} would be a primary beside ${other}`);
           }
         }
-        const decided =
-          shard?.primary === step.member ||
-          earlier.some((each) => each.kind === 'decide-primary' && each.member === step.member);
+        const now = earlier.some((each) => each.kind === 'decide-primary' && each.member === step.member);
+        const decided = now || shard?.primary === step.member;
+        const { address } = engineOf(step.member)?.info.replication.primary ?? {};
+        const followed = shard?.members.find((each) => each.address === address);
+        if (!now && followed !== undefined && mayRuleUnseen(observations.get(nodeIdOf(followed)))) {
+          report(
+            'I1',
+            `${step.member} would be a primary beside ${followed.id}, which may run and does not answer`,
+          );
+        }
         if (!decided) report('I2', `${step.member} is promoted without a decision`);
         break;
       }
@@ -165,10 +173,24 @@ export function checkPlan(
     if (changes.length > 1) report('I5', `shard ${id} would change its primary ${changes.length} times`);
   }
   violations.push(...checkShardPlan(steps, group, observations));
+  const takes = (holder: string, address: string) =>
+    holder === theRouter ||
+    (engineOf(holder)?.boundAddresses.includes(address) !== true &&
+      steps.some((step) =>
+        step.kind === 'listen'
+          ? step.member === holder && step.addresses.includes(address)
+          : step.kind === 'start-node' && step.member === holder && step.endpointAddresses.includes(address),
+      ));
   for (const [address, holders] of holdersAfter(steps, group, observations)) {
-    if (holders.length > 1) report('I6', `${address} would be listened on by ${holders.join(' and ')}`);
+    if (holders.length > 1 && holders.some((holder) => takes(holder, address)))
+      report('I6', `${address} would be listened on by ${holders.join(' and ')}`);
   }
   return violations;
+}
+
+function mayRuleUnseen(seen: NodeObservation | undefined): boolean {
+  if (seen === undefined || seen.engine !== undefined) return false;
+  return seen.process.kind === 'running' || seen.process.kind === 'unreachable';
 }
 
 function membersNamed(step: Step): string[] {
@@ -186,6 +208,9 @@ function membersNamed(step: Step): string[] {
 function otherMembers(shard: NodeGroup | undefined, member: string): string[] {
   return shard?.members.map(({ id }) => id).filter((id) => id !== member) ?? [];
 }
+
+/** Among members, as a holder of addresses. */
+const theRouter = 'the router';
 
 function holdersAfter(
   steps: readonly Step[],
@@ -205,7 +230,7 @@ function holdersAfter(
     const spread = step.kind === 'route' ? step.routes.filter(({ kind }) => kind === 'spread') : [];
     if (spread.length > 0)
       bound.set(
-        'the router',
+        theRouter,
         spread.map(({ listen }) => listen.address),
       );
   }

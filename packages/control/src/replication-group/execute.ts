@@ -1,7 +1,7 @@
 /** Performs one step. Makes no choices, and is safe to repeat. */
 import { clusterBusPort } from '@larder/engine/config-file';
 import { formatSlots } from '@larder/engine/slots';
-import type { Host, StartData } from '@larder/fleet/host';
+import { type Host, NodeUnreachable, type StartData } from '@larder/fleet/host';
 import type { RouterClient } from '@larder/fleet/router/router-client';
 import { executeSetting, tellOfKill, tellOfShutdown } from '../node/execute-setting.ts';
 import type { WantedNode } from '../node/wanted-node.ts';
@@ -86,6 +86,8 @@ export async function execute(
       // A handover from it that was cut off may still hold writes.
       await send(['REPLICAOF', 'NO', 'ONE'], ['CLIENT', 'UNPAUSE']);
       return group;
+    case 'note-history':
+      return noteHistory(deps, group, step);
     case 'ask-replicas':
       // For more than there are, since else it would find all content; what counts is the question, not the wait.
       await send(['WAIT', '100', '1']);
@@ -211,6 +213,23 @@ async function decide(
     nodeGroups: group.nodeGroups.map((nodeGroup) =>
       nodeGroup.id === step.nodeGroup ? { ...nodeGroup, primary: step.member } : nodeGroup,
     ),
+  };
+}
+
+/** @throws NodeUnreachable when it does not tell, or is no primary: nobody is told to follow it then. */
+async function noteHistory(
+  { host, records }: ExecuteDeps,
+  group: ReplicationGroup,
+  step: Step & { kind: 'note-history' },
+): Promise<ReplicationGroup> {
+  const nodeId = nodeIdOf({ id: step.member });
+  const replication = (await host.observe([nodeId])).get(nodeId)?.engine?.info.replication;
+  if (replication?.role !== 'primary') throw new NodeUnreachable(`${step.member} does not tell its history.`);
+  const lineage = replication.replicationId;
+  await records.noteHistory(group, step.nodeGroup, lineage);
+  return {
+    ...group,
+    nodeGroups: group.nodeGroups.map((each) => (each.id === step.nodeGroup ? { ...each, lineage } : each)),
   };
 }
 

@@ -126,6 +126,7 @@ describe('a group with two replicas', () => {
       'decide-primary shop-002',
       'promote shop-002',
       'listen shop-002',
+      'note-history shop-002',
       'start-node shop-001',
       'replicate shop-003',
       'route',

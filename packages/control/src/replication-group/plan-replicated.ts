@@ -11,6 +11,7 @@ import {
   type Front,
   fenceOf,
   isLost,
+  isSilent,
   type PlanInput,
   planLift,
   planStream,
@@ -36,6 +37,10 @@ export function planReplicated(input: PlanInput): Plan {
   if (leader === undefined) return { steps, converged: false, waitingFor, lineages: new Map() };
   // The endpoint first: clients wait for it, replicas can wait.
   const settled = planListening(input, nodeGroup, seen, leader, steps);
+  if (steps.some(({ kind }) => kind === 'promote')) {
+    const because = 'its replicas are to follow it in a new history';
+    steps.push({ kind: 'note-history', nodeGroup: nodeGroup.id, member: leader.member.id, because });
+  }
   for (const each of seen) {
     if (each !== leader) planReplica(input, each, leader, steps, waitingFor);
   }
@@ -76,6 +81,12 @@ function planLeader(
       const ruling = others.find(({ engine }) => engine?.info.replication.role === 'primary');
       if (ruling !== undefined) {
         planInterruptedSwitch(nodeGroup, primary, ruling, steps, waitingFor);
+        return undefined;
+      }
+      // A host that let go of the old primary may have its lease again since it was decided: its silence proves nothing.
+      const followed = others.find((other) => isFollowed(other, primary) && isSilent(other));
+      if (followed !== undefined) {
+        planSilent(followed, 'elsewhere', steps, waitingFor);
         return undefined;
       }
       // Decided, but its service died before the command was sent.
@@ -163,6 +174,11 @@ function planInterruptedSwitch(
     return;
   }
   waitingFor.push(`${decided.member.id} to be in sync before it takes over`);
+}
+
+/** Whether it is the one that the replica was told to follow. */
+function isFollowed({ member }: SeenMember, { engine }: SeenMember): boolean {
+  return engine?.info.replication.primary?.address === member.address;
 }
 
 function follows({ engine }: SeenMember, { member }: SeenMember): boolean {

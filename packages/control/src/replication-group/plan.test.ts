@@ -209,6 +209,7 @@ describe('a group without cluster mode', () => {
       'decide-primary shop-003',
       'promote shop-003',
       'listen shop-003',
+      'note-history shop-003',
       'start-node shop-001',
       'replicate shop-002',
     ]);
@@ -313,6 +314,21 @@ describe('a group without cluster mode', () => {
     );
     expect(kinds(made).slice(0, 1)).toEqual(['promote shop-002']);
     expect(kinds(made)).not.toContain('decide-primary shop-002');
+  });
+
+  test('is not made the primary, though decided, while the one it follows may rule again on a host that came back', () => {
+    const decided: ReplicationGroup = {
+      ...group,
+      epoch: 2,
+      nodeGroups: [{ ...group.nodeGroups[0]!, primary: 'shop-002' }],
+    };
+    const following = replication({
+      role: 'replica',
+      primary: { address: '127.64.0.10', port: 6379, linkUp: false },
+    });
+    const seen = { 'shop-002': following };
+    expect(plan(input(decided, { ...seen, 'shop-001': unreachable })).steps).toEqual([]);
+    expect(kinds(plan(input(decided, { ...seen, 'shop-001': hostFenced })))).toContain('promote shop-002');
   });
 
   test('demotes a second primary before anything else', () => {

@@ -17,6 +17,7 @@ import {
   deleteMember,
   deleteReplicationGroup,
   setHandover,
+  setLineage,
   setMigration,
   setRecovering,
 } from './store.ts';
@@ -31,6 +32,7 @@ export interface Decision {
 export interface StepRecords {
   /** @returns the group's new epoch, the next one. @throws when the group's epoch is no longer `group.epoch`. */
   decidePrimary(group: ReplicationGroup, decision: Decision): Promise<number>;
+  noteHistory(group: ReplicationGroup, nodeGroup: string, lineage: string): Promise<void>;
   endHandover(group: ReplicationGroup, nodeGroup: string): Promise<void>;
   /** @param emptyShard set when the member is this shard's primary, which begins without data. */
   beginRecovery(group: ReplicationGroup, member: string, emptyShard: string | undefined): Promise<void>;
@@ -67,6 +69,8 @@ export function recordsInDatabase(database: Database, nowMs: () => number): Step
         await tell(transaction, 'replication-group', group.id, text);
         return epoch;
       }),
+    noteHistory: ({ id }, nodeGroup, lineage) =>
+      write((transaction) => setLineage(transaction, id, nodeGroup, lineage)),
     endHandover: ({ id }, nodeGroup) =>
       write((transaction) => setHandover(transaction, id, nodeGroup, undefined)),
     beginRecovery: ({ id }, member, emptyShard) =>

@@ -88,6 +88,8 @@ export type Step = { readonly because: string } & (
       readonly fence: Fence;
     }
   | { readonly kind: 'promote'; readonly member: string }
+  /** Writes down which history a new primary began, before anybody takes it over: later successors are judged by it. */
+  | { readonly kind: 'note-history'; readonly nodeGroup: string; readonly member: string }
   | { readonly kind: 'replicate'; readonly member: string; readonly primary: string; readonly port: number }
   /** Has the primary ask its replicas how far they are. */
   | { readonly kind: 'ask-replicas'; readonly member: string }
