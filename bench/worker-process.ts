@@ -28,11 +28,23 @@ export interface WorkerOptions {
   /** Handed to the worker's `serve`. Typed arrays and bigints survive. */
   readonly start: unknown;
   readonly execArgv?: readonly string[];
+  /** Put before the program: `ip netns exec NAME` runs it on another of a test's machines. */
+  readonly prefix?: readonly string[];
 }
 
 /** Resolves when the worker is ready; rejects when its start fails. */
-export async function startWorker({ file, start, execArgv = [] }: WorkerOptions): Promise<WorkerProcess> {
-  const child = fork(builtFile(file), [], { serialization: 'advanced', execArgv: [...execArgv] });
+export async function startWorker({
+  file,
+  start,
+  execArgv = [],
+  prefix = [],
+}: WorkerOptions): Promise<WorkerProcess> {
+  const [execPath = process.execPath, ...words] = [...prefix, process.execPath];
+  const child = fork(builtFile(file), [], {
+    serialization: 'advanced',
+    execPath,
+    execArgv: [...words, ...execArgv],
+  });
   const waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
   const listeners = new Map<string, (value: never) => void>();
   let counter = 0;

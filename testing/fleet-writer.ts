@@ -11,7 +11,7 @@ export interface InsideWriter {
 /** Plain Node and the engine's own protocol: what runs there needs nothing of ours. */
 const program = `
 const net = require('node:net');
-const [host, port] = process.argv.slice(1);
+const [host, port, tag] = process.argv.slice(1);
 const now = () => Number(process.hrtime.bigint() / 1000n) / 1000;
 const say = (text) => process.stdout.write(now() + ' ' + text + '\\n');
 let n = 0;
@@ -19,7 +19,7 @@ function run() {
   const socket = net.connect(Number(port), host);
   let open = true;
   const over = (why) => { if (!open) return; open = false; socket.destroy(); say(why); setTimeout(run, 10); };
-  const write = () => { n += 1; const v = 'inside:' + n; socket.write('SET ' + v + ' ' + v + '\\r\\n'); };
+  const write = () => { n += 1; const v = '{' + tag + '}inside:' + n; socket.write('SET ' + v + ' ' + v + '\\r\\n'); };
   socket.setTimeout(1000, () => over('no answer'));
   socket.on('connect', write);
   socket.on('error', (error) => over(error.code));
@@ -29,15 +29,17 @@ function run() {
 run();
 `.replaceAll('\\\\', '\\');
 
+/** @param tag whose slot is the node's, with cluster mode. */
 export function insideWriter(
   machine: Pick<TestMachine, 'prefix'>,
   address: string,
   port = 6379,
+  tag = 'beside',
 ): InsideWriter {
   const [file, ...prefix] = machine.prefix;
   const child: ChildProcess = spawn(
     file!,
-    [...prefix, process.execPath, '-e', program, address, String(port)],
+    [...prefix, process.execPath, '-e', program, address, String(port), tag],
     {
       stdio: ['ignore', 'pipe', 'inherit'],
     },

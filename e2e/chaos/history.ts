@@ -35,6 +35,8 @@ export interface History {
   readonly writes: readonly Write[];
   /** Of a client that holds on to the node that was the primary before the fault, by its own address. */
   readonly clinging: readonly Write[];
+  /** When a client on the host of the deposed primary was acknowledged a write there, from the fault on. */
+  readonly besideAckedMs: readonly number[];
   /** Numbers of acknowledged writes that are not there in the end, of each of the two. */
   readonly missing: { readonly writes: readonly number[]; readonly clinging: readonly number[] };
   /** In the order in which they were answered. */

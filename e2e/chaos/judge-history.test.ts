@@ -21,6 +21,7 @@ function history(more: Partial<History>): History {
     victim,
     writes: [],
     clinging: [],
+    besideAckedMs: [],
     missing: { writes: [], clinging: [] },
     probes: [],
     reads: { count: 0, stale: 0, gapMs: 0 },

@@ -15,6 +15,8 @@ export interface Figures {
   readonly lost: number;
   /** Acknowledgements by a node whose successor took writes already. */
   readonly zombies: number;
+  /** From the last acknowledgement beside the deposed primary to its successor's first; NaN where nobody was beside. */
+  readonly marginMs: number;
   /** How long two nodes of a shard provably took writes at once. */
   readonly splitBrainMs: number;
   /** From sending to acknowledgement, of writes acknowledged after the fault. */
@@ -46,6 +48,10 @@ export function figuresOf(history: History): Figures {
     acknowledged: count([...writes, ...clinging], ({ ackedMs }) => ackedMs !== undefined),
     lost: history.missing.writes.length + history.missing.clinging.length,
     zombies: successor === undefined ? 0 : zombiesOf(history, successor.answeredMs),
+    marginMs:
+      successor === undefined || history.besideAckedMs.length === 0
+        ? Number.NaN
+        : successor.answeredMs - longest(history.besideAckedMs),
     splitBrainMs: splitBrainMs(history.probes),
     worstLatencyMs: longest(latencies),
     fullSyncs: history.fullSyncs,
@@ -90,13 +96,14 @@ function firstAcceptedElsewhere({ probes, victim, faultMs }: History): Probe | u
  * acknowledged by somebody who no longer should have. One sent before and acknowledged after counts only when it is gone:
  * it may have been carried out in time.
  */
-function zombiesOf({ writes, clinging, missing, victim }: History, sinceMs: number): number {
+function zombiesOf({ writes, clinging, missing, victim, besideAckedMs }: History, sinceMs: number): number {
   const gone = { writes: new Set(missing.writes), clinging: new Set(missing.clinging) };
   const late = ({ ackedMs, shard }: Write) =>
     shard === victim.shard && ackedMs !== undefined && ackedMs > sinceMs;
   return (
     count(clinging, (each) => late(each) && (each.sentMs > sinceMs || gone.clinging.has(each.number))) +
-    count(writes, (each) => late(each) && gone.writes.has(each.number))
+    count(writes, (each) => late(each) && gone.writes.has(each.number)) +
+    count(besideAckedMs, (atMs) => atMs > sinceMs)
   );
 }
 

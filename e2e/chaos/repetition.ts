@@ -59,12 +59,13 @@ export async function repeatOnce<S extends Stage>(
     const faultMs = injected.atMs ?? orderedMs;
     await healed(watch, faultMs, course);
     const saw = (await injected.saw?.()) ?? {};
+    const beside = (injected.besideAckedMs?.() ?? []).filter((atMs) => atMs > faultMs);
     const { undo } = injected;
     injected = undefined;
     await undo();
     if (course.endsWhole) await stage.whole();
     await sleep(course.lingerMs);
-    return { history: await watch.end(faultMs), saw };
+    return { history: await watch.end(faultMs, beside), saw };
   } finally {
     await injected?.undo();
     await watch.close();

@@ -33,6 +33,7 @@ export const figureNames: Readonly<Record<keyof Figures, string>> = {
   acknowledged: 'acknowledged',
   lost: 'acknowledged writes lost',
   zombies: 'zombie writes',
+  marginMs: 'old primary silent before the new one by',
   splitBrainMs: 'two primaries at once',
   worstLatencyMs: 'worst write latency',
   fullSyncs: 'full resyncs',

@@ -2,6 +2,8 @@
 
 import { endlessScript } from './endless-script.ts';
 import { fill } from './fill.ts';
+import { fleetStage } from './fleet-stage.ts';
+import { agentKilled, agentStopped, controllersGone, hostIsolated, hostLost } from './host-faults.ts';
 import { larderStage } from './larder-stage.ts';
 import { blackhole, linkStage } from './link-faults.ts';
 import { diskFull, smallDiskStage, starvedAndPrimaryKilled } from './machine-faults.ts';
@@ -40,6 +42,14 @@ const latencyWithin = (atMost: number): Limit => ({ figure: 'worstLatencyMs', of
 /** Nobody is to take over, and nobody is to notice. */
 const undisturbed = { expectsSuccessor: false, leastMs: 1_000 };
 const threeShards = { writesPerSecond: 750 };
+/** Host by host as the controllers see it: a lease of 3 s, and what follows. */
+const hostFaults = { limitMs: 60_000, lingerMs: 1_500 };
+const onHosts = () => fleetStage({ replicas: 2 });
+const afterLease: readonly Limit[] = [
+  gapWithin(4_500),
+  { figure: 'zombies', of: 'max', atMost: 0 },
+  { figure: 'splitBrainMs', of: 'max', atMost: 0 },
+];
 
 export const scenarios: readonly Scenario[] = [
   scenario({
@@ -188,6 +198,34 @@ export const scenarios: readonly Scenario[] = [
     fault: diskFull(false),
     course: undisturbed,
     limits: [gapWithin(100), ...nothingLost],
+  }),
+  ...(
+    [
+      ['host-lost', "primary's host lost (cable out), 3 hosts", hostLost],
+      ['host-isolated', "primary's host cut off from controllers alone", hostIsolated],
+      ['agent-killed', "agent of the primary's host killed for good", agentKilled],
+      ['agent-stopped', "agent of the primary's host stopped", agentStopped],
+    ] as const
+  ).map(([name, title, fault]) =>
+    scenario({ name, title, needsRoot: true, open: onHosts, fault, course: hostFaults, limits: afterLease }),
+  ),
+  scenario({
+    name: 'shard-host-lost',
+    title: 'host lost, 3 shards × 1 replica on 3 hosts',
+    needsRoot: true,
+    open: () => fleetStage({ shards: 3, replicas: 1 }),
+    fault: hostLost,
+    course: { ...hostFaults, ...threeShards },
+    limits: afterLease,
+  }),
+  scenario({
+    name: 'controllers-gone',
+    title: 'all controllers gone for 6 s, hosts alive',
+    needsRoot: true,
+    open: onHosts,
+    fault: controllersGone,
+    course: { ...undisturbed, leastMs: 6_000 },
+    limits: [gapWithin(250), ...nothingLost],
   }),
   scenario({
     name: 'client-blackhole',

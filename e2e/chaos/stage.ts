@@ -16,6 +16,8 @@ export interface Stage {
   /** A hash tag for each shard, whose slot is that shard's. The first shard is the one that is hit. */
   readonly tags: readonly string[];
   readonly nodes: readonly StageNode[];
+  /** Put before the programs of clients, where they run on a machine of their own. */
+  readonly clientPrefix?: readonly string[];
   /** Every shard has one primary, all others are in sync with it, and its healer is content. */
   whole(): Promise<void>;
   close(): Promise<void>;
@@ -27,6 +29,8 @@ export interface Injected {
   readonly atMs?: number;
   /** Brings back what was taken away; called once, also when the repetition failed. */
   undo(): Promise<void>;
+  /** When a client beside the deposed primary, on its host, was acknowledged something. Asked for before `undo`. */
+  readonly besideAckedMs?: () => readonly number[];
   /** What the fault itself saw, for the report; asked for before `undo`. */
   readonly saw?: () => Promise<Readonly<Record<string, number>>>;
 }

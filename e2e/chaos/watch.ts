@@ -9,8 +9,8 @@ export interface Watch {
   progress(): Promise<TrafficProgress>;
   /** The name of the node of the victim's shard that took a write after `sinceMs`, other than the old primary. */
   successor(sinceMs: number): Promise<string | undefined>;
-  /** Ends the traffic and reads all of it again. */
-  end(faultMs: number): Promise<History>;
+  /** Ends the traffic and reads all of it again. @param besideAckedMs see `History`. */
+  end(faultMs: number, besideAckedMs: readonly number[]): Promise<History>;
   /** Safe to repeat. */
   close(): Promise<void>;
 }
@@ -19,7 +19,7 @@ let counter = 0;
 
 /** @param writesPerSecond over all shards */
 export async function startWatch(
-  { client, tags, nodes }: Stage,
+  { client, tags, nodes, clientPrefix = [] }: Stage,
   primary: StageNode,
   writesPerSecond: number,
 ): Promise<Watch> {
@@ -40,7 +40,7 @@ export async function startWatch(
     await Promise.all(opened.map((each) => each.kill()));
   };
   const open = async (file: string, value: unknown) => {
-    const worker = await startWorker({ file: `e2e/chaos/${file}`, start: value });
+    const worker = await startWorker({ file: `e2e/chaos/${file}`, start: value, prefix: clientPrefix });
     opened.push(worker);
     return worker;
   };
@@ -51,7 +51,7 @@ export async function startWatch(
       progress: () => traffic.call('progress'),
       successor: (sinceMs) =>
         sampler.call('successor', { shard: victim.shard, than: victim.primary, sinceMs }),
-      async end(faultMs) {
+      async end(faultMs, besideAckedMs) {
         const record = await traffic.call<TrafficRecord>('stop');
         const { probes, fullSyncs } = await sampler.call<SamplerRecord>('stop');
         const missing = await traffic.call<Missing>('missing');
@@ -62,6 +62,7 @@ export async function startWatch(
           victim,
           writes: record.writes,
           clinging: record.clinging,
+          besideAckedMs,
           missing,
           probes,
           reads: { ...reads, gapMs: longestGapAfter(answeredMs, faultMs) },

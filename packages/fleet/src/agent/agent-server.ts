@@ -12,10 +12,11 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { TLSSocket } from 'node:tls';
 import type { EpochFence } from '../epoch-fence.ts';
-import { type Host, StaleOrder } from '../host.ts';
+import { type Host, NodeUnreachable, StaleOrder } from '../host.ts';
 import type { NodeCertificates, ProcessHost } from '../process-host.ts';
 import type { Route } from '../router/route-table.ts';
 import type { RouterClient } from '../router/router-client.ts';
+import { callGate } from './call-gate.ts';
 import {
   type CallBody,
   CertificateNeeded,
@@ -47,6 +48,19 @@ export const hostCertificateName = (host: string): string => `host ${host}`;
 const maxBodyBytes = 16 * 2 ** 20;
 const heartbeatMs = 1_000;
 const requestTimeoutMs = 30_000;
+/** Calls about one node that may change what it does; their first argument is the node's id or has it. */
+const ordersNode: ReadonlySet<HostCall> = new Set<HostCall>([
+  'startNode',
+  'stopNode',
+  'killNode',
+  'listen',
+  'removeNode',
+  'command',
+  'moveKeys',
+  'setUsers',
+  'setPorts',
+  'renewCertificate',
+]);
 /** Among groups, for the epochs of controllers that lead; no group can be named so. */
 const leadership = '#leader';
 
@@ -63,6 +77,7 @@ class Refused extends Error {
 export async function agentServer(options: AgentServerOptions): Promise<{ close(): void }> {
   const { host, router, fence, lease, certificates } = options;
   const { certificatePem, keyPem, authorityPem } = options.tls;
+  const gate = callGate();
   const server = createServer(
     { cert: certificatePem, key: keyPem, ca: authorityPem, requestCert: true, rejectUnauthorized: true },
     (request, response) => {
@@ -89,15 +104,31 @@ export async function agentServer(options: AgentServerOptions): Promise<{ close(
       return void response.writeHead(204).end();
     }
     if (method === 'POST' && call !== undefined) {
-      const { leader, args } = (await bodyOf(request)) as CallBody;
-      admitLeader(leader);
-      return send(response, { result: await run(call as HostCall, args, response) });
+      const body = (await bodyOf(request)) as CallBody;
+      admitLeader(body.leader);
+      admitCall(call as HostCall, body);
+      return send(response, { result: await run(call as HostCall, body.args, response) });
     }
     throw new Refused(404, 'There is nothing here.');
   }
 
   function admitLeader(leader: number): void {
     fence.admit({ group: leadership, epoch: leader });
+  }
+
+  function admitCall(call: HostCall, { leader, number, args }: CallBody): void {
+    if (call === 'observe') return gate.looked(leader, number, args[0] as readonly string[]);
+    if (!ordersNode.has(call)) return;
+    const [subject] = args as readonly [string | { readonly nodeId: string }];
+    const nodeId = typeof subject === 'string' ? subject : subject.nodeId;
+    if (!gate.admits(leader, number, nodeId)) {
+      throw new StaleOrder(
+        `The order ${call} for ${nodeId} was overtaken by a look at it; it is decided anew.`,
+      );
+    }
+    // Else a node could be made a primary, or let take writes, that nobody fences when no lease begins.
+    if (!lease.serves)
+      throw new NodeUnreachable('This host has no lease; its nodes take no orders until it has one.');
   }
 
   function renew(body: unknown): LeaseAnswer {

@@ -39,6 +39,8 @@ export type PlainCall = (typeof plainCalls)[number];
 export type HostCall = PlainCall | 'observe' | 'readSettings' | 'nodeIds' | 'routes' | 'putRoutes';
 
 export interface CallBody {
+  /** Rises with every call of this controller's, so that one which was overtaken is known for it. */
+  readonly number: number;
   /** Rises with every controller that leads; an agent refuses orders of one before. */
   readonly leader: number;
   readonly args: readonly unknown[];

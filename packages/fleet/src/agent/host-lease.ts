@@ -79,14 +79,18 @@ export interface Charge {
 const tickMs = 50;
 /** How often others are asked for their consent. */
 const askEveryMs = 250;
+/** How often nodes are fenced while their group may not serve. */
+const fenceEveryMs = 500;
 
 export function hostLease(options: HostLeaseOptions): HostLease {
   const { nowMs, fence } = options;
   const holder = leaseHolder(leaseTerms, randomBytes(8).toString('hex'));
   const consent = consentHolder(leaseTerms);
   let { groups, promises } = options.store.read();
-  /** Groups that serve no more, by the end they were fenced for; until they may again. */
-  const fenced = new Set<string>();
+  /** Groups that may not serve now: when their nodes were fenced last. */
+  const fenced = new Map<string, number>();
+  /** Those of them whose nodes are known to take no writes: nothing is left for the guard. */
+  const taken = new Set<string>();
   /** When each group's hosts were asked last. */
   const askedAt = new Map<string, number>();
   /** What the agent's last life left: until when it let each node take writes. */
@@ -113,35 +117,42 @@ export function hostLease(options: HostLeaseOptions): HostLease {
     if (answers.every((each) => each)) consent.given(group, askedAtMs);
   }
 
-  async function takeWritesAway({ group, nodeIds }: ChargedGroup): Promise<void> {
-    options.onNotice(
-      `No controller renews this host's lease, and not every other host of ${group} consents: its primaries here take no more writes.`,
-    );
-    await Promise.all(options.runningNodes(nodeIds).map(options.fenceNode));
+  /** Again and again while it lasts: a node may have been started, or an order been carried out, while it began. */
+  async function takeWritesAway({ group, nodeIds }: ChargedGroup, nowMs: number): Promise<void> {
+    const before = fenced.get(group);
+    if (before !== undefined && nowMs - before < fenceEveryMs) return;
+    fenced.set(group, nowMs);
+    if (before === undefined) {
+      options.onNotice(
+        `No controller renews this host's lease, and not every other host of ${group} consents: its primaries here take no more writes.`,
+      );
+    }
+    try {
+      await Promise.all(options.runningNodes(nodeIds).map(options.fenceNode));
+      taken.add(group);
+    } catch (error) {
+      // Again at the next tick; the guard does it otherwise.
+      fenced.delete(group);
+      throw error;
+    }
   }
 
   function tick(): void {
     const now = nowMs();
     const silent = !holder.hears(now);
     for (const each of shared()) {
-      const serves = now < endsAtMs(each) - leaseTerms.fenceAheadMs;
       if (silent) void askPeers(each);
-      if (serves) fenced.delete(each.group);
-      else if (!fenced.has(each.group)) {
-        fenced.add(each.group);
-        takeWritesAway(each).catch((error: Error) => {
-          // Again at the next tick; the guard does it otherwise.
-          fenced.delete(each.group);
-          options.onProblem(error);
-        });
-      }
+      if (now < endsAtMs(each) - leaseTerms.fenceAheadMs) {
+        fenced.delete(each.group);
+        taken.delete(each.group);
+      } else takeWritesAway(each, now).catch(options.onProblem);
     }
     writeGuardedNodes();
   }
 
   function writeGuardedNodes(): void {
     const nodes: GuardedNode[] = shared()
-      .filter(({ group }) => !fenced.has(group))
+      .filter(({ group }) => !taken.has(group))
       .flatMap((each) =>
         options.runningNodes(each.nodeIds).map((node) => ({ ...node, untilMs: endsAtMs(each) })),
       );

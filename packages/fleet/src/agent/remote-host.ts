@@ -9,6 +9,7 @@ import type { NodeCertificates } from '../process-host.ts';
 import { type Route, type RouteTable, readRouteTable } from '../router/route-table.ts';
 import { type AgentClient, AgentSilent, agentClient, type Credentials } from './agent-client.ts';
 import {
+  type CallBody,
   CertificateNeeded,
   type HostCall,
   type HostFacts,
@@ -82,6 +83,7 @@ export function remoteHost(options: RemoteHostOptions): RemoteHost {
   let streaming = false;
   let renewing = false;
   let closed = false;
+  let calls = 0;
   let expiry: NodeJS.Timeout | undefined;
 
   function become(next: HostState): void {
@@ -161,15 +163,10 @@ export function remoteHost(options: RemoteHostOptions): RemoteHost {
     if (state !== 'connected') throw new NodeUnreachable(`Host ${name} is ${state}.`);
     const timeoutMs = callLimitsMs[what] ?? callLimitMs;
     const send = () =>
-      client.send(
-        'POST',
-        `/calls/${what}`,
-        { leader: options.leader, args },
-        {
-          timeoutMs,
-          ...(signal && { signal }),
-        },
-      );
+      client.send('POST', `/calls/${what}`, bodyOf(args), {
+        timeoutMs,
+        ...(signal && { signal }),
+      });
     const answer = await send()
       .catch(async (error: Error) => {
         if (!(error instanceof CertificateNeeded)) throw error;
@@ -187,6 +184,12 @@ export function remoteHost(options: RemoteHostOptions): RemoteHost {
         throw error instanceof AgentSilent ? new NodeUnreachable(error.message, { cause: error }) : error;
       });
     return (answer as { result?: unknown }).result;
+  }
+
+  /** Numbered when it is sent: by the clock, so that one of an earlier object for this host is lower. */
+  function bodyOf(args: readonly unknown[]): CallBody {
+    calls = Math.max(calls + 1, Math.floor(nowMs() * 1_000));
+    return { leader: options.leader, number: calls, args };
   }
 
   function unknown(nodeId: string): NodeObservation {
@@ -222,12 +225,9 @@ export function remoteHost(options: RemoteHostOptions): RemoteHost {
     async observe(nodeIds) {
       if (state !== 'connected') return new Map(nodeIds.map((id) => [id, unknown(id)]));
       try {
-        const answer = (await client.send(
-          'POST',
-          '/calls/observe',
-          { leader: options.leader, args: [nodeIds] },
-          { timeoutMs: observeLimitMs },
-        )) as { result: ObserveResult };
+        const answer = (await client.send('POST', '/calls/observe', bodyOf([nodeIds]), {
+          timeoutMs: observeLimitMs,
+        })) as { result: ObserveResult };
         return new Map(answer.result.map((each) => [each.nodeId, each]));
       } catch (error) {
         if (!(error instanceof AgentSilent)) throw error;
