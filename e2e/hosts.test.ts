@@ -1,4 +1,5 @@
 /** The promise: nodes stand on several hosts; a host that is lost is replaced, and takes no writes once it is. */
+import { connect } from 'node:net';
 import type { ReplicationGroup } from '@aws-sdk/client-elasticache';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createGroup, describeGroup, groupAvailable, primaryOf } from '../testing/elasticache-requests.ts';
@@ -100,6 +101,15 @@ describe.skipIf(!possible)('three hosts', () => {
       { what: 'another primary' },
     );
 
+  function connecting(address: string): Promise<string> {
+    return new Promise((resolve) => {
+      const socket = connect(6379, address, () => resolve('connected'));
+      socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
+      socket.setTimeout(5_000, () => resolve('silence'));
+      socket.once('close', () => socket.destroy());
+    });
+  }
+
   test('a group is spread over them, and its endpoint leads to its primary', async () => {
     await createGroup(fleet.larder, id, {
       NumCacheClusters: 3,
@@ -145,6 +155,8 @@ describe.skipIf(!possible)('three hosts', () => {
       await goesOn(probe);
       const { acknowledged, longestGapMs } = await probe.stop();
       console.log(`host lost: ${acknowledged.length} acknowledged, longest gap ${longestGapMs} ms`);
+      // Nobody waits for the lost node: another host refuses in its place.
+      expect(await connecting(addressOf(group, before))).toBe('ECONNREFUSED');
       // Whoever is beside the old primary is refused, and was before another served.
       expect(inside.answers.at(-1)!.text).toMatch(/NOREPLICAS/);
       host.heal();

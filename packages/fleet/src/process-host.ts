@@ -108,6 +108,10 @@ interface Node {
 export interface ProcessHost extends Host {
   /** Nodes that have a folder here, running or not. */
   nodeIds(): readonly string[];
+  /** The node listens on its own address alone now: its endpoints' are given up soon, unless it is told to listen anew. */
+  giveUpEndpoints(nodeId: string): void;
+  /** Tells the network of every address that is here. */
+  announce(): void;
   /** Those of them whose engine runs, with what it takes to fence it. */
   runningNodes(nodeIds: readonly string[]): readonly FencedNode[];
 }
@@ -593,6 +597,19 @@ export async function processHost(options: ProcessHostOptions): Promise<ProcessH
       };
     },
     nodeIds: () => [...nodes.keys()],
+    giveUpEndpoints(nodeId) {
+      const node = nodes.get(nodeId);
+      if (node === undefined) return;
+      const before = node.spec;
+      node.spec = { ...before, settings: { ...before.settings, endpointAddresses: [] } };
+      releaseSoon(before);
+    },
+    announce() {
+      for (const { process, spec } of nodes.values()) {
+        if (process.kind !== 'running') continue;
+        network.announce([spec.settings.address, ...spec.settings.endpointAddresses]);
+      }
+    },
     runningNodes: (nodeIds) =>
       nodeIds.flatMap((nodeId) => {
         const node = nodes.get(nodeId);

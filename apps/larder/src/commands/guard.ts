@@ -2,13 +2,15 @@
 import { existsSync } from 'node:fs';
 import { networkOf } from '@larder/fleet/agent/agent';
 import { fenceNode } from '@larder/fleet/agent/fence-node';
-import { guard } from '@larder/fleet/agent/guard';
+import { type GuardedNode, guard, readGuarded } from '@larder/fleet/agent/guard';
 import { readMembership } from '@larder/fleet/agent/membership';
 import { nodeSecrets } from '@larder/fleet/node-secrets';
 import { AlreadyRuns, lockProcess } from '@larder/fleet/process-lock';
 import { ended } from '../ended.ts';
 
 const lookEveryMs = 2_000;
+/** From the fence until another host may have the endpoints; as long they refuse here, instead of leading nowhere. */
+const endpointLingerMs = 1_000;
 
 /** Resolves after SIGTERM or SIGINT, when its directory was removed, or at once when another guard is at work. */
 export async function runGuard(directory: string): Promise<void> {
@@ -26,11 +28,20 @@ export async function runGuard(directory: string): Promise<void> {
   const watching = guard({
     directory,
     async fence(node) {
-      const outcome = await fenceNode(node, secrets.admin(node.nodeId), network);
+      const outcome = await fenceNode(node, secrets.admin(node.nodeId));
+      if (outcome !== 'replica') giveUpLater(node);
       say(`The agent let the lease of this host end: ${node.nodeId} ${outcome}.`);
     },
     onProblem,
   });
+  /** Unless the agent is back by then, and the node serves again. */
+  function giveUpLater({ nodeId, untilMs, endpointAddresses }: GuardedNode): void {
+    setTimeout(() => {
+      const now = readGuarded(directory).find((each) => each.nodeId === nodeId);
+      if (now === undefined || now.untilMs <= untilMs) network.release(endpointAddresses).catch(onProblem);
+    }, endpointLingerMs);
+  }
+
   await Promise.race([ended(), removed(directory)]);
   watching.close();
   lock.close();

@@ -66,6 +66,45 @@ export async function fleetSite(options: FleetSiteOptions): Promise<FleetSite> {
     members = await readHosts(database);
     fleet.setMembers(members);
     tellCharges();
+    standInForLost();
+  }
+
+  /** What each host was last told to hold for others. */
+  const standIns = new Map<string, string>();
+  let standing: Promise<void> = Promise.resolve();
+
+  /** One after the other: an address is given up before its own host announces it. */
+  function standInForLost(): void {
+    standing = standing.then(holdForLost).catch((error: Error) => {
+      logger.warn({ error }, 'A lost host has no stand-in.');
+    });
+  }
+
+  async function holdForLost(): Promise<void> {
+    const lost = [...fleet.hosts].filter(([, { state }]) => state === 'fenced').map(([name]) => name);
+    const [helper] = [...fleet.hosts].filter(([, { state }]) => state === 'connected').map(([name]) => name);
+    const addresses = lost.flatMap((name) => places.addressesOn(name));
+    for (const [name, host] of fleet.hosts) {
+      if (host.state !== 'connected') {
+        standIns.delete(name);
+        continue;
+      }
+      const wanted = name === helper ? addresses : [];
+      const text = JSON.stringify(wanted);
+      if ((standIns.get(name) ?? '[]') === text) continue;
+      await host.standIn(wanted);
+      standIns.set(name, text);
+    }
+  }
+
+  /** A host is back: nobody stands in for it any more, and its network hears where its addresses are. */
+  function welcome(name: string): void {
+    standing = standing
+      .then(async () => {
+        const host = fleet.hosts.get(name);
+        if (host?.state === 'connected') await host.announce();
+      })
+      .catch((error: Error) => logger.warn({ host: name, error }, 'A host did not announce its addresses.'));
   }
 
   /** A host that was away may have nodes that were made anew elsewhere, or whose group is gone. */
@@ -97,6 +136,8 @@ export async function fleetSite(options: FleetSiteOptions): Promise<FleetSite> {
     async begin(control) {
       places.onChange(tellCharges);
       fleet.onState((name) => {
+        standInForLost();
+        welcome(name);
         control.wakeHost(name);
         sweep(name).catch((error: Error) => logger.warn({ host: name, error }, 'A host was not swept.'));
       });

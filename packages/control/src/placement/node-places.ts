@@ -24,6 +24,8 @@ export interface NodePlaces {
   ownerOf(nodeId: string): Owner | undefined;
   nodesOf(owner: Owner): readonly PlacedNode[];
   ownersOn(host: string): readonly Owner[];
+  /** Of the nodes that stand there. */
+  addressesOn(host: string): readonly string[];
   /** What a host is to know of the groups that have nodes there. @param urlOf of a host's agent. */
   chargeOf(host: string, urlOf: (host: string) => string | undefined): ChargedGroup[];
   /** Calls `listener` after every change. */
@@ -66,6 +68,8 @@ export function nodePlaces(): NodePlaces {
       [...byOwner.values()]
         .filter(({ nodes }) => nodes.some((node) => node.host === host))
         .map(({ owner }) => owner),
+    addressesOn: (host) =>
+      [...byNode.values()].filter(({ node }) => node.host === host).map(({ node }) => node.address),
     chargeOf(host, urlOf) {
       return [...byOwner.entries()].flatMap(([group, { nodes }]) => {
         const own = nodes.filter((node) => node.host === host);

@@ -28,6 +28,7 @@ import {
 } from './host-calls.ts';
 import type { ChargedGroup, HostLease } from './host-lease.ts';
 import type { ConsentQuestion } from './lease.ts';
+import type { StandIn } from './stand-in.ts';
 
 export interface AgentServerOptions {
   readonly host: ProcessHost;
@@ -35,6 +36,7 @@ export interface AgentServerOptions {
   readonly fence: EpochFence;
   readonly lease: HostLease;
   readonly certificates: GivenCertificates;
+  readonly standIn: StandIn;
   readonly facts: HostFacts;
   readonly tls: { readonly certificatePem: string; readonly keyPem: string; readonly authorityPem: string };
   readonly listen: { readonly address: string; readonly port: number };
@@ -75,7 +77,7 @@ class Refused extends Error {
 
 /** Resolves when it listens. */
 export async function agentServer(options: AgentServerOptions): Promise<{ close(): void }> {
-  const { host, router, fence, lease, certificates } = options;
+  const { host, router, fence, lease, certificates, standIn } = options;
   const { certificatePem, keyPem, authorityPem } = options.tls;
   const gate = callGate();
   const server = createServer(
@@ -150,6 +152,10 @@ export async function agentServer(options: AgentServerOptions): Promise<{ close(
         return [...(await host.readSettings(args[0] as string[]))];
       case 'nodeIds':
         return host.nodeIds();
+      case 'standIn':
+        return standIn.hold(args[0] as readonly string[]);
+      case 'announce':
+        return host.announce();
       case 'routes':
         return [...(await router.routes())];
       case 'putRoutes':

@@ -14,6 +14,7 @@ import { machineMs } from './guard.ts';
 import { type HostLease, hostLease, type Peer } from './host-lease.ts';
 import type { Membership } from './membership.ts';
 import { type HostNetwork, interfaceAddresses, standingAddresses } from './network.ts';
+import { standIn } from './stand-in.ts';
 
 export interface AgentOptions {
   readonly directory: string;
@@ -65,7 +66,10 @@ export async function startAgent(options: AgentOptions): Promise<{ close(): Prom
     nowMs: machineMs,
     store: chargeStore(directory),
     runningNodes: host.runningNodes,
-    fenceNode: (node) => fenceNode(node, secrets.admin(node.nodeId), network),
+    async fenceNode(node) {
+      const outcome = await fenceNode(node, secrets.admin(node.nodeId));
+      if (outcome !== 'replica') host.giveUpEndpoints(node.nodeId);
+    },
     async askPeer({ url }: Peer, question) {
       let client = peers.get(url);
       if (client === undefined) {
@@ -84,6 +88,7 @@ export async function startAgent(options: AgentOptions): Promise<{ close(): Prom
     fence,
     lease,
     certificates,
+    standIn: await standIn(directory, network),
     facts: {
       mostConnections: host.mostConnections,
       nodesDirectory: join(directory, 'nodes'),

@@ -1,12 +1,12 @@
 /**
  * Takes writes away from a node without anybody's order: its host's lease ends. A replica is left as it is. A primary
- * refuses writes from then on, gives up its endpoints and lets its clients go; one that does not answer is killed.
+ * refuses writes from then on, listens on its own address alone and lets its clients go; one that does not answer is
+ * killed.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { adminConnection } from '../admin-connection.ts';
 import { type Incarnation, writeFence } from '../host.ts';
 import { deathOf } from '../process-table.ts';
-import type { HostNetwork } from './network.ts';
 
 /** What has to be known of a node to fence it. */
 export interface FencedNode {
@@ -24,16 +24,12 @@ export type FenceOutcome = 'replica' | 'refuses-writes' | 'killed';
 const answerLimitMs = 250;
 const retryMs = 5;
 
-/** @param password of the service's user at the node. Returns when the node takes no more writes. */
-export async function fenceNode(
-  node: FencedNode,
-  password: string,
-  network: HostNetwork,
-): Promise<FenceOutcome> {
-  const outcome = await takeWritesAway(node, password).catch(() => kill(node.incarnation));
-  // Also of one that was a replica: it holds none, or what it holds is not its to hold any more.
-  if (outcome !== 'replica') await network.release(node.endpointAddresses);
-  return outcome;
+/**
+ * @param password of the service's user at the node. Returns when the node takes no more writes. Its endpoints' addresses
+ *   are still on this host: the caller gives them up when another may have them.
+ */
+export async function fenceNode(node: FencedNode, password: string): Promise<FenceOutcome> {
+  return takeWritesAway(node, password).catch(() => kill(node.incarnation));
 }
 
 async function takeWritesAway(node: FencedNode, password: string): Promise<FenceOutcome> {

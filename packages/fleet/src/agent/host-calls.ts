@@ -36,7 +36,15 @@ export const plainCalls = [
 export type PlainCall = (typeof plainCalls)[number];
 
 /** Besides these: their results are maps, or they are not the host's own. */
-export type HostCall = PlainCall | 'observe' | 'readSettings' | 'nodeIds' | 'routes' | 'putRoutes';
+export type HostCall =
+  | PlainCall
+  | 'observe'
+  | 'readSettings'
+  | 'nodeIds'
+  | 'routes'
+  | 'putRoutes'
+  | 'standIn'
+  | 'announce';
 
 export interface CallBody {
   /** Rises with every call of this controller's, so that one which was overtaken is known for it. */

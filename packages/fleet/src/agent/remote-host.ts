@@ -33,6 +33,10 @@ export interface RemoteHost extends Host {
   setCharge(groups: readonly ChargedGroup[]): void;
   /** Calls `listener` after every change of the state. */
   onState(listener: () => void): void;
+  /** Has it hold just these addresses of lost hosts' nodes, where nobody listens. */
+  standIn(addresses: readonly string[]): Promise<void>;
+  /** Has it tell its network anew which addresses are there. */
+  announce(): Promise<void>;
   /** Nodes that have a folder there, running or not. */
   nodeIds(): Promise<readonly string[]>;
   routes(): Promise<ReadonlyMap<string, RouteTable>>;
@@ -244,6 +248,12 @@ export function remoteHost(options: RemoteHostOptions): RemoteHost {
       (await call('saveSnapshot', [nodeId, order, file], stopping)) as Awaited<
         ReturnType<Host['saveSnapshot']>
       >,
+    async standIn(addresses) {
+      await call('standIn', [addresses]);
+    },
+    async announce() {
+      await call('announce', []);
+    },
     nodeIds: async () => (await call('nodeIds', [])) as readonly string[],
     async routes() {
       const tables = (await call('routes', [])) as readonly (readonly [string, unknown])[];
