@@ -26,7 +26,7 @@ export interface LeadingOptions {
   readonly place: string;
   /** Set: nodes run on hosts that join, not here. */
   readonly hosts?: FleetServiceFlags | undefined;
-  /** For clients of Sentinel; 0: they are not served, as on several hosts. */
+  /** For clients of Sentinel; 0: they are not served. On several hosts the agents serve them. */
   readonly sentinelPort: number;
   readonly held: HeldState;
   readonly logger: Logger;

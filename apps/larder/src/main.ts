@@ -52,11 +52,17 @@ program
   .option('--listen <address:port>', 'first start: where controllers and other hosts reach the agent')
   .option('--addresses <range>', 'first start: for its nodes, its own on the network: 10.0.1.0/24')
   .option('--interface <name>', 'first start: put addresses on it; needs the right to')
+  .option(
+    '--sentinel-port <number>',
+    "port on the agent's address that tells clients of Sentinel who is primary; 0 for none",
+    String(defaultSentinelPort),
+  )
   .option('--log-level <level>', 'debug, info, warn, error or silent', 'info')
-  .action(async ({ dataDir, ...flags }: AgentFlags & { dataDir: string }) =>
+  .action(async ({ dataDir, sentinelPort, ...flags }: RawAgentFlags) =>
     (await import('./commands/agent.ts')).runAgent(config, {
       ...flags,
       dataDirectory: dataDir,
+      sentinelPort: portNumber('--sentinel-port', sentinelPort),
       logLevel: logLevel(flags.logLevel),
     }),
   );
@@ -203,6 +209,11 @@ program
         json: flags.json ?? false,
       }),
   );
+
+type RawAgentFlags = Omit<AgentFlags, 'sentinelPort'> & {
+  readonly dataDir: string;
+  readonly sentinelPort: string;
+};
 
 interface ServerFlags {
   readonly dataDir: string;

@@ -31,6 +31,8 @@ export interface AgentFlags {
   readonly listen?: string;
   readonly addresses?: string;
   readonly interface?: string;
+  /** At the agent's address; 0: clients of Sentinel are not served. */
+  readonly sentinelPort: number;
 }
 
 const guardEveryMs = 1_000;
@@ -50,9 +52,11 @@ export async function runAgent(config: Config, flags: AgentFlags): Promise<void>
   });
   const onProblem = (error: Error) => logger.error({ error }, 'Something went wrong on this host.');
   const program = [process.execPath, process.argv[1]!];
+  const servesSentinel = flags.sentinelPort !== 0;
   const router = await routerClient({
     directory,
     command: [...program, 'router', '--data-dir', directory],
+    ...(servesSentinel && { sentinel: { address: membership.listen.address, port: flags.sentinelPort } }),
     onProblem,
   });
   const stopGuarding = keepGuard(directory, [...program, 'guard', '--data-dir', directory], onProblem);
@@ -67,6 +71,7 @@ export async function runAgent(config: Config, flags: AgentFlags): Promise<void>
       );
     },
     router,
+    ...(servesSentinel && { sentinel: router }),
     onProblem,
     onNotice: (text) => logger.warn({}, text),
   });

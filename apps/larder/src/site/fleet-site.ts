@@ -8,11 +8,13 @@ import { nodesOnHost, readHosts } from '@larder/control/host/store';
 import type { NodePlaces } from '@larder/control/placement/node-places';
 import { onFleet } from '@larder/control/placement/placement';
 import type { Logger } from '@larder/control/reconciler/logger';
+import { readReplicationGroupIds } from '@larder/control/replication-group/store';
 import { controllerName } from '@larder/fleet/agent/agent-server';
 import { machineMs } from '@larder/fleet/agent/guard';
 import type { HostState } from '@larder/fleet/agent/remote-host';
 import { openFleet } from '@larder/fleet/fleet';
 import { fleetHost, fleetRouter } from '@larder/fleet/fleet-host';
+import { fleetSentinel } from '@larder/fleet/fleet-sentinel';
 import type { NodeCertificates } from '@larder/fleet/process-host';
 import type { Authority } from '@larder/fleet/tls/authority';
 import type { Site } from './site.ts';
@@ -124,6 +126,11 @@ export async function fleetSite(options: FleetSiteOptions): Promise<FleetSite> {
   return {
     host: fleetHost(fleet, places),
     router: fleetRouter(fleet, places),
+    sentinel: fleetSentinel({
+      fleet,
+      groups: () => readReplicationGroupIds(database),
+      onProblem: (host, error) => logger.warn({ host, error }, 'Clients of Sentinel are told late there.'),
+    }),
     placement: onFleet({
       isConnected: (name) => fleet.hosts.get(name)?.state === 'connected',
       connectedZones: () =>

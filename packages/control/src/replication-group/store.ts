@@ -17,6 +17,11 @@ import type {
 
 type Reader = Database | DatabaseTransaction;
 
+export async function readReplicationGroupIds(database: Reader): Promise<string[]> {
+  const rows = await database.selectFrom('replication_group').select('id').execute();
+  return rows.map(({ id }) => id);
+}
+
 /** One group by id, or every group in the order of their ids, after `afterId`. */
 export async function readReplicationGroups(
   database: Reader,

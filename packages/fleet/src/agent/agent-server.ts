@@ -24,6 +24,7 @@ import {
   type HostCall,
   type HostFacts,
   type LeaseAnswer,
+  type MasterList,
   plainCalls,
 } from './host-calls.ts';
 import type { ChargedGroup, HostLease } from './host-lease.ts';
@@ -33,6 +34,8 @@ import type { StandIn } from './stand-in.ts';
 export interface AgentServerOptions {
   readonly host: ProcessHost;
   readonly router: Pick<RouterClient, 'put' | 'routes'>;
+  /** Missing: clients of Sentinel are not served on this host. */
+  readonly sentinel?: Pick<RouterClient, 'putMaster' | 'masters'>;
   readonly fence: EpochFence;
   readonly lease: HostLease;
   readonly certificates: GivenCertificates;
@@ -77,9 +80,10 @@ class Refused extends Error {
 
 /** Resolves when it listens. */
 export async function agentServer(options: AgentServerOptions): Promise<{ close(): void }> {
-  const { host, router, fence, lease, certificates, standIn } = options;
+  const { host, router, sentinel, fence, lease, certificates, standIn } = options;
   const { certificatePem, keyPem, authorityPem } = options.tls;
   const gate = callGate();
+  let mastersLine: Promise<unknown> = Promise.resolve();
   const server = createServer(
     { cert: certificatePem, key: keyPem, ca: authorityPem, requestCert: true, rejectUnauthorized: true },
     (request, response) => {
@@ -119,7 +123,7 @@ export async function agentServer(options: AgentServerOptions): Promise<{ close(
   }
 
   function admitCall(call: HostCall, { leader, number, args }: CallBody): void {
-    if (call === 'observe') return gate.looked(leader, number, args[0] as readonly string[]);
+    if (call === 'observe') gate.looked(leader, number, args[0] as readonly string[]);
     if (!ordersNode.has(call)) return;
     const [subject] = args as readonly [string | { readonly nodeId: string }];
     const nodeId = typeof subject === 'string' ? subject : subject.nodeId;
@@ -160,6 +164,10 @@ export async function agentServer(options: AgentServerOptions): Promise<{ close(
         return [...(await router.routes())];
       case 'putRoutes':
         return router.put(args[0] as string, args[1] as number, args[2] as readonly Route[]);
+      case 'masters':
+        return mastersInTurn(async () => [...(sentinel?.masters() ?? [])]);
+      case 'putMasters':
+        return mastersInTurn(() => putMasters(args[0] as MasterList));
       case 'saveSnapshot': {
         // A caller that hangs up does not wait for it any more.
         const stopping = new AbortController();
@@ -174,6 +182,25 @@ export async function agentServer(options: AgentServerOptions): Promise<{ close(
         return operation(...args.map((each) => each ?? undefined));
       }
     }
+  }
+
+  /** A caller that gave up may have left some at work: what comes after them is to be what stays. */
+  function mastersInTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = mastersLine.then(work);
+    mastersLine = done.catch(() => {});
+    return done;
+  }
+
+  /** @returns owners of those that were refused. */
+  async function putMasters(entries: MasterList): Promise<string[]> {
+    const refused: string[] = [];
+    for (const [owner, entry] of entries) {
+      await sentinel?.putMaster(owner, entry).catch((error: Error) => {
+        if (!(error instanceof StaleOrder)) throw error;
+        refused.push(owner);
+      });
+    }
+    return refused;
   }
 
   function streamChanges(response: ServerResponse): void {

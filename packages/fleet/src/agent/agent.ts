@@ -21,6 +21,8 @@ export interface AgentOptions {
   readonly membership: Membership;
   readonly findBuild: ProcessHostOptions['findBuild'];
   readonly router: Pick<RouterClient, 'put' | 'routes'>;
+  /** Missing: clients of Sentinel are not served on this host. */
+  readonly sentinel?: Pick<RouterClient, 'putMaster' | 'masters'>;
   readonly onProblem: (error: Error) => void;
   readonly onNotice: (text: string) => void;
 }
@@ -85,6 +87,7 @@ export async function startAgent(options: AgentOptions): Promise<{ close(): Prom
   const server = await agentServer({
     host,
     router: withAddresses(router, network),
+    ...(options.sentinel !== undefined && { sentinel: options.sentinel }),
     fence,
     lease,
     certificates,

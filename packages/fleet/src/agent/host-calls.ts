@@ -14,6 +14,7 @@ import {
 import { MoveRefused } from '../key-mover.ts';
 import { RouteTableInvalid } from '../router/route-table.ts';
 import { ListenFailed } from '../router/router.ts';
+import type { MasterEntry } from '../router/sentinel/masters.ts';
 
 /** Operations of a host that go over the wire as they are: arguments and result are JSON. */
 export const plainCalls = [
@@ -44,7 +45,9 @@ export type HostCall =
   | 'routes'
   | 'putRoutes'
   | 'standIn'
-  | 'announce';
+  | 'announce'
+  | 'masters'
+  | 'putMasters';
 
 export interface CallBody {
   /** Rises with every call of this controller's, so that one which was overtaken is known for it. */
@@ -113,5 +116,7 @@ export function errorOf({ error, message, nodeId, addresses }: ErrorBody): Error
   return kind === undefined ? new Error(message) : new kind(message);
 }
 
+/** By owner. */
+export type MasterList = readonly (readonly [string, MasterEntry])[];
 export type ObserveResult = readonly NodeObservation[];
 export type SettingsResult = readonly (readonly [string, NodeSettings])[];

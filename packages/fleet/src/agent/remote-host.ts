@@ -7,6 +7,7 @@ import { certificateFiles } from '@larder/engine/config-file';
 import { type CertificatePaths, type Host, type NodeObservation, NodeUnreachable } from '../host.ts';
 import type { NodeCertificates } from '../process-host.ts';
 import { type Route, type RouteTable, readRouteTable } from '../router/route-table.ts';
+import { type MasterEntry, readMasterEntry } from '../router/sentinel/masters.ts';
 import { type AgentClient, AgentSilent, agentClient, type Credentials } from './agent-client.ts';
 import {
   type CallBody,
@@ -14,6 +15,7 @@ import {
   type HostCall,
   type HostFacts,
   type LeaseAnswer,
+  type MasterList,
   type ObserveResult,
   type PlainCall,
   plainCalls,
@@ -41,6 +43,10 @@ export interface RemoteHost extends Host {
   nodeIds(): Promise<readonly string[]>;
   routes(): Promise<ReadonlyMap<string, RouteTable>>;
   putRoutes(owner: string, epoch: number, routes: readonly Route[]): Promise<void>;
+  /** What clients of Sentinel are told there. */
+  masters(): Promise<ReadonlyMap<string, MasterEntry>>;
+  /** @returns owners of those that were refused, since it was told newer ones before. */
+  putMasters(entries: MasterList): Promise<readonly string[]>;
 }
 
 export interface RemoteHostOptions {
@@ -262,6 +268,11 @@ export function remoteHost(options: RemoteHostOptions): RemoteHost {
     async putRoutes(owner, epoch, routes) {
       await call('putRoutes', [owner, epoch, routes]);
     },
+    async masters() {
+      const entries = (await call('masters', [])) as readonly (readonly [string, unknown])[];
+      return new Map(entries.map(([owner, entry]) => [owner, readMasterEntry(entry)]));
+    },
+    putMasters: async (entries) => (await call('putMasters', [entries])) as readonly string[],
     certificateFiles(nodeId): CertificatePaths {
       if (facts === undefined) throw new NodeUnreachable(`Host ${name} was not reached yet.`);
       const file = (part: keyof typeof certificateFiles) =>

@@ -1,6 +1,6 @@
 /**
  * Speaks Sentinel's protocol to clients that find their primary by it, and tells them what the control plane decided.
- * It decides nothing. Without passwords and TLS: for loopback, where whoever can connect may know who is primary.
+ * It decides nothing. Without passwords and TLS: whoever can connect may know who is primary.
  */
 import { createHash } from 'node:crypto';
 import { createServer, type Server, type Socket } from 'node:net';
@@ -173,7 +173,7 @@ function openAt(at: Target, accept: (socket: Socket) => void): Promise<Server> {
       reject(
         new Error(
           `Sentinel's protocol can't be served on ${written(at)}: ${error.code ?? error.message}. ` +
-            'Free the port, or choose another with "larder server --sentinel-port".',
+            'Free the port, or choose another with --sentinel-port.',
           { cause: error },
         ),
       ),
