@@ -210,6 +210,15 @@ export const scenarios: readonly Scenario[] = [
     scenario({ name, title, needsRoot: true, open: onHosts, fault, course: hostFaults, limits: afterLease }),
   ),
   scenario({
+    name: 'primary-killed-on-hosts',
+    title: 'primary killed, 3 hosts',
+    needsRoot: true,
+    open: onHosts,
+    fault: killed(thePrimary),
+    // A neighbour that learned of an address believes no other host for a second; else as on one machine.
+    limits: [gapWithin(1_000), ...nothingLost],
+  }),
+  scenario({
     name: 'shard-host-lost',
     title: 'host lost, 3 shards × 1 replica on 3 hosts',
     needsRoot: true,

@@ -64,8 +64,8 @@ import { type KeptNode, snapshotKeeper } from './snapshot-keeper.ts';
 const watchPeriodMs = 20;
 const stopGraceMs = 3_000;
 const spawnCheckMs = 5;
-/** Longer than it takes to promote another node, also on another host. */
-const endpointLingerMs = 1_000;
+/** Longer than it takes to promote another node on another host, and until all neighbours have heard of that. */
+const endpointLingerMs = 1_500;
 /** A small process is gone by then: only a big one's sockets are worth a program of their own. */
 const quickDeathMs = 8;
 
@@ -307,8 +307,10 @@ export async function processHost(options: ProcessHostOptions): Promise<ProcessH
   }
 
   for (const { process, spec } of nodes.values()) {
+    const { address, endpointAddresses } = spec.settings;
+    if (process.kind === 'running') await network.take([address, ...endpointAddresses]);
     // It ended while nobody looked.
-    if (process.kind !== 'running') await network.release(spec.settings.endpointAddresses);
+    else await network.release(endpointAddresses);
   }
 
   const watchTimer = setInterval(() => {

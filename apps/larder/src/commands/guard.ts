@@ -10,7 +10,7 @@ import { ended } from '../ended.ts';
 
 const lookEveryMs = 2_000;
 /** From the fence until another host may have the endpoints; as long they refuse here, instead of leading nowhere. */
-const endpointLingerMs = 1_000;
+const endpointLingerMs = 1_500;
 
 /** Resolves after SIGTERM or SIGINT, when its directory was removed, or at once when another guard is at work. */
 export async function runGuard(directory: string): Promise<void> {

@@ -30,6 +30,11 @@ export class AddressNotTaken extends Error {
 
 const commandTimeoutMs = 2_000;
 const announcements = 3;
+/**
+ * Several times: a neighbour that learned of the address less than a second ago believes no one else until that second is
+ * over (`locktime` of Linux).
+ */
+const announcedAfterMs = [0, 100, 300, 600, 1_050] as const;
 /** Nobody listens there; what counts is the question for its neighbour that comes before it. */
 const discardPort = 9;
 
@@ -55,15 +60,28 @@ export function interfaceAddresses(name: string, onProblem: (error: Error) => vo
     throw new AddressNotTaken(`ip addr ${verb} ${address} on ${name}: ${failure}`);
   }
 
+  const held = new Set<string>();
   return {
     async take(addresses) {
-      for (const address of addresses) await change('add', address, /exists|already assigned/i);
+      for (const address of addresses) {
+        await change('add', address, /exists|already assigned/i);
+        held.add(address);
+      }
     },
     announce(addresses) {
-      for (const address of addresses) announce(address, ownAddress(name), onProblem);
+      for (const delayMs of announcedAfterMs) {
+        setTimeout(() => {
+          for (const address of addresses) {
+            if (held.has(address)) announce(address, ownAddress(name), onProblem);
+          }
+        }, delayMs).unref();
+      }
     },
     async release(addresses) {
-      for (const address of addresses) await change('del', address, /cannot assign|not found/i);
+      for (const address of addresses) {
+        held.delete(address);
+        await change('del', address, /cannot assign|not found/i);
+      }
     },
   };
 }
