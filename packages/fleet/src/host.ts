@@ -164,6 +164,11 @@ export interface Listening {
   readonly dropped: readonly string[];
   /** That clients know. */
   readonly port: number;
+  /**
+   * The dropped ones stay the host's for a second: who connects is refused, instead of left without an answer, until
+   * another host takes them.
+   */
+  readonly lingering?: boolean;
 }
 
 export interface Host {

@@ -169,7 +169,7 @@ export async function processHost(options: ProcessHostOptions): Promise<ProcessH
         .finally(() => endingSockets.delete(ended));
       endingSockets.add(ended);
     }
-    releaseSoon(node.spec);
+    releaseSoon(node.spec.settings.endpointAddresses);
     changed(node.spec.nodeId);
   }
 
@@ -193,17 +193,22 @@ export async function processHost(options: ProcessHostOptions): Promise<ProcessH
     node.stat = undefined;
   }
 
+  /** Gives up what no node here listens on: one of them may have taken it over. */
+  async function release(endpointAddresses: readonly string[]): Promise<void> {
+    const held = [...nodes.values()].flatMap(({ process, spec }) =>
+      process.kind === 'running' ? spec.settings.endpointAddresses : [],
+    );
+    await network.release(endpointAddresses.filter((address) => !held.includes(address)));
+  }
+
   /**
    * Endpoints of a node that died are given up, but not at once: as long as nobody has them, clients that connect get no
    * answer at all and wait for a second, while here they are refused and come again.
    */
-  function releaseSoon({ nodeId, settings: { endpointAddresses } }: NodeSpec): void {
+  function releaseSoon(endpointAddresses: readonly string[]): void {
     if (endpointAddresses.length === 0) return;
     setTimeout(() => {
-      const now = nodes.get(nodeId);
-      const held = now?.process.kind === 'running' ? now.spec.settings.endpointAddresses : [];
-      const left = endpointAddresses.filter((address) => !held.includes(address));
-      if (!closed) network.release(left).catch(options.onProblem);
+      if (!closed) release(endpointAddresses).catch(options.onProblem);
     }, endpointLingerMs);
   }
 
@@ -472,7 +477,7 @@ export async function processHost(options: ProcessHostOptions): Promise<ProcessH
         await sleep(spawnCheckMs);
       }
     },
-    async listen(nodeId, order, { addresses, dropped, port }) {
+    async listen(nodeId, order, { addresses, dropped, port, lingering }) {
       fence.admit(order);
       const { node, admin } = adminOf(nodeId);
       const { address } = node.spec.settings;
@@ -487,7 +492,8 @@ export async function processHost(options: ProcessHostOptions): Promise<ProcessH
         ...dropped.map((address) => ['CLIENT', 'KILL', 'LADDR', `${address}:${port}`, 'SKIPME', 'yes']),
       ]);
       network.announce(endpointAddresses);
-      await network.release(dropped);
+      if (lingering === true) releaseSoon(dropped);
+      else await release(dropped);
       await folders.recordSpec(node.spec);
     },
     async setUsers(nodeId, order, users) {

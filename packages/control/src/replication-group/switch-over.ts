@@ -1,19 +1,22 @@
 /**
- * Hands the role of a living primary to a replica in sync, without losing an acknowledged write: writes are held
- * for some milliseconds, not refused.
+ * Hands the role of a living primary to a replica in sync, without losing an acknowledged write, and without refusing
+ * one to who comes by the primary endpoint: it is held for some milliseconds, and ends with its connection.
  *
  * The order is the point:
  * 1. the old primary holds writes (CLIENT PAUSE, which also ends by itself);
  * 2. the replica has everything: both are at the same offset;
- * 3. the old primary is fenced by a setting that outlives the pause: it acknowledges nothing any more, even if we
+ * 3. the old primary gives the endpoint up and cuts off who came by it, so that nobody of them is there to be refused
+ *    what follows. Who connects again is refused the connection, and tries again;
+ * 4. the old primary is fenced by a setting that outlives the pause: it acknowledges nothing any more, even if we
  *    die now. It comes after 2 because writes are then refused, not held;
- * 4. the decision is written down under the next epoch;
- * 5. roles are swapped, the old one first held, then following;
- * 6. the fence is taken away: a replica takes no writes anyway.
- * Where clients find the primary is moved by the plan that follows.
+ * 5. the decision is written down under the next epoch;
+ * 6. the new primary takes writes, then the endpoint;
+ * 7. the old one follows it;
+ * 8. the fence is taken away, only once it does: a replica takes no writes anyway.
+ * Where the router stands before the engines no endpoint is theirs to move: the plan that follows tells the router.
  *
- * A service that dies between two steps leaves writes held or refused and nothing lost; the next pass begins anew
- * (planInterruptedSwitch), or goes on from the decision.
+ * A service that dies between two steps leaves writes held or refused, or the endpoint with nobody, and nothing lost;
+ * the next pass begins anew (planInterruptedSwitch), or goes on from the decision.
  */
 import { writeFence } from '@larder/fleet/host';
 import type { ExecuteDeps } from './execute.ts';
@@ -44,16 +47,25 @@ export async function switchOver(
   const order = { group: group.id, epoch: group.epoch };
   const old = memberOfGroup(group, step.previous);
   const heir = memberOfGroup(group, step.member);
-  const ports = (await host.observe([newNode])).get(newNode)?.started?.ports;
+  const { port } = group.intent;
+  const { primaryAddress } = group.nodeGroups.find(({ id }) => id === step.nodeGroup)!;
+  const seen = await host.observe([oldNode, newNode]);
+  const ports = seen.get(newNode)?.started?.ports;
+  const boundBy = (nodeId: string) => seen.get(nodeId)?.engine?.boundAddresses ?? [];
+  const moved = boundBy(oldNode).filter((address) => address === primaryAddress);
+  const kept = boundBy(oldNode).filter((address) => !moved.includes(address));
 
   await host.command(oldNode, order, [['CLIENT', 'PAUSE', String(pauseMs), 'WRITE']]);
   let before: string;
   try {
     await caughtUp();
-    [[, before]] = (await host.command(oldNode, order, [['CONFIG', 'GET', 'min-replicas-to-write']])) as [
-      [string, string],
-    ];
-    await host.command(oldNode, order, [['CONFIG', 'SET', 'min-replicas-to-write', writeFence]]);
+    if (moved.length > 0) {
+      await host.listen(oldNode, order, { addresses: kept, dropped: moved, port, lingering: true });
+    }
+    [[, before]] = (await host.command(oldNode, order, [
+      ['CONFIG', 'GET', 'min-replicas-to-write'],
+      ['CONFIG', 'SET', 'min-replicas-to-write', writeFence],
+    ])) as [[string, string]];
   } catch (error) {
     await host.command(oldNode, order, [['CLIENT', 'UNPAUSE']]);
     throw error;
@@ -65,14 +77,26 @@ export async function switchOver(
     ['REPLICAOF', 'NO', 'ONE'],
     ['CLIENT', 'UNPAUSE'],
   ]);
+  if (moved.length > 0) {
+    await host.listen(newNode, newOrder, {
+      addresses: [...new Set([...boundBy(newNode), ...moved])],
+      dropped: [],
+      port,
+    });
+  }
   await host.command(oldNode, newOrder, [
     ['REPLICAOF', heir.address, String(replicationPort(ports ?? wanted(step.member)))],
+  ]);
+  await host.command(oldNode, newOrder, [
+    // Who came by the node's own address, as clients of Sentinel do, would stay and be refused every write.
+    ['CLIENT', 'KILL', 'TYPE', 'normal', 'LADDR', `${old.address}:${port}`, 'SKIPME', 'yes'],
     ['CONFIG', 'SET', 'min-replicas-to-write', before === writeFence ? '0' : before],
     ['CLIENT', 'UNPAUSE'],
-    // Who came by an endpoint is cut off when that moves. Who came by the node's own address, as clients of Sentinel do,
-    // would stay and be refused every write.
-    ['CLIENT', 'KILL', 'TYPE', 'normal', 'LADDR', `${old.address}:${group.intent.port}`, 'SKIPME', 'yes'],
   ]);
+  // The other host has taken it: this one need not refuse who still comes here.
+  if (moved.length > 0 && old.host !== heir.host) {
+    await host.listen(oldNode, newOrder, { addresses: kept, dropped: moved, port });
+  }
   return decided;
 
   async function caughtUp(): Promise<void> {
