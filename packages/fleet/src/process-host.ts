@@ -610,7 +610,7 @@ export async function processHost(options: ProcessHostOptions): Promise<ProcessH
       if (node === undefined) return;
       const before = node.spec;
       node.spec = { ...before, settings: { ...before.settings, endpointAddresses: [] } };
-      releaseSoon(before);
+      releaseSoon(before.settings.endpointAddresses);
     },
     announce() {
       for (const { process, spec } of nodes.values()) {
