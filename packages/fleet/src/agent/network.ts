@@ -43,7 +43,8 @@ const discardPort = 9;
  * @throws AddressNotTaken when the interface has no IPv4 address of its own.
  */
 export function interfaceAddresses(name: string, onProblem: (error: Error) => void): HostNetwork {
-  ownAddress(name);
+  // Asked for once: an interface without its cable is not told of.
+  const own = ownAddress(name);
 
   async function change(verb: 'add' | 'del', address: string, fine: RegExp): Promise<void> {
     if (!isIPv4(address)) throw new AddressNotTaken(`${address} is no IPv4 address.`);
@@ -72,7 +73,7 @@ export function interfaceAddresses(name: string, onProblem: (error: Error) => vo
       for (const delayMs of announcedAfterMs) {
         setTimeout(() => {
           for (const address of addresses) {
-            if (held.has(address)) announce(address, ownAddress(name), onProblem);
+            if (held.has(address)) announce(address, own, onProblem);
           }
         }, delayMs).unref();
       }
