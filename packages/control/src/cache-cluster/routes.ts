@@ -15,7 +15,7 @@ export async function routesOf(
   const target = wantedRoutes(host, cluster, wanted, observations);
   const mayHave =
     target.length > 0 || cluster.intent.transit === 'preferred' || cluster.status !== 'available';
-  const now = mayHave || cluster.configurationAddress !== undefined ? await router.routes() : undefined;
+  const now = mayHave ? await router.routes() : undefined;
   const present = now?.get(owner)?.routes ?? [];
   return { now: present, wanted: target };
 }

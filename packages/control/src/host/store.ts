@@ -1,5 +1,6 @@
 /** The hosts' SQL. */
 import type { Database, DatabaseTransaction } from '../database/connect.ts';
+import { nodeIdOf } from '../replication-group/replication-group.ts';
 import type { JoinedHost } from './joined-host.ts';
 
 type Reader = Database | DatabaseTransaction;
@@ -49,10 +50,7 @@ export async function nodesOnHost(database: Reader, name: string): Promise<strin
     .select(['cluster_id', 'id'])
     .where('host', '=', name)
     .execute();
-  return [
-    ...members.map(({ id }) => `${id}.0001`),
-    ...nodes.map(({ cluster_id, id }) => `${cluster_id}.${id}`),
-  ];
+  return [...members.map(nodeIdOf), ...nodes.map(({ cluster_id, id }) => `${cluster_id}.${id}`)];
 }
 
 /** Written when a token is made: its digest, and until when it is good. */

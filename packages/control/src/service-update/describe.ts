@@ -3,6 +3,7 @@ import type { Input, Output } from '@larder/contract/elasticache/model';
 import { serviceError } from '@larder/contract/errors';
 import { engineTraits } from '@larder/engine/engine';
 import type { ControlContext } from '../control-context.ts';
+import { nodeIdOf } from '../replication-group/replication-group.ts';
 import { cutPage, readPage } from '../request/page.ts';
 import { readUpdatables, type Updatable } from './resources.ts';
 import { appliesTo, type ServiceUpdate, statusOf, type UpdateAction, updatesOf } from './service-update.ts';
@@ -144,7 +145,7 @@ function showAction(
           NodeGroupMemberUpdateStatus: nodeGroup.members.map((member) => ({
             CacheClusterId: member.id,
             CacheNodeId: '0001',
-            NodeUpdateStatus: nodeStatus(`${member.id}.0001`),
+            NodeUpdateStatus: nodeStatus(nodeIdOf(member)),
           })),
         })),
       }),
