@@ -10,14 +10,8 @@ import { mkdir, open } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { aclSetUser, digestUsers } from '@larder/engine/acl';
-import {
-  announcedPorts,
-  certificateFiles,
-  engineArguments,
-  engineMark,
-  spareFiles,
-} from '@larder/engine/config-file';
+import { digestUsers } from '@larder/engine/acl';
+import { certificateFiles, engineArguments, engineMark, spareFiles } from '@larder/engine/config-file';
 import { movesWholeSlots } from '@larder/engine/engine';
 import type { EngineBuild } from '@larder/engine/store/engine-build';
 import {
@@ -57,6 +51,7 @@ import {
   type StatFile,
   sessionsNaming,
 } from './process-table.ts';
+import { certificateCommands, portCommands, settingsSeen, userCommands } from './setting-commands.ts';
 import { snapshotFolders } from './snapshot-folders.ts';
 import { type KeptNode, snapshotKeeper } from './snapshot-keeper.ts';
 
@@ -431,15 +426,7 @@ export async function processHost(options: ProcessHostOptions): Promise<ProcessH
     try {
       const seen = await node.admin?.readParameters();
       if (seen === undefined) return undefined;
-      const known = new Set(users.map(({ name }) => name));
-      const same = seen.userNames.length === known.size && seen.userNames.every((name) => known.has(name));
-      return {
-        plainPort: Number(seen.parameters.port),
-        tlsPort: Number(seen.parameters['tls-port']),
-        parameters: seen.parameters,
-        users: same ? digestUsers(users) : undefined,
-        ...certificate,
-      };
+      return { ...settingsSeen(seen, users), ...certificate };
     } catch (error) {
       if (!(error instanceof NodeUnreachable)) options.onProblem(error as Error);
       return undefined;
@@ -499,17 +486,7 @@ export async function processHost(options: ProcessHostOptions): Promise<ProcessH
     async setUsers(nodeId, order, users) {
       fence.admit(order);
       const { node, admin } = adminOf(nodeId);
-      const there = (await admin.readParameters()).userNames;
-      const wanted = new Set(users.map(({ name }) => name));
-      const gone = there.filter((name) => !wanted.has(name));
-      await admin.send([
-        ...users.map(aclSetUser),
-        ...(gone.length > 0 ? [['ACL', 'DELUSER', ...gone]] : []),
-        // Switching a user off does not end its connections; deleting one does.
-        ...users
-          .filter(({ rules }) => rules.includes('off'))
-          .map(({ name }) => ['CLIENT', 'KILL', 'USER', name, 'SKIPME', 'yes']),
-      ]);
+      await admin.send(userCommands((await admin.readParameters()).userNames, users));
       node.spec = { ...node.spec, settings: { ...node.spec.settings, users } };
       await folders.recordSpec(node.spec);
     },
@@ -522,22 +499,7 @@ export async function processHost(options: ProcessHostOptions): Promise<ProcessH
         settings: { ...node.spec.settings, plainPort, tlsPort },
       };
       await provideCertificate(spec, addresses, false);
-      const config = (name: string, value: string | number) => ['CONFIG', 'SET', name, String(value)];
-      const { certificate, key, authority } = certificateFiles;
-      const withTls = [
-        ['CONFIG', 'SET', 'tls-cert-file', certificate, 'tls-key-file', key, 'tls-ca-cert-file', authority],
-        config('tls-auth-clients', 'no'),
-      ];
-      // The port that both may want is given up before it is taken.
-      const plainFirst = plainPort === 0 || plainPort !== node.spec.settings.tlsPort;
-      const ports = [config('port', plainPort), config('tls-port', tlsPort)];
-      await admin.send([
-        ...(tlsPort === 0 ? [] : withTls),
-        ...(plainFirst ? ports : ports.reverse()),
-        config('tls-replication', plainPort === 0 ? 'yes' : 'no'),
-        ...(spec.settings.clusterEnabled ? announcedPorts(spec.settings).map((each) => config(...each)) : []),
-        config('replica-announce-port', plainPort === 0 ? tlsPort : plainPort),
-      ]);
+      await admin.send(portCommands(node.spec.settings, spec.settings));
       node.spec = spec;
       await folders.recordSpec(spec);
     },
@@ -547,11 +509,7 @@ export async function processHost(options: ProcessHostOptions): Promise<ProcessH
       if (node === undefined) throw new NodeUnreachable(`Node ${nodeId} is not running.`);
       await provideCertificate(node.spec, addresses, true);
       if (keepsAdminConnection(node.spec.settings.engine)) {
-        const { certificate, key } = certificateFiles;
-        await adminOf(nodeId).admin.send([
-          // Named anew the engine reads them again, both at once.
-          ['CONFIG', 'SET', 'tls-cert-file', certificate, 'tls-key-file', key],
-        ]);
+        await adminOf(nodeId).admin.send(certificateCommands());
       } else {
         await memcachedCommand(node.spec.settings.address, node.spec.settings.port, true, 'refresh_certs');
       }
