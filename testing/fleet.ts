@@ -61,12 +61,17 @@ export async function startFleet(options: FleetOptions = {}): Promise<TestFleet>
   const hosts: TestHost[] = [];
   let larder: TestLarder | undefined;
   async function remove(): Promise<void> {
-    for (const host of hosts) {
-      endProcess(host.pid);
-      for (const { pid } of host.processes()) endProcess(pid);
-      await rm(host.dataDirectory, { recursive: true, force: true });
-    }
+    // The service first: it would start again what ends.
     await larder?.remove();
+    for (const host of hosts) endProcess(host.pid);
+    for (const host of hosts) {
+      for (const { pid } of host.processes()) endProcess(pid);
+      await waitFor(host.processes, (left) => left.length === 0, {
+        what: `the engines of ${host.name} to end`,
+      });
+      // Its router and its guard end when they see it gone, and may write until then.
+      await rm(host.dataDirectory, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
+    }
     network.remove();
   }
   try {
