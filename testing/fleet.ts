@@ -43,6 +43,8 @@ export interface FleetOptions {
   /** Further machines on the network, without an agent: for clients. */
   readonly clients?: readonly string[];
   readonly serverFlags?: readonly string[];
+  /** Endpoints are names in this domain, and every host answers for them at its address, port 53. */
+  readonly endpointDomain?: string;
   readonly logLevel?: 'debug' | 'info' | 'warn';
 }
 
@@ -51,11 +53,13 @@ const threeHosts = { h1: 'us-east-1a', h2: 'us-east-1b', h3: 'us-east-1c' };
 /** Resolves when every host is connected. */
 export async function startFleet(options: FleetOptions = {}): Promise<TestFleet> {
   const zones: Readonly<Record<string, string>> = options.hosts ?? threeHosts;
-  const { clients = [], serverFlags = [], logLevel = 'warn' } = options;
+  const { clients = [], serverFlags = [], endpointDomain, logLevel = 'warn' } = options;
   const network = makeHostNetwork([...Object.keys(zones), ...clients]);
   const flags = [
     ...['--hosts-listen', `${network.address}:${hostsPort}`],
-    ...['--endpoint-addresses', network.endpointAddresses],
+    ...(endpointDomain === undefined
+      ? ['--endpoint-addresses', network.endpointAddresses]
+      : ['--endpoint-domain', endpointDomain]),
     ...serverFlags,
   ];
   const hosts: TestHost[] = [];
@@ -78,7 +82,8 @@ export async function startFleet(options: FleetOptions = {}): Promise<TestFleet>
     larder = await startLarder({ logLevel, flags });
     const machines = network.machines.filter(({ name }) => name in zones);
     for (const machine of machines) {
-      hosts.push(await startHost(machine, zones[machine.name]!, network.address, larder));
+      const flags = endpointDomain === undefined ? [] : ['--dns-listen', `${machine.address}:53`];
+      hosts.push(await startHost(machine, zones[machine.name]!, network.address, larder, flags));
     }
     await connected(larder, hosts.length);
   } catch (error) {
@@ -115,6 +120,7 @@ async function startHost(
   zone: string,
   controller: string,
   larder: TestLarder,
+  everyStart: readonly string[],
 ): Promise<TestHost> {
   const dataDirectory = await realpath(await mkdtemp(join(tmpdir(), `larder-host-${machine.name}-`)));
   const token = await larderCommand(['hosts', 'token', '--data-dir', larder.dataDirectory, '--json']);
@@ -125,7 +131,9 @@ async function startHost(
   async function start(flags: readonly string[]): Promise<void> {
     const [file, ...prefix] = machine.prefix;
     const command = [process.execPath, program, 'agent', '--data-dir', dataDirectory, '--log-level', 'info'];
-    const started = spawn(file!, [...prefix, ...command, ...flags], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const started = spawn(file!, [...prefix, ...command, ...everyStart, ...flags], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     child = started;
     started.stderr.on('data', (chunk: Buffer) => {
       log += chunk.toString();

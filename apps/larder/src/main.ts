@@ -28,6 +28,7 @@ program
   .option('--database-url-file <file>', 'holds postgres://…: several controllers, of which one leads')
   .option('--hosts-listen <address:port>', 'run nodes on hosts that join here with "larder agent"')
   .option('--endpoint-addresses <range>', "for endpoints, on the hosts' network: 10.0.9.0/24")
+  .option('--endpoint-domain <domain>', 'instead: endpoints are names in it, which hosts answer for')
   .option('--replace-after <seconds>', 'replicas of a host lost for so long are made anew elsewhere', '600')
   .action(async (flags: ServerFlags) =>
     (await import('./commands/server.ts')).runServer(config, {
@@ -57,6 +58,7 @@ program
     "port on the agent's address that tells clients of Sentinel who is primary; 0 for none",
     String(defaultSentinelPort),
   )
+  .option('--dns-listen <address:port>', "answer questions about endpoints' names there; port 53 needs root")
   .option('--log-level <level>', 'debug, info, warn, error or silent', 'info')
   .action(async ({ dataDir, sentinelPort, ...flags }: RawAgentFlags) =>
     (await import('./commands/agent.ts')).runAgent(config, {
@@ -223,12 +225,28 @@ interface ServerFlags {
   readonly databaseUrlFile?: string;
   readonly hostsListen?: string;
   readonly endpointAddresses?: string;
+  readonly endpointDomain?: string;
   readonly replaceAfter: string;
 }
 
-function fleetFlags({ databaseUrlFile, hostsListen, endpointAddresses, replaceAfter }: ServerFlags) {
-  if ((hostsListen === undefined) !== (endpointAddresses === undefined)) {
-    throw new UsageError('--hosts-listen and --endpoint-addresses belong together.');
+function fleetFlags({
+  databaseUrlFile,
+  hostsListen,
+  endpointAddresses,
+  endpointDomain,
+  replaceAfter,
+}: ServerFlags) {
+  const endpoints =
+    endpointAddresses !== undefined
+      ? { addresses: endpointAddresses }
+      : endpointDomain !== undefined
+        ? { domain: endpointDomain }
+        : undefined;
+  const both = endpointAddresses !== undefined && endpointDomain !== undefined;
+  if ((hostsListen === undefined) !== (endpoints === undefined) || both) {
+    throw new UsageError(
+      '--hosts-listen needs one of --endpoint-addresses and --endpoint-domain, and they need it.',
+    );
   }
   const seconds = Number(replaceAfter);
   if (!(seconds > 0)) throw new UsageError('--replace-after must be a number of seconds.');
@@ -237,8 +255,8 @@ function fleetFlags({ databaseUrlFile, hostsListen, endpointAddresses, replaceAf
       '--database-url-file needs --hosts-listen: with several controllers nodes run on hosts.',
     );
   }
-  if (hostsListen === undefined || endpointAddresses === undefined) return {};
-  return { hosts: { listen: hostsListen, endpointAddresses, replaceAfterMs: seconds * 1_000 } };
+  if (hostsListen === undefined || endpoints === undefined) return {};
+  return { hosts: { listen: hostsListen, endpoints, replaceAfterMs: seconds * 1_000 } };
 }
 
 async function readUrl(file: string): Promise<string> {

@@ -77,7 +77,9 @@ export function fleetSentinel({
 
   async function lookAt(host: RemoteHost): Promise<Map<string, MasterEntry>> {
     const has = new Map(await host.masters());
-    const unknown = [...has].filter(([owner, { master }]) => master !== undefined && !wanted.has(owner));
+    const unknown = [...has].filter(
+      ([owner, { master, names }]) => (master !== undefined || names !== undefined) && !wanted.has(owner),
+    );
     if (unknown.length === 0) return has;
     const there = new Set(await groups());
     for (const [owner, { epoch }] of unknown) {

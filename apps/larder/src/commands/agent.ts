@@ -33,6 +33,8 @@ export interface AgentFlags {
   readonly interface?: string;
   /** At the agent's address; 0: clients of Sentinel are not served. */
   readonly sentinelPort: number;
+  /** Where questions about endpoints' names are answered: `ADDRESS:PORT`. Missing: nowhere. */
+  readonly dnsListen?: string;
 }
 
 const guardEveryMs = 1_000;
@@ -53,10 +55,12 @@ export async function runAgent(config: Config, flags: AgentFlags): Promise<void>
   const onProblem = (error: Error) => logger.error({ error }, 'Something went wrong on this host.');
   const program = [process.execPath, process.argv[1]!];
   const servesSentinel = flags.sentinelPort !== 0;
+  const names = flags.dnsListen === undefined ? undefined : readPlace('--dns-listen', flags.dnsListen);
   const router = await routerClient({
     directory,
     command: [...program, 'router', '--data-dir', directory],
     ...(servesSentinel && { sentinel: { address: membership.listen.address, port: flags.sentinelPort } }),
+    ...(names !== undefined && { names }),
     onProblem,
   });
   const stopGuarding = keepGuard(directory, [...program, 'guard', '--data-dir', directory], onProblem);
@@ -71,7 +75,7 @@ export async function runAgent(config: Config, flags: AgentFlags): Promise<void>
       );
     },
     router,
-    ...(servesSentinel && { sentinel: router }),
+    ...((servesSentinel || names !== undefined) && { sentinel: router }),
     onProblem,
     onNotice: (text) => logger.warn({}, text),
   });
@@ -97,10 +101,7 @@ async function joinFirst(directory: string, flags: AgentFlags): Promise<Membersh
       `This machine has not joined yet: say --${missing[0]} too. "larder hosts token" makes a token.`,
     );
   }
-  const [address = '', port = ''] = listen!.split(':');
-  if (!isIPv4(address) || !/^\d{1,5}$/.test(port) || Number(port) > 65_535) {
-    throw new UsageError('--listen must be an IPv4 address and a port, such as 10.0.0.11:7072.');
-  }
+  const place = readPlace('--listen', listen!);
   if (!URL.canParse(url!))
     throw new UsageError('--join must be the URL of a service, such as https://10.0.0.1:7071.');
   const token = flags.tokenFile === undefined ? flags.token : await readFile(flags.tokenFile, 'utf8');
@@ -109,11 +110,19 @@ async function joinFirst(directory: string, flags: AgentFlags): Promise<Membersh
   const settings: HostSettings = {
     name: name!,
     zone: zone!,
-    listen: { address, port: Number(port) },
+    listen: place,
     addresses: addresses!,
     ...(flags.interface !== undefined && { interface: flags.interface }),
   };
   return joinFleet(directory, url!, token, settings);
+}
+
+function readPlace(option: string, text: string): { readonly address: string; readonly port: number } {
+  const [address = '', port = ''] = text.split(':');
+  if (isIPv4(address) && /^\d{1,5}$/.test(port) && Number(port) >= 1 && Number(port) <= 65_535) {
+    return { address, port: Number(port) };
+  }
+  throw new UsageError(`${option} must be an IPv4 address and a port, such as 10.0.0.11:7072.`);
 }
 
 /** Has a guard at work at all times. It outlives the agent, and serves the next one. */

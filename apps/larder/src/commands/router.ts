@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, realpathSync } from 'node:fs';
 import { lockProcess } from '@larder/fleet/process-lock';
 import { type ControlSocket, serveControlSocket } from '@larder/fleet/router/control-socket';
+import { nameServer } from '@larder/fleet/router/dns/name-server';
 import { createRouter, type Router } from '@larder/fleet/router/router';
 import { sentinelFacade } from '@larder/fleet/router/sentinel/facade';
 import { accessKeyLookup } from '../access-keys.ts';
@@ -29,14 +30,19 @@ export async function runRouter(dataDirectory: string): Promise<void> {
     onProblem: (error) => say(error.message),
   });
   const sentinel = await sentinelFacade({ directory: place, onProblem: (error) => say(error.message) });
-  const control = await serveControlSocket(place, router, sentinel, Date.now);
+  const names = await nameServer({
+    directory: place,
+    entries: sentinel.masters,
+    onProblem: (error) => say(error.message),
+  });
+  const control = await serveControlSocket(place, router, sentinel, names, Date.now);
   say(`The router serves ${router.stats().length} routes.`);
 
-  await Promise.race([
-    ended(),
-    needless(() => (!sentinel.serves && isIdle(router, control)) || !existsSync(place)),
-  ]);
+  const serves = () => sentinel.serves || (names.listening !== undefined && sentinel.knows);
+
+  await Promise.race([ended(), needless(() => (!serves() && isIdle(router, control)) || !existsSync(place))]);
   control.close();
+  await names.close();
   await sentinel.close();
   await router.close();
   lock.close();

@@ -5,7 +5,9 @@ import type { ControlPlane } from '@larder/control/control-plane';
 import type { Database } from '@larder/control/database/connect';
 import { type JoinContext, joinHost, makeJoinToken } from '@larder/control/host/join';
 import { relocateNodes } from '@larder/control/host/relocate';
+import { isDomain } from '@larder/control/placement/endpoint-names';
 import type { NodePlaces } from '@larder/control/placement/node-places';
+import type { FleetEndpoints } from '@larder/control/placement/placement';
 import type { Logger } from '@larder/control/reconciler/logger';
 import { parseAddressRange } from '@larder/fleet/ipv4';
 import type { NodeCertificates } from '@larder/fleet/process-host';
@@ -19,8 +21,7 @@ import { operatorSocket } from './operator-socket.ts';
 export interface FleetServiceFlags {
   /** Where machines join: `ADDRESS:PORT`. */
   readonly listen: string;
-  /** A range on the network of all hosts. */
-  readonly endpointAddresses: string;
+  readonly endpoints: FleetEndpoints;
   /** How long a host may be lost before its replicas are made anew elsewhere. */
   readonly replaceAfterMs: number;
 }
@@ -46,10 +47,13 @@ export interface FleetService {
 
 /** @throws UsageError for flags that say nothing sensible. */
 export async function openFleetService(options: FleetServiceOptions): Promise<FleetService> {
-  const { database, directory, endpointAddresses, logger } = options;
+  const { database, directory, endpoints, logger } = options;
   const listen = readListen(options.listen);
-  if (parseAddressRange(endpointAddresses) === undefined) {
+  if ('addresses' in endpoints && parseAddressRange(endpoints.addresses) === undefined) {
     throw new UsageError('--endpoint-addresses must be a range such as 10.0.9.0/24 or 10.0.9.10-10.0.9.50.');
+  }
+  if ('domain' in endpoints && !isDomain(endpoints.domain)) {
+    throw new UsageError('--endpoint-domain must be a domain in small letters, such as cache.example.');
   }
   const authority = await openAuthority(join(directory, 'fleet-tls'), Date.now);
   const site = await fleetSite({
@@ -58,7 +62,7 @@ export async function openFleetService(options: FleetServiceOptions): Promise<Fl
     authority,
     certificates: options.certificates,
     leader: options.term,
-    endpointAddresses,
+    endpoints,
     logger,
   });
   const context: JoinContext = {
@@ -67,7 +71,7 @@ export async function openFleetService(options: FleetServiceOptions): Promise<Fl
     authorityFingerprint: fingerprint(authority.certificatePem),
     fleetKey: options.secretKey,
     region: defaultRegion,
-    endpointAddresses,
+    ...('addresses' in endpoints && { endpointAddresses: endpoints.addresses }),
     nowMs: Date.now,
   };
 

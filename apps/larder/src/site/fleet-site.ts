@@ -6,7 +6,7 @@ import type { Database } from '@larder/control/database/connect';
 import type { JoinedHost } from '@larder/control/host/joined-host';
 import { nodesOnHost, readHosts } from '@larder/control/host/store';
 import type { NodePlaces } from '@larder/control/placement/node-places';
-import { onFleet } from '@larder/control/placement/placement';
+import { type FleetEndpoints, onFleet } from '@larder/control/placement/placement';
 import type { Logger } from '@larder/control/reconciler/logger';
 import { readReplicationGroupIds } from '@larder/control/replication-group/store';
 import { controllerName } from '@larder/fleet/agent/agent-server';
@@ -27,8 +27,7 @@ export interface FleetSiteOptions {
   readonly certificates: NodeCertificates;
   /** The controller's term of leading. */
   readonly leader: number;
-  /** A range of addresses on the network of all hosts. */
-  readonly endpointAddresses: string;
+  readonly endpoints: FleetEndpoints;
   readonly logger: Logger;
 }
 
@@ -135,7 +134,7 @@ export async function fleetSite(options: FleetSiteOptions): Promise<FleetSite> {
       isConnected: (name) => fleet.hosts.get(name)?.state === 'connected',
       connectedZones: () =>
         members.filter(({ name }) => fleet.hosts.get(name)?.state === 'connected').map(({ zone }) => zone),
-      endpointAddresses: options.endpointAddresses,
+      endpoints: options.endpoints,
     }),
     refresh,
     names: () => [...fleet.hosts.keys()],

@@ -1,4 +1,5 @@
 /** Certificates for nodes, from the service's own authority. */
+import { isIP } from 'node:net';
 import type { NodeCertificates } from '@larder/fleet/process-host';
 import type { Authority } from '@larder/fleet/tls/authority';
 
@@ -11,8 +12,8 @@ export function nodeCertificates(authority: Authority): NodeCertificates {
     async issue(nodeId, addresses) {
       const { certificatePem, keyPem } = await authority.issue({
         commonName: nodeId.slice(0, longestCommonName),
-        addresses,
-        dnsNames: [],
+        addresses: addresses.filter((each) => isIP(each) !== 0),
+        dnsNames: addresses.filter((each) => isIP(each) === 0),
         lifeMs: certificateLifeMs,
       });
       return { certificatePem, keyPem, authorityPem: authority.certificatePem };

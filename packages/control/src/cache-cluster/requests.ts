@@ -86,6 +86,7 @@ export async function createCacheCluster(
       resource: 'cache-cluster',
       seats: discovers ? [...seats, { owner: `${id}/configuration` }] : seats,
     });
+    const configuration = places.get(`${id}/configuration`);
     const createdAtMs = context.nowMs();
     const created: CacheCluster = {
       id,
@@ -94,7 +95,7 @@ export async function createCacheCluster(
       epoch: 1,
       createdAtMs,
       configVersion: 1,
-      ...(discovers && { configurationAddress: places.get(`${id}/configuration`)!.address }),
+      ...(configuration !== undefined && { configurationAddress: configuration.address }),
       nodes: nodeIds.map((nodeId, index) =>
         newNode(nodeId, zones[index]!, places.get(`${id}/${nodeId}`)!, createdAtMs),
       ),

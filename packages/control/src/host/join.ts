@@ -16,8 +16,8 @@ export interface JoinContext {
   /** What every host of the fleet derives its nodes' secrets from. */
   readonly fleetKey: Buffer;
   readonly region: string;
-  /** Addresses that no host may have: those of endpoints. */
-  readonly endpointAddresses: string;
+  /** Addresses that no host may have: those of endpoints, unless these are names. */
+  readonly endpointAddresses?: string;
   readonly nowMs: () => number;
 }
 
@@ -81,7 +81,11 @@ export async function joinHost(context: JoinContext, body: unknown): Promise<Joi
     }
     const range = parseAddressRange(addresses)!;
     const others = (await readHosts(transaction)).filter((host) => host.name !== name);
-    const taken = [...others, { name: 'endpoints', addresses: context.endpointAddresses }].find((other) =>
+    const endpoints =
+      context.endpointAddresses === undefined
+        ? []
+        : [{ name: 'endpoints', addresses: context.endpointAddresses }];
+    const taken = [...others, ...endpoints].find((other) =>
       overlap(range, parseAddressRange(other.addresses)!),
     );
     if (taken !== undefined) {

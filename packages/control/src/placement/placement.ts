@@ -6,9 +6,11 @@ import type { DatabaseTransaction } from '../database/connect.ts';
 import { readHosts } from '../host/store.ts';
 import { type AddressOwner, takeAddress, usedAddresses } from './addresses.ts';
 import { chooseHost } from './choose-host.ts';
+import { endpointName } from './endpoint-names.ts';
 
 export interface Place {
   readonly host: string;
+  /** Of an endpoint it may be a name. */
   readonly address: string;
 }
 
@@ -36,7 +38,8 @@ export interface Placement {
   zones(known: readonly string[]): readonly string[];
   /**
    * Takes a place for each seat, in the transaction that uses them.
-   * @returns owner -> place; an endpoint's host is empty.
+   * @returns owner -> place; an endpoint's host is empty. Without the configuration endpoint of a cache cluster where it
+   *   can't be.
    * @throws ServiceError InsufficientCacheClusterCapacityFault
    */
   take(transaction: DatabaseTransaction, request: Request): Promise<Map<string, Place>>;
@@ -73,9 +76,11 @@ export interface FleetPlacementOptions {
   readonly isConnected: (host: string) => boolean;
   /** Zones of hosts that are connected. */
   readonly connectedZones: () => readonly string[];
-  /** For endpoints: on the network of all hosts. */
-  readonly endpointAddresses: string;
+  readonly endpoints: FleetEndpoints;
 }
+
+/** What endpoints are: addresses of a range on the network of all hosts, or names under a domain. */
+export type FleetEndpoints = { readonly addresses: string } | { readonly domain: string };
 
 /** Hosts that joined: each has a zone and addresses of its own. */
 export function onFleet(options: FleetPlacementOptions): Placement {
@@ -96,7 +101,13 @@ export function onFleet(options: FleetPlacementOptions): Placement {
       const copies = new Map<string, string[]>();
       for (const { owner, zone, apartFrom = [], copyOf } of seats) {
         if (zone === undefined) {
-          const addresses = addressesOf(parseAddressRange(options.endpointAddresses)!);
+          if ('domain' in options.endpoints) {
+            // Memcached's is served at an address of its own, which no host has here.
+            if (resource === 'cache-cluster') continue;
+            places.set(owner, { host: '', address: endpointName(owner, options.endpoints.domain) });
+            continue;
+          }
+          const addresses = addressesOf(parseAddressRange(options.endpoints.addresses)!);
           const address = await takeAddress(transaction, {
             used,
             addresses,

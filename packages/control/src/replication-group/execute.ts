@@ -93,7 +93,10 @@ export async function execute(
       await send(['WAIT', '100', '1']);
       return group;
     case 'replicate':
-      await send(['REPLICAOF', memberOfGroup(group, step.primary).address, String(step.port)]);
+      await send(
+        ['REPLICAOF', memberOfGroup(group, step.primary).address, String(step.port)],
+        ...(step.endsClients === true ? [['CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes']] : []),
+      );
       return group;
     case 'listen':
       await host.listen(nodeIdOf(member!), order, { addresses: step.addresses, dropped: step.dropped, port });

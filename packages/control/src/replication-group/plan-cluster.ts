@@ -3,6 +3,7 @@
  * cluster, start votes at once when a primary died, and bring nodes back.
  */
 import { withoutSlots } from '@larder/engine/slots';
+import { asAddress, isName } from '../placement/endpoint-names.ts';
 import { planResharding, slotOwners } from './plan-reshard.ts';
 import { planRoutes } from './plan-routes.ts';
 import { planSilent, planSilentHeirs, planSilentPrimary } from './plan-silent.ts';
@@ -326,16 +327,17 @@ function planConfigurationEndpoint(
   const all = shards.flatMap(({ members }) => members);
   const answering = all.filter(({ engine }) => engine !== undefined);
   const { routeTo } = front;
+  const named = isName(configurationAddress);
   const present = answering.find(({ engine }) => engine!.boundAddresses.includes(configurationAddress));
   // One that is on its way out gives the endpoint up while it still lives.
   const keeps = present !== undefined && present.member.status !== 'deleting';
   // One that may run and does not answer may still listen there: the address stays where it is until we know.
   const unknown = all.some(isSilent);
-  if (routeTo === undefined && present === undefined && unknown) return false;
+  if (routeTo === undefined && present === undefined && unknown && !named) return false;
   const holder = (keeps ? present : shards.map(({ primary }) => primary).find(ownsSlots)) ?? present;
   const changes: (Step & { kind: 'listen' })[] = [];
   for (const { member, engine } of answering) {
-    const holds = routeTo === undefined && member === holder?.member;
+    const holds = !named && routeTo === undefined && member === holder?.member;
     const addresses = [member.address, ...(holds ? [configurationAddress] : [])];
     if (sameAddresses(addresses, engine!.boundAddresses)) continue;
     changes.push({
@@ -356,8 +358,10 @@ function planConfigurationEndpoint(
   const routes = all
     .filter(({ member }) => member.status !== 'deleting')
     .map(({ member: { address } }) => routeTo({ listenAddress: address, nodeAddress: address }));
-  const entry = routeTo({ listenAddress: configurationAddress, nodeAddress: contact.member.address });
-  return planRoutes(front, [...routes, entry], steps);
+  const entry = asAddress(configurationAddress).map((listenAddress) =>
+    routeTo({ listenAddress, nodeAddress: contact.member.address }),
+  );
+  return planRoutes(front, [...routes, ...entry], steps);
 }
 
 function healthy({ nodeGroup, primary, members }: SeenShard): boolean {

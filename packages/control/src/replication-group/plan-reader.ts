@@ -5,6 +5,7 @@
  * each change from one to the other ends every connection. Why: docs/decisions/0011.
  */
 import { type Route, targetsOf } from '@larder/fleet/router/route-table';
+import { isName } from '../placement/endpoint-names.ts';
 import { planRoutes } from './plan-routes.ts';
 import type { NodeGroup } from './replication-group.ts';
 import { isLost, isSilent, type PlanInput, type SeenMember, streams } from './seen-member.ts';
@@ -62,7 +63,8 @@ export function planReader(
   steps: Step[],
 ): boolean {
   const { front } = input;
-  if (front.routeTo !== undefined) return true;
+  // A name leads to all readers by itself.
+  if (front.routeTo !== undefined || isName(nodeGroup.readerAddress!)) return true;
   const holder = readerHolder(input, nodeGroup, seen, leader);
   if (holder.kind === 'as-it-is') return false;
   // The router gave it up before the member took it.

@@ -3,6 +3,7 @@
  * are addresses which nodes take and give up.
  */
 import type { Route } from '@larder/fleet/router/route-table';
+import { asAddress, isName } from '../placement/endpoint-names.ts';
 import { planReader, readerHolder, readersOf } from './plan-reader.ts';
 import { planRoutes } from './plan-routes.ts';
 import { planSilent, planSilentHeirs, planSilentPrimary } from './plan-silent.ts';
@@ -90,7 +91,7 @@ function planLeader(
         return undefined;
       }
       // Decided, but its service died before the command was sent.
-      demoteOthers(primary, others, steps);
+      demoteOthers(nodeGroup, primary, others, steps);
       steps.push({ kind: 'promote', member: primary.member.id, because: 'it was decided to be the primary' });
     }
     planLift(primary, steps);
@@ -114,6 +115,7 @@ function planLeader(
         because: succession.because,
       });
       demoteOthers(
+        nodeGroup,
         successor,
         others.filter((each) => each !== successor),
         steps,
@@ -186,7 +188,17 @@ function follows({ engine }: SeenMember, { member }: SeenMember): boolean {
   return primary?.linkUp === true && primary.address === member.address;
 }
 
-function demoteOthers(primary: SeenMember, others: readonly SeenMember[], steps: Step[]): void {
+/** Who came to a demoted primary by a name is cut off: no address is taken from it, which would do that. */
+function endsClients({ primaryAddress }: NodeGroup): { readonly endsClients?: true } {
+  return isName(primaryAddress!) ? { endsClients: true } : {};
+}
+
+function demoteOthers(
+  nodeGroup: NodeGroup,
+  primary: SeenMember,
+  others: readonly SeenMember[],
+  steps: Step[],
+): void {
   for (const { member, engine } of others) {
     if (engine?.info.replication.role !== 'primary') continue;
     steps.push({
@@ -194,6 +206,7 @@ function demoteOthers(primary: SeenMember, others: readonly SeenMember[], steps:
       member: member.id,
       primary: primary.member.id,
       port: primary.replicationPort,
+      ...endsClients(nodeGroup),
       because: 'only one may be the primary',
     });
   }
@@ -246,6 +259,7 @@ export function planReplica(
     member: member.id,
     primary: leader.member.id,
     port: leader.replicationPort,
+    ...(role === 'primary' && endsClients(input.group.nodeGroups[0]!)),
     because: role === 'primary' ? 'it is not the primary' : `it follows ${primary?.address ?? 'nobody'}`,
   });
 }
@@ -260,7 +274,7 @@ function endpointsAtStart(
   if (input.front.routeTo !== undefined) return [];
   const reader = readerHolder(input, nodeGroup, [primary, ...others], primary);
   const readsHere = reader.kind === 'member' && reader.seen === primary;
-  return [nodeGroup.primaryAddress!, ...(readsHere ? [nodeGroup.readerAddress!] : [])];
+  return [nodeGroup.primaryAddress!, ...(readsHere ? [nodeGroup.readerAddress!] : [])].flatMap(asAddress);
 }
 
 /** @returns whether the endpoints are where they belong already. */
@@ -285,8 +299,10 @@ export function planListening(
     if (engine === undefined) continue;
     const addresses = [
       member.address,
-      ...(front.routeTo === undefined && member === leader.member ? [nodeGroup.primaryAddress!] : []),
-      ...(hasReader(each) ? [readerAddress] : []),
+      ...(front.routeTo === undefined && member === leader.member
+        ? asAddress(nodeGroup.primaryAddress!)
+        : []),
+      ...(hasReader(each) ? asAddress(readerAddress) : []),
     ];
     if (sameAddresses(addresses, engine.boundAddresses)) continue;
     changes.push({
@@ -341,12 +357,12 @@ function routesOf(
     ...nodeGroup.members
       .filter(({ status }) => status !== 'deleting')
       .map(({ address }) => routeTo({ listenAddress: address, nodeAddress: address })),
-    routeTo({ listenAddress: nodeGroup.primaryAddress!, nodeAddress: leader.member.address }),
-    routeTo({
-      listenAddress: nodeGroup.readerAddress!,
-      nodeAddress: first ?? leader.member.address,
-      moreAddresses,
-    }),
+    ...asAddress(nodeGroup.primaryAddress!).map((listenAddress) =>
+      routeTo({ listenAddress, nodeAddress: leader.member.address }),
+    ),
+    ...asAddress(nodeGroup.readerAddress!).map((listenAddress) =>
+      routeTo({ listenAddress, nodeAddress: first ?? leader.member.address, moreAddresses }),
+    ),
   ];
 }
 

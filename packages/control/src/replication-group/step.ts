@@ -90,7 +90,14 @@ export type Step = { readonly because: string } & (
   | { readonly kind: 'promote'; readonly member: string }
   /** Writes down which history a new primary began, before anybody takes it over: later successors are judged by it. */
   | { readonly kind: 'note-history'; readonly nodeGroup: string; readonly member: string }
-  | { readonly kind: 'replicate'; readonly member: string; readonly primary: string; readonly port: number }
+  | {
+      readonly kind: 'replicate';
+      readonly member: string;
+      readonly primary: string;
+      readonly port: number;
+      /** It was a primary, and its clients are to look for the new one. */
+      readonly endsClients?: true;
+    }
   /** Has the primary ask its replicas how far they are. */
   | { readonly kind: 'ask-replicas'; readonly member: string }
   /** Hands the role of a primary that lives to a replica in sync, without losing a write. */

@@ -19,6 +19,7 @@
  * the next pass begins anew (planInterruptedSwitch), or goes on from the decision.
  */
 import { writeFence } from '@larder/fleet/host';
+import { isName } from '../placement/endpoint-names.ts';
 import type { ExecuteDeps } from './execute.ts';
 import { memberOfGroup, nodeIdOf, type ReplicationGroup, replicationPort } from './replication-group.ts';
 import type { Step } from './step.ts';
@@ -48,6 +49,7 @@ export async function switchOver(
   const old = memberOfGroup(group, step.previous);
   const heir = memberOfGroup(group, step.member);
   const { port } = group.intent;
+  const byOwnAddress = ['LADDR', `${old.address}:${port}`];
   const { primaryAddress } = group.nodeGroups.find(({ id }) => id === step.nodeGroup)!;
   const seen = await host.observe([oldNode, newNode]);
   const ports = seen.get(newNode)?.started?.ports;
@@ -88,8 +90,9 @@ export async function switchOver(
     ['REPLICAOF', heir.address, String(replicationPort(ports ?? wanted(step.member)))],
   ]);
   await host.command(oldNode, newOrder, [
-    // Who came by the node's own address, as clients of Sentinel do, would stay and be refused every write.
-    ['CLIENT', 'KILL', 'TYPE', 'normal', 'LADDR', `${old.address}:${port}`, 'SKIPME', 'yes'],
+    // Who came by the node's own address, as clients of Sentinel do, would stay and be refused every write. By a name
+    // all come there, some through the router.
+    ['CLIENT', 'KILL', 'TYPE', 'normal', ...(isName(primaryAddress!) ? [] : byOwnAddress), 'SKIPME', 'yes'],
     ['CONFIG', 'SET', 'min-replicas-to-write', before === writeFence ? '0' : before],
     ['CLIENT', 'UNPAUSE'],
   ]);

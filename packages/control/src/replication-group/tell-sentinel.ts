@@ -1,13 +1,17 @@
 /**
- * Tells clients of Sentinel who is primary, after a pass and at once after a promotion. Nobody waits for it: a failover
+ * Tells clients of Sentinel, and those that ask for an endpoint by its name, who is primary, after a pass and at once after a promotion. Nobody waits for it: a failover
  * must not depend on who follows it, and what could not be told is told after the next pass.
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { NodeObservation } from '@larder/fleet/host';
 import type { RouterClient } from '@larder/fleet/router/router-client';
-import type { MasterEntry, SentinelMaster } from '@larder/fleet/router/sentinel/masters';
+import type { EndpointNames, MasterEntry, SentinelMaster } from '@larder/fleet/router/sentinel/masters';
+import { domainOf, isName } from '../placement/endpoint-names.ts';
 import type { Logger } from '../reconciler/logger.ts';
-import { nodeIdOf, type ReplicationGroup } from './replication-group.ts';
+import { type Member, type NodeGroup, nodeIdOf, type ReplicationGroup } from './replication-group.ts';
+
+/** Under one name: what fits into one datagram. */
+const mostAddresses = 8;
 
 export interface SentinelTeller {
   /** @param promoted the primary was made one since it was observed. */
@@ -42,13 +46,15 @@ export function sentinelTeller(
 
   function forget(id: string): void {
     const known = told.get(id) ?? router.masters().get(id);
-    if (known?.master !== undefined) put(id, { epoch: known.epoch });
+    if (known?.master !== undefined || known?.names !== undefined) put(id, { epoch: known.epoch });
   }
 
   return {
     tell(group, observations, promoted) {
-      if (group.intent.clusterEnabled || group.status === 'deleting') return;
-      const entry = entryOf(group, observations, promoted, told.get(group.id)?.master);
+      if (group.status === 'deleting') return;
+      const entry = group.intent.clusterEnabled
+        ? clusterEntryOf(group, observations)
+        : entryOf(group, observations, promoted, told.get(group.id)?.master);
       if (entry !== undefined) put(group.id, entry);
     },
     forget,
@@ -85,10 +91,65 @@ export function entryOf(
         .map(({ member, observation }) => ({
           ...place(member),
           up: lives(observation),
-          linkUp: observation?.engine?.info.replication.primary?.linkUp === true,
+          linkUp: linkIsUp(observation),
         })),
     },
+    ...namesOf(group.nodeGroups[0]!, leader.member, readersAmong(seen, leader)),
   };
+}
+
+type Seen = { readonly member: Member; readonly observation: NodeObservation | undefined };
+
+function readersAmong(seen: readonly Seen[], leader: Seen): Member[] {
+  return seen
+    .filter((each) => each !== leader && lives(each.observation) && linkIsUp(each.observation))
+    .map(({ member }) => member);
+}
+
+function namesOf(
+  { primaryAddress, readerAddress }: NodeGroup,
+  leader: Member,
+  readers: readonly Member[],
+): { readonly names?: EndpointNames } {
+  if (primaryAddress === undefined || readerAddress === undefined || !isName(primaryAddress)) return {};
+  const led = readers.length === 0 ? [leader] : readers;
+  return {
+    names: {
+      zone: domainOf(primaryAddress),
+      records: [
+        { name: primaryAddress, addresses: [leader.address] },
+        { name: readerAddress, addresses: led.map(({ address }) => address).slice(0, mostAddresses) },
+      ],
+    },
+  };
+}
+
+/**
+ * (pure) Of a group in cluster mode its configuration endpoint is told, where that is a name: it leads to some of the nodes
+ * that answer, by which clients find the others. Undefined while none does: what was told stays.
+ */
+export function clusterEntryOf(
+  { epoch, configurationAddress, nodeGroups }: ReplicationGroup,
+  observations: ReadonlyMap<string, NodeObservation>,
+): MasterEntry | undefined {
+  if (configurationAddress === undefined || !isName(configurationAddress)) return undefined;
+  const answering = (member: Member) => {
+    const observation = observations.get(nodeIdOf(member));
+    return member.status !== 'deleting' && lives(observation) && observation?.engine?.cluster?.state === 'ok';
+  };
+  const primaries = nodeGroups.flatMap(({ primary, members }) => members.filter(({ id }) => id === primary));
+  const others = nodeGroups.flatMap(({ members }) => members).filter((each) => !primaries.includes(each));
+  const addresses = [...primaries, ...others]
+    .filter(answering)
+    .map(({ address }) => address)
+    .slice(0, mostAddresses);
+  if (addresses.length === 0) return undefined;
+  const records = [{ name: configurationAddress, addresses }];
+  return { epoch, names: { zone: domainOf(configurationAddress), records } };
+}
+
+function linkIsUp(observation: NodeObservation | undefined): boolean {
+  return observation?.engine?.info.replication.primary?.linkUp === true;
 }
 
 function lives(observation: NodeObservation | undefined): boolean {

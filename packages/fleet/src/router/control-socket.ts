@@ -5,12 +5,14 @@
  * - `PUT /routes/OWNER` with `{ epoch, routes }`: 204 when they are bound and on disk, else `{ error, message }`.
  * - `PUT /masters/OWNER` with `{ epoch, master }`, none when the group is gone: what clients of Sentinel are told; 204 when
  *   it is on disk. `PUT /sentinel` with `{ listen }`, none to switch it off: where; `{ listening }`, false when it is taken.
+ *   `PUT /names` likewise: where questions of the domain name system are answered.
  * - `GET /routes`: what is bound now. `GET /stats`: counters. Both hold secrets or tell of them: the socket has mode 0600.
  * - `GET /life`: an answer that begins and never ends; it breaks off when the router dies.
  */
 import { chmodSync, closeSync, openSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { StaleOrder } from '../host.ts';
+import type { NameServer } from './dns/name-server.ts';
 import { type Route, RouteTableInvalid, readTarget } from './route-table.ts';
 import { ListenFailed, type Router } from './router.ts';
 import type { SentinelFacade } from './sentinel/facade.ts';
@@ -44,6 +46,7 @@ export async function serveControlSocket(
   dataDirectory: string,
   router: Router,
   sentinel: Pick<SentinelFacade, 'put' | 'listenOn' | 'listening'>,
+  names: Pick<NameServer, 'listenOn' | 'listening'>,
   nowMs: () => number,
 ): Promise<ControlSocket> {
   const place = socketPlace(dataDirectory);
@@ -68,10 +71,11 @@ export async function serveControlSocket(
         await router.put(owner, epoch, routes);
       }
       response.writeHead(204).end();
-    } else if (method === 'PUT' && url === '/sentinel') {
+    } else if (method === 'PUT' && (url === '/sentinel' || url === '/names')) {
+      const server = url === '/names' ? names : sentinel;
       const { listen } = JSON.parse(await bodyOf(request)) as { listen?: unknown };
-      await sentinel.listenOn(listen === undefined ? undefined : readTarget(listen, 'listen'));
-      sendJson(response, { listening: sentinel.listening !== undefined });
+      await server.listenOn(listen === undefined ? undefined : readTarget(listen, 'listen'));
+      sendJson(response, { listening: server.listening !== undefined });
     } else if (method === 'GET' && url === '/routes') sendJson(response, Object.fromEntries(router.bound()));
     else if (method === 'GET' && url === '/stats') sendJson(response, router.stats());
     else if (method === 'GET' && url === '/life') {

@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { StaleOrder } from '../host.ts';
 import { socketPlace } from './control-socket.ts';
+import { readNameServerPlace } from './dns/name-server-place.ts';
 import {
   type Route,
   type RouteTable,
@@ -18,7 +19,7 @@ import {
 } from './route-table.ts';
 import { ListenFailed, type RouteStats } from './router.ts';
 import type { MasterEntry } from './sentinel/masters.ts';
-import { readSentinelFile, servesSentinel } from './sentinel/masters-file.ts';
+import { knowsAnything, readSentinelFile, servesSentinel } from './sentinel/masters-file.ts';
 import { readTables } from './table-file.ts';
 
 const startLimitMs = 10_000;
@@ -65,6 +66,8 @@ export interface RouterClientOptions {
   readonly command: readonly string[];
   /** Where clients of Sentinel are served. Missing: nowhere. */
   readonly sentinel?: Target;
+  /** Where questions about endpoints' names are answered. Missing: nowhere. */
+  readonly names?: Target;
   /** Told when the router died and could not be started again. */
   readonly onProblem: (error: Error) => void;
 }
@@ -82,29 +85,35 @@ export async function routerClient(options: RouterClientOptions): Promise<Router
 
   const isNeeded = () =>
     [...readTables(directory).values()].some(({ routes }) => routes.length > 0) ||
-    servesSentinel(readSentinelFile(directory));
+    servesSentinel(readSentinelFile(directory)) ||
+    (readNameServerPlace(directory) !== undefined && knowsAnything(readSentinelFile(directory)));
   /** Once for each client: whoever was here before may have served it elsewhere. */
-  let sentinelPlaced: Promise<unknown> | undefined;
+  let serversPlaced: Promise<unknown> | undefined;
 
-  function placeSentinel(): Promise<unknown> {
-    const { sentinel } = options;
-    sentinelPlaced ??= call('PUT', '/sentinel', { listen: sentinel }).then(
-      (answer) => {
-        const { listening } = answer as { readonly listening: boolean };
-        if (sentinel === undefined || listening) return;
-        const at = written(sentinel);
-        onProblem(
-          new Error(
-            `Clients of Sentinel are not served: ${at} is taken. Free it, or choose another with --sentinel-port.`,
-          ),
-        );
-      },
-      (error: Error) => {
-        sentinelPlaced = undefined;
-        throw error;
-      },
+  function placeServers(): Promise<unknown> {
+    serversPlaced ??= Promise.all([
+      placeServer('/sentinel', options.sentinel, 'Clients of Sentinel', '--sentinel-port'),
+      placeServer('/names', options.names, 'Names', '--dns-listen'),
+    ]).catch((error: Error) => {
+      serversPlaced = undefined;
+      throw error;
+    });
+    return serversPlaced;
+  }
+
+  async function placeServer(
+    path: string,
+    listen: Target | undefined,
+    who: string,
+    option: string,
+  ): Promise<void> {
+    const { listening } = (await call('PUT', path, { listen })) as { readonly listening: boolean };
+    if (listen === undefined || listening) return;
+    onProblem(
+      new Error(
+        `${who} are not served: ${written(listen)} is taken. Free it, or choose another with ${option}.`,
+      ),
     );
-    return sentinelPlaced;
   }
 
   /** One at a time here; the router's own lock is for those that others start. */
@@ -226,7 +235,12 @@ export async function routerClient(options: RouterClientOptions): Promise<Router
   if (isNeeded()) {
     const { listen } = readSentinelFile(directory);
     void ensureRunning()
-      .then(() => isDeepStrictEqual(listen, options.sentinel) || placeSentinel())
+      .then(
+        () =>
+          (isDeepStrictEqual(listen, options.sentinel) &&
+            isDeepStrictEqual(readNameServerPlace(directory), options.names)) ||
+          placeServers(),
+      )
       .catch(onProblem);
   }
 
@@ -247,7 +261,7 @@ export async function routerClient(options: RouterClientOptions): Promise<Router
     },
     async putMaster(owner, entry) {
       await ensureRunning();
-      await placeSentinel();
+      await placeServers();
       await call('PUT', `/masters/${encodeURIComponent(owner)}`, entry);
     },
     masters: () => readSentinelFile(directory).masters,

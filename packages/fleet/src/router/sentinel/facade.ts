@@ -9,7 +9,13 @@ import { StaleOrder } from '../../host.ts';
 import { type Target, written } from '../route-table.ts';
 import type { Monitored, SentinelState } from './answers.ts';
 import { eventsBetween, type MasterEntry } from './masters.ts';
-import { readSentinelFile, type SentinelFile, servesSentinel, writeSentinelFile } from './masters-file.ts';
+import {
+  knowsAnything,
+  readSentinelFile,
+  type SentinelFile,
+  servesSentinel,
+  writeSentinelFile,
+} from './masters-file.ts';
 import { SentinelSession } from './session.ts';
 
 const mostConnections = 1_000;
@@ -32,6 +38,8 @@ export interface SentinelFacade {
   readonly listening: Target | undefined;
   /** Whether anybody could ask for anything. */
   readonly serves: boolean;
+  /** Whether it was told of any group, served or not. */
+  readonly knows: boolean;
   close(): Promise<void>;
 }
 
@@ -149,6 +157,9 @@ export async function sentinelFacade({
     },
     get serves() {
       return servesSentinel(file);
+    },
+    get knows() {
+      return knowsAnything(file);
     },
     async close() {
       closed = true;

@@ -47,6 +47,11 @@ export function writeSentinelFile(directory: string, { listen, masters }: Sentin
   );
 }
 
+/** Whether it is told of anything that others may ask for. */
+export function knowsAnything({ masters }: SentinelFile): boolean {
+  return [...masters.values()].some(({ master, names }) => master !== undefined || names !== undefined);
+}
+
 /** Whether a router must run for it. */
 export function servesSentinel({ listen, masters }: SentinelFile): boolean {
   return listen !== undefined && [...masters.values()].some(({ master }) => master !== undefined);

@@ -2,6 +2,7 @@
  * (pure) What clients of Sentinel are told: of each group its primary and its replicas, under the group's name. It is
  * decided by the control plane; each entry carries the epoch of the decision that made it.
  */
+import { isIPv4 } from 'node:net';
 import { readTarget, type Target } from '../route-table.ts';
 
 export interface SentinelReplica extends Target {
@@ -18,10 +19,20 @@ export interface SentinelMaster extends Target {
   readonly replicas: readonly SentinelReplica[];
 }
 
-/** Without a master: a group that is gone, kept for its epoch. */
+/** Endpoints that are names, each with the addresses of the nodes that it leads to now. */
+export interface EndpointNames {
+  /** All the names are in it. */
+  readonly zone: string;
+  readonly records: readonly { readonly name: string; readonly addresses: readonly string[] }[];
+}
+
+/** With neither: a group that is gone, kept for its epoch. */
 export interface MasterEntry {
   readonly epoch: number;
+  /** Of a group without cluster mode. */
   readonly master?: SentinelMaster;
+  /** Of a group whose endpoints are names. */
+  readonly names?: EndpointNames;
 }
 
 export class MasterInvalid extends Error {
@@ -29,12 +40,51 @@ export class MasterInvalid extends Error {
 }
 
 const mostReplicas = 100;
+const mostNames = 10;
+const mostAddresses = 16;
 
 /** Reads an entry from what came over a wire or from a file. @throws MasterInvalid */
 export function readMasterEntry(value: unknown): MasterEntry {
-  const { epoch, master } = record(value);
+  const { epoch, master, names } = record(value);
   if (!Number.isSafeInteger(epoch) || (epoch as number) < 0) throw new MasterInvalid('epoch is no number.');
-  return { epoch: epoch as number, ...(master !== undefined && { master: readMaster(master) }) };
+  return {
+    epoch: epoch as number,
+    ...(master !== undefined && { master: readMaster(master) }),
+    ...(names !== undefined && { names: readNames(names) }),
+  };
+}
+
+function readNames(value: unknown): EndpointNames {
+  const { zone, records } = record(value);
+  return {
+    zone: readName(zone, 'zone'),
+    records: readList(records, 'records', mostNames).map((each) => {
+      const { name, addresses } = record(each);
+      return {
+        name: readName(name, 'name'),
+        addresses: readList(addresses, 'addresses', mostAddresses).map((address) => {
+          if (typeof address === 'string' && isIPv4(address)) return address;
+          throw new MasterInvalid('addresses must be IPv4 addresses.');
+        }),
+      };
+    }),
+  };
+}
+
+function readName(value: unknown, at: string): string {
+  if (
+    typeof value === 'string' &&
+    value.length <= 253 &&
+    /^[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*$/.test(value)
+  ) {
+    return value;
+  }
+  throw new MasterInvalid(`${at} is no name of the domain name system.`);
+}
+
+function readList(value: unknown, at: string, most: number): readonly unknown[] {
+  if (Array.isArray(value) && value.length <= most) return value;
+  throw new MasterInvalid(`${at} must be a list of at most ${most}.`);
 }
 
 function readMaster(value: unknown): SentinelMaster {
@@ -43,14 +93,11 @@ function readMaster(value: unknown): SentinelMaster {
   if (typeof name !== 'string' || !/^[A-Za-z0-9._-]{1,200}$/.test(name)) {
     throw new MasterInvalid('name is no name of a group.');
   }
-  if (!Array.isArray(replicas) || replicas.length > mostReplicas) {
-    throw new MasterInvalid(`replicas must be a list of at most ${mostReplicas}.`);
-  }
   return {
     name,
     ...readTarget(value, 'master'),
     up: up === true,
-    replicas: replicas.map((each, index) => {
+    replicas: readList(replicas, 'replicas', mostReplicas).map((each, index) => {
       const replica = record(each);
       const place = readTarget(each, `replicas[${index}]`);
       return { ...place, up: replica.up === true, linkUp: replica.linkUp === true };
