@@ -2,7 +2,6 @@
  * (pure) Endpoints of hosts whose network lets no address move: names under the operator's domain, which lead to the
  * nodes' own addresses. An endpoint is either an address that a node listens on, or such a name.
  */
-import { isIP } from 'node:net';
 
 const labels: Readonly<Record<string, string>> = {
   primary: 'primary',
@@ -24,7 +23,7 @@ export function domainOf(name: string): string {
 }
 
 export function isName(endpoint: string): boolean {
-  return isIP(endpoint) === 0;
+  return !/^\d+(\.\d+){3}$/.test(endpoint);
 }
 
 /** The endpoint where it is an address, which a node can listen on; else nothing. */

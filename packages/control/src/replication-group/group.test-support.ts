@@ -3,6 +3,7 @@ import type { ClusterPeer } from '@larder/engine/info';
 import { splitEvenly } from '@larder/engine/slots';
 import type { EngineObservation, Hang, NodeObservation, NodeProcess } from '@larder/fleet/host';
 import { noTokens } from '../node/service-intent.ts';
+import { asAddress } from '../placement/endpoint-names.ts';
 import { membersOf, nodeIdOf, type ReplicationGroup } from './replication-group.ts';
 import type { PlanInput } from './seen-member.ts';
 
@@ -147,7 +148,7 @@ export function observe(
           ...(isPrimary && nodeGroup.primaryAddress !== undefined ? [nodeGroup.primaryAddress] : []),
           ...(holdsReader && nodeGroup.readerAddress !== undefined ? [nodeGroup.readerAddress] : []),
           ...(holdsConfiguration ? [group.configurationAddress!] : []),
-        ],
+        ].flatMap(asAddress),
         ...(group.intent.clusterEnabled && {
           cluster: { state: 'ok', peers: peersSeenBy(group, member.id) },
         }),

@@ -2,7 +2,6 @@
  * (pure) What clients of Sentinel are told: of each group its primary and its replicas, under the group's name. It is
  * decided by the control plane; each entry carries the epoch of the decision that made it.
  */
-import { isIPv4 } from 'node:net';
 import { readTarget, type Target } from '../route-table.ts';
 
 export interface SentinelReplica extends Target {
@@ -42,6 +41,7 @@ export class MasterInvalid extends Error {
 const mostReplicas = 100;
 const mostNames = 10;
 const mostAddresses = 16;
+const ipv4 = /^((25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(\.(?!$)|$)){4}$/;
 
 /** Reads an entry from what came over a wire or from a file. @throws MasterInvalid */
 export function readMasterEntry(value: unknown): MasterEntry {
@@ -63,7 +63,7 @@ function readNames(value: unknown): EndpointNames {
       return {
         name: readName(name, 'name'),
         addresses: readList(addresses, 'addresses', mostAddresses).map((address) => {
-          if (typeof address === 'string' && isIPv4(address)) return address;
+          if (typeof address === 'string' && ipv4.test(address)) return address;
           throw new MasterInvalid('addresses must be IPv4 addresses.');
         }),
       };
