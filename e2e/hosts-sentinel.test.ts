@@ -66,6 +66,19 @@ describe.skipIf(!possible)('three hosts', () => {
       { what: `all hosts to say that ${name} is at ${place}` },
     );
 
+  /** Both replicas have their primary's data, as a host tells it. */
+  async function whole(): Promise<void> {
+    const asking = clients.to(
+      { Address: fleet.hosts[0]!.address, Port: sentinelPort },
+      { enableReadyCheck: false },
+    );
+    const links = async () => {
+      const replicas = (await asking.call('SENTINEL', 'REPLICAS', id)) as string[][];
+      return replicas.map((fields) => fields[fields.indexOf('master-link-status') + 1]).join();
+    };
+    await waitFor(links, (seen) => seen === 'ok,ok', { what: 'both replicas to be in sync', everyMs: 50 });
+  }
+
   /** Where its primary is, by the API. */
   async function placeOf(name = id): Promise<string> {
     const group = await describeGroup(fleet.larder, name);
@@ -131,7 +144,7 @@ describe.skipIf(!possible)('three hosts', () => {
   });
 
   test('a host is lost with the primary: the others tell of the next one, and so does it when it comes back', async () => {
-    await groupAvailable(fleet.larder, id);
+    await whole();
     const before = await placeOf();
     const lost = fleet.hostOf(primaryOf(await describeGroup(fleet.larder, id))!)!;
     const client = bySentinel();
