@@ -82,6 +82,8 @@ export async function createReplicationGroup(
       resource: 'replication-group',
       seats: adopted === undefined ? seats : seatsBeside(adopted, id, seats),
     });
+    // The adopted node keeps its place.
+    if (adopted !== undefined) places.set(`${id}/${firstMember(id)}`, adopted.nodes[0]!);
     const createdAtMs = context.nowMs();
     const placed = shape.nodeGroups.map((each) =>
       placeNodeGroup(id, each, places, shape.clusterEnabled, createdAtMs),
