@@ -9,11 +9,11 @@ import { accessKeyLookup } from '../access-keys.ts';
 import { ended } from '../ended.ts';
 
 /** A router without routes that nobody has asked anything for so long is not needed. */
-const idleEndMs = 60_000;
+const idleEndMs = 5_000;
 const lookEveryMs = 2_000;
 
 /**
- * Resolves after SIGTERM or SIGINT, when it had no routes for a minute and no service beside it, or when its directory
+ * Resolves after SIGTERM or SIGINT, when it had no routes for some seconds and no service beside it, or when its directory
  * was removed.
  * @throws AlreadyRuns when another router serves the directory.
  */

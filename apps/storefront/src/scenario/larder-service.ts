@@ -56,7 +56,7 @@ export async function startLarderService(options: LarderServiceOptions): Promise
   const service = await startProcess({
     name: 'larder-service',
     script: program,
-    args: ['server', '--data-dir', options.dataDirectory, '--port', String(port)],
+    args: ['server', '--data-dir', options.dataDirectory, '--port', String(port), '--sentinel-port', '0'],
     logDirectory: options.logDirectory,
     environment: options.environment,
     readyBy: 'nothing',
