@@ -1,5 +1,5 @@
 /** Small files that must be whole, and there, after a crash. */
-import { closeSync, fsyncSync, openSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 
 /** Another reader sees the old text or the new, and a crash leaves one of them. For its owner's eyes only. */
 export function writeDurably(file: string, text: string): void {
@@ -9,4 +9,16 @@ export function writeDurably(file: string, text: string): void {
   fsyncSync(descriptor);
   closeSync(descriptor);
   renameSync(partial, file);
+}
+
+/** @returns `missing` when there is no such file. @throws when it can't be read, or holds no JSON. */
+export function readJsonFile<T>(file: string, missing: T): T {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return missing;
+    throw error;
+  }
+  return JSON.parse(text) as T;
 }

@@ -6,6 +6,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import { type JoinAnswer, JoinRefused } from '@larder/control/host/join';
 import type { Logger } from '@larder/control/reconciler/logger';
+import { bodyText } from '@larder/fleet/request-body';
 import { type Authority, SigningRequestInvalid } from '@larder/fleet/tls/authority';
 
 export interface JoinServerOptions {
@@ -69,14 +70,8 @@ export async function joinServer(options: JoinServerOptions): Promise<{ close():
 }
 
 async function bodyOf(request: IncomingMessage): Promise<unknown> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > maxBodyBytes) throw new JoinRefused('A request to join is too long.');
-    chunks.push(chunk);
-  }
-  const value = JSON.parse(Buffer.concat(chunks).toString()) as unknown;
+  const tooLong = () => new JoinRefused('A request to join is too long.');
+  const value = JSON.parse(await bodyText(request, maxBodyBytes, tooLong)) as unknown;
   if (typeof value !== 'object' || value === null) throw new JoinRefused('A request to join is an object.');
   return value;
 }

@@ -14,6 +14,7 @@ import type { TLSSocket } from 'node:tls';
 import type { EpochFence } from '../epoch-fence.ts';
 import { type Host, NodeUnreachable, StaleOrder } from '../host.ts';
 import type { NodeCertificates, ProcessHost } from '../process-host.ts';
+import { bodyText } from '../request-body.ts';
 import type { Route } from '../router/route-table.ts';
 import type { RouterClient } from '../router/router-client.ts';
 import { callGate } from './call-gate.ts';
@@ -25,6 +26,7 @@ import {
   type HostFacts,
   type LeaseAnswer,
   type MasterList,
+  nodeOrders,
   plainCalls,
 } from './host-calls.ts';
 import type { ChargedGroup, HostLease } from './host-lease.ts';
@@ -53,19 +55,7 @@ export const hostCertificateName = (host: string): string => `host ${host}`;
 const maxBodyBytes = 16 * 2 ** 20;
 const heartbeatMs = 1_000;
 const requestTimeoutMs = 30_000;
-/** Calls about one node that may change what it does; their first argument is the node's id or has it. */
-const ordersNode: ReadonlySet<HostCall> = new Set<HostCall>([
-  'startNode',
-  'stopNode',
-  'killNode',
-  'listen',
-  'removeNode',
-  'command',
-  'moveKeys',
-  'setUsers',
-  'setPorts',
-  'renewCertificate',
-]);
+const ordersNode: ReadonlySet<HostCall> = new Set(nodeOrders);
 /** Among groups, for the epochs of controllers that lead; no group can be named so. */
 const leadership = '#leader';
 
@@ -239,14 +229,8 @@ function readQuestion(body: unknown): ConsentQuestion {
 }
 
 async function bodyOf(request: IncomingMessage): Promise<unknown> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > maxBodyBytes) throw new Refused(413, `A body has at most ${maxBodyBytes} bytes.`);
-    chunks.push(chunk);
-  }
-  const value = JSON.parse(Buffer.concat(chunks).toString()) as unknown;
+  const tooLong = () => new Refused(413, `A body has at most ${maxBodyBytes} bytes.`);
+  const value = JSON.parse(await bodyText(request, maxBodyBytes, tooLong)) as unknown;
   if (typeof value !== 'object' || value === null) throw new Refused(400, 'The body is not an object.');
   return value;
 }

@@ -1,5 +1,4 @@
 /** The agent of one host, put together: its processes, its router, its lease and its door. */
-import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import { type EpochFence, epochFence } from '../epoch-fence.ts';
 import { nodeSecrets } from '../node-secrets.ts';
@@ -95,7 +94,6 @@ export async function startAgent(options: AgentOptions): Promise<{ close(): Prom
     facts: {
       mostConnections: host.mostConnections,
       nodesDirectory: join(directory, 'nodes'),
-      memoryBytes: totalmem(),
     },
     tls: membership,
     listen: membership.listen,

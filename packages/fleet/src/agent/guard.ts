@@ -3,8 +3,9 @@
  * own, so that it is not gone together with the agent. The agent writes down until when which nodes may take writes;
  * the guard reads that, by the clock that all processes of a machine share, and knows nothing else.
  */
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { readJsonFile } from '../durable-file.ts';
 import type { FencedNode } from './fence-node.ts';
 
 /** A node that takes writes under a lease. */
@@ -22,7 +23,7 @@ export function machineMs(): number {
   return Number(process.hrtime.bigint() / 1_000n) / 1_000;
 }
 
-export function guardFile(directory: string): string {
+function guardFile(directory: string): string {
   return join(directory, 'guarded.json');
 }
 
@@ -34,12 +35,7 @@ export function writeGuarded(directory: string, nodes: readonly GuardedNode[]): 
 }
 
 export function readGuarded(directory: string): readonly GuardedNode[] {
-  try {
-    return JSON.parse(readFileSync(guardFile(directory), 'utf8')) as readonly GuardedNode[];
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw error;
-  }
+  return readJsonFile(guardFile(directory), []);
 }
 
 export interface GuardOptions {

@@ -16,8 +16,8 @@ import { RouteTableInvalid } from '../router/route-table.ts';
 import { ListenFailed } from '../router/router.ts';
 import type { MasterEntry } from '../router/sentinel/masters.ts';
 
-/** Operations of a host that go over the wire as they are: arguments and result are JSON. */
-export const plainCalls = [
+/** Those about one node that may change what it does; their first argument is the node's id or has it. */
+export const nodeOrders = [
   'startNode',
   'stopNode',
   'killNode',
@@ -28,6 +28,11 @@ export const plainCalls = [
   'setUsers',
   'setPorts',
   'renewCertificate',
+] as const satisfies readonly (keyof Host)[];
+
+/** Operations of a host that go over the wire as they are: arguments and result are JSON. */
+export const plainCalls = [
+  ...nodeOrders,
   'saveSnapshot',
   'copySnapshot',
   'removeSnapshot',
@@ -62,7 +67,6 @@ export interface HostFacts {
   readonly mostConnections: number;
   /** Of the nodes' folders on that host. */
   readonly nodesDirectory: string;
-  readonly memoryBytes: number;
 }
 
 export interface LeaseAnswer {

@@ -3,9 +3,8 @@
  * them, or wants one, is refused at once, and turns to the nodes that live. Else a client would wait for the dead ones
  * for as long as its system does, which may be a quarter of an hour.
  */
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { writeDurably } from '../durable-file.ts';
+import { readJsonFile, writeDurably } from '../durable-file.ts';
 import type { HostNetwork } from './network.ts';
 
 export interface StandIn {
@@ -16,9 +15,8 @@ export interface StandIn {
 /** Gives up what an earlier agent held: who is to hold it is told anew. */
 export async function standIn(directory: string, network: HostNetwork): Promise<StandIn> {
   const file = join(directory, 'stand-in.json');
-  let held = read(file);
-  await network.release(held);
-  held = [];
+  await network.release(readJsonFile<readonly string[]>(file, []));
+  let held: readonly string[] = [];
   return {
     async hold(addresses) {
       const before = held;
@@ -32,13 +30,4 @@ export async function standIn(directory: string, network: HostNetwork): Promise<
       writeDurably(file, JSON.stringify(held));
     },
   };
-}
-
-function read(file: string): readonly string[] {
-  try {
-    return JSON.parse(readFileSync(file, 'utf8')) as readonly string[];
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw error;
-  }
 }

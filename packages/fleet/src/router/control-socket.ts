@@ -12,6 +12,7 @@
 import { chmodSync, closeSync, openSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { StaleOrder } from '../host.ts';
+import { bodyText } from '../request-body.ts';
 import type { NameServer } from './dns/name-server.ts';
 import { type Route, RouteTableInvalid, readTarget } from './route-table.ts';
 import { ListenFailed, type Router } from './router.ts';
@@ -110,15 +111,9 @@ function end(server: Server): void {
   server.closeAllConnections();
 }
 
-async function bodyOf(request: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > maxBodyBytes) throw new RouteTableInvalid(`A table has at most ${maxBodyBytes} bytes.`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString();
+function bodyOf(request: IncomingMessage): Promise<string> {
+  const tooLong = () => new RouteTableInvalid(`A table has at most ${maxBodyBytes} bytes.`);
+  return bodyText(request, maxBodyBytes, tooLong);
 }
 
 function sendJson(response: ServerResponse, value: unknown): void {
