@@ -54,7 +54,9 @@ export function adminConnection(
     retryStrategy: () => reconnectMs,
     connectTimeout: commandTimeoutMs,
     commandTimeout: commandTimeoutMs,
-    connectionName: 'larder',
+    // No name either: a connection that is lost before such commands are answered is never opened again
+    // (ioredis issue 2099).
+    disableClientInfo: true,
   });
   redis.on('ready', onReady);
   redis.on('close', onClose);

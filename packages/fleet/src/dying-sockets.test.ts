@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import { afterEach, expect, test } from 'vitest';
-import { endSockets } from './dying-sockets.ts';
+import { afterAll, afterEach, expect, test } from 'vitest';
+import { socketEnder } from './dying-sockets.ts';
 
 const address = '127.91.82.73';
 const able = process.getuid?.() === 0 && spawnSync('ss', ['-V']).error === undefined;
@@ -9,6 +9,8 @@ if (!able) console.warn('SKIPPED: ending sockets needs root and the program ss.'
 
 const servers: Server[] = [];
 const sockets: Socket[] = [];
+const ender = socketEnder();
+afterAll(() => ender.close());
 
 afterEach(async () => {
   for (const socket of sockets.splice(0)) socket.destroy();
@@ -36,7 +38,7 @@ test.runIf(able)('ends what listens and what is connected there, and nothing bes
   const ended = new Promise<string | undefined>((resolve) =>
     one.client.once('error', (error: NodeJS.ErrnoException) => resolve(error.code)),
   );
-  await endSockets(['127.91.82.72', address], [1, one.port]);
+  await ender.end(['127.91.82.72', address], [1, one.port]);
   expect(await ended).toBe('ECONNRESET');
   const again = connect(one.port, address);
   sockets.push(again);

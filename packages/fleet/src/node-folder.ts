@@ -3,7 +3,7 @@ import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { certificateFiles, renderConfigFile } from '@larder/engine/config-file';
+import { adminSocket, certificateFiles, renderConfigFile } from '@larder/engine/config-file';
 import type { Incarnation } from './host.ts';
 import type { NodeSpec } from './node-spec.ts';
 
@@ -61,6 +61,8 @@ export function nodeFolders(directory: string): NodeFolders {
       await mkdir(folder, { recursive: true, mode: 0o700 });
       if (spec.settings.engine !== 'memcached') {
         await removeReceivedData(folder);
+        // A process that is dying may listen there still, and would be taken for the one to come.
+        await rm(join(folder, adminSocket), { force: true });
         await writeWhole(join(folder, 'engine.conf'), renderConfigFile(spec.settings, spec.version, folder));
       }
       await this.recordSpec(spec);

@@ -23,7 +23,7 @@ import {
 } from './admin-connection.ts';
 import type { FencedNode } from './agent/fence-node.ts';
 import { type HostNetwork, standingAddresses } from './agent/network.ts';
-import { endSockets } from './dying-sockets.ts';
+import { socketEnder } from './dying-sockets.ts';
 import { type EpochFence, epochFence } from './epoch-fence.ts';
 import { hangWatch } from './hang/hang-watch.ts';
 import { killWaitMs } from './hang/limits.ts';
@@ -50,6 +50,7 @@ import {
   readStat,
   type StatFile,
   sessionsNaming,
+  yieldToOthers,
 } from './process-table.ts';
 import { certificateCommands, portCommands, settingsSeen, userCommands } from './setting-commands.ts';
 import { snapshotFolders } from './snapshot-folders.ts';
@@ -57,12 +58,18 @@ import { type KeptNode, snapshotKeeper } from './snapshot-keeper.ts';
 
 /** How often the process table is read. A death closes the admin connection too, usually sooner. */
 const watchPeriodMs = 20;
+/** A big process's connections are closed only when its memory is freed: of its death nothing else tells soon. */
+const closeWatchPeriodMs = 4;
+/** With more of them the looks would cost more than they are worth. */
+const mostWatchedClosely = 16;
 const stopGraceMs = 3_000;
 const spawnCheckMs = 5;
 /** Longer than it takes to promote another node on another host, and until all neighbours have heard of that. */
 const endpointLingerMs = 1_500;
 /** A small process is gone by then: only a big one's sockets are worth a program of their own. */
 const quickDeathMs = 8;
+/** Bigger ones, 256 MB where a page has 4 KiB, are never gone that soon. */
+const bigPages = 65_536;
 
 export interface ProcessHostOptions {
   readonly id: string;
@@ -87,6 +94,10 @@ export interface NodeCertificates {
     nodeId: string,
     addresses: readonly string[],
   ): Promise<{ readonly certificatePem: string; readonly keyPem: string; readonly authorityPem: string }>;
+}
+
+function isBig({ stat }: Node): boolean {
+  return (stat?.mostPages ?? 0) > bigPages;
 }
 
 /** Of a node of ours we always know. */
@@ -123,6 +134,7 @@ export async function processHost(options: ProcessHostOptions): Promise<ProcessH
   const nodes = new Map<string, Node>();
   const listeners = new Set<(nodeId: string) => void>();
   const limits = { asRoot: process.getuid?.() === 0, openFiles: openFilesLimit() };
+  const sockets = limits.asRoot ? socketEnder() : undefined;
   /** Nobody begins to listen while sockets are being ended: it might be taken for the dead one's. */
   const endingSockets = new Set<Promise<void>>();
   let closed = false;
@@ -157,9 +169,11 @@ export async function processHost(options: ProcessHostOptions): Promise<ProcessH
     if (process.kind === 'absent' || process.incarnation !== incarnation) return;
     if (process.kind === 'dead' && (process.how !== 'exiting' || how === 'exiting')) return;
     node.process = { kind: 'dead', incarnation, how };
+    const big = isBig(node);
+    if (big && how !== 'reaped') yieldToOthers(incarnation.pid);
     letGo(node);
-    if (process.kind === 'running' && how !== 'reaped' && limits.asRoot) {
-      const ended = endSocketsOf(node.spec, incarnation)
+    if (process.kind === 'running' && how !== 'reaped') {
+      const ended = endSocketsOf(node.spec, incarnation, big ? 0 : quickDeathMs)
         .catch(options.onProblem)
         .finally(() => endingSockets.delete(ended));
       endingSockets.add(ended);
@@ -168,13 +182,17 @@ export async function processHost(options: ProcessHostOptions): Promise<ProcessH
     changed(node.spec.nodeId);
   }
 
-  async function endSocketsOf(spec: NodeSpec, { pid, startTicks }: Incarnation): Promise<void> {
-    await sleep(quickDeathMs);
+  async function endSocketsOf(
+    spec: NodeSpec,
+    { pid, startTicks }: Incarnation,
+    delayMs: number,
+  ): Promise<void> {
+    if (delayMs > 0) await sleep(delayMs);
     // Its first task may be a zombie already while another one still frees the memory, before it closes the sockets.
     if (readStat(pid)?.startTicks !== startTicks) return;
     const { address, endpointAddresses, port, plainPort, tlsPort } = spec.settings;
     const ports = keepsAdminConnection(spec.settings.engine) ? [plainPort, tlsPort] : [port];
-    await endSockets(
+    await sockets?.end(
       [address, ...endpointAddresses],
       ports.filter((each) => each !== 0),
     );
@@ -313,9 +331,16 @@ export async function processHost(options: ProcessHostOptions): Promise<ProcessH
     else await network.release(endpointAddresses);
   }
 
-  const watchTimer = setInterval(() => {
-    for (const node of nodes.values()) look(node);
-  }, watchPeriodMs);
+  let watchedClosely: readonly Node[] = [];
+  const watchTimers = [
+    setInterval(() => {
+      for (const node of nodes.values()) look(node);
+      watchedClosely = [...nodes.values()].filter(isBig).slice(0, mostWatchedClosely);
+    }, watchPeriodMs),
+    setInterval(() => {
+      for (const node of watchedClosely) look(node);
+    }, closeWatchPeriodMs),
+  ];
 
   async function startNode(spec: NodeSpec, data?: StartData): Promise<void> {
     const known = nodes.get(spec.nodeId);
@@ -596,7 +621,8 @@ export async function processHost(options: ProcessHostOptions): Promise<ProcessH
     },
     async close() {
       closed = true;
-      clearInterval(watchTimer);
+      for (const timer of watchTimers) clearInterval(timer);
+      sockets?.close();
       for (const node of nodes.values()) letGo(node);
       await prober.close();
     },

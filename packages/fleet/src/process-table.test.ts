@@ -15,6 +15,7 @@ describe('/proc/PID/stat', () => {
       flags: 4194560,
       cpuMs: 110,
       startTicks: 123456,
+      residentPages: 200,
     });
   });
 

@@ -1,5 +1,6 @@
 /** What /proc says about one process. Linux only. */
 import { closeSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
+import { constants, setPriority } from 'node:os';
 import type { DeathEvidence, Incarnation } from './host.ts';
 
 /** PF_EXITING of the kernel's sched.h: the task has begun to exit and never runs user code again. */
@@ -13,12 +14,14 @@ export interface ProcessStat {
   /** In its own code and in the kernel. Counted in hundredths of a second. */
   readonly cpuMs: number;
   readonly startTicks: number;
+  /** In memory; of a process that is exiting nothing may be counted any more. */
+  readonly residentPages: number;
 }
 
 /** What the kernel tells user programs by is always hundredths of a second. */
 const msPerTick = 10;
 
-/** (pure) Fields 3, 6, 9, 14, 15 and 22 of a stat file. The name in field 2 may contain anything, `)` too. */
+/** (pure) Fields 3, 6, 9, 14, 15, 22 and 24 of a stat file. The name in field 2 may contain anything, `)` too. */
 export function parseStat(text: string): ProcessStat | undefined {
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
   const startTicks = Number(fields[19]);
@@ -29,6 +32,7 @@ export function parseStat(text: string): ProcessStat | undefined {
     flags: Number(fields[6]),
     cpuMs: (Number(fields[11]) + Number(fields[12])) * msPerTick,
     startTicks,
+    residentPages: Number(fields[21]),
   };
 }
 
@@ -44,6 +48,8 @@ export function readStat(pid: number): ProcessStat | undefined {
 export interface StatFile {
   /** Undefined when the process is gone. */
   read(): ProcessStat | undefined;
+  /** The most that was read: what the kernel has to free when it ends. */
+  readonly mostPages: number;
   close(): void;
 }
 
@@ -57,15 +63,20 @@ export function openStat(pid: number): StatFile | undefined {
   } catch {
     return undefined;
   }
+  let mostPages = 0;
   return {
     read() {
       try {
-        return parseStat(
-          statBuffer.toString('utf8', 0, readSync(file!, statBuffer, 0, statBuffer.length, 0)),
-        );
+        const bytes = readSync(file!, statBuffer, 0, statBuffer.length, 0);
+        const stat = parseStat(statBuffer.toString('utf8', 0, bytes));
+        mostPages = Math.max(mostPages, stat?.residentPages ?? 0);
+        return stat;
       } catch {
         return undefined;
       }
+    },
+    get mostPages() {
+      return mostPages;
     },
     close() {
       if (file !== undefined) closeSync(file);
@@ -99,6 +110,19 @@ export function deathOf(incarnation: Incarnation, file?: StatFile): DeathEvidenc
   if (stat.state === 'Z' || stat.state === 'X') return 'gone';
   if ((stat.flags & exitingFlag) === 0) return undefined;
   return everyTaskExits(incarnation.pid) ? 'exiting' : undefined;
+}
+
+/**
+ * Has what is left of a process that is exiting wait for those who take over from it: the kernel frees its memory in its
+ * own tasks' time. Where that is not allowed nothing happens.
+ */
+export function yieldToOthers(pid: number): void {
+  try {
+    for (const task of readdirSync(`/proc/${pid}/task`))
+      setPriority(Number(task), constants.priority.PRIORITY_LOW);
+  } catch {
+    // It is over already, or somebody else's.
+  }
 }
 
 function everyTaskExits(pid: number): boolean {

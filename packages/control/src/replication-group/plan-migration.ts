@@ -26,7 +26,7 @@ export function planMigration(input: PlanInput): Plan {
   if (migration !== undefined) planSource(input, migration, nodeGroup, leader, steps, waitingFor);
   planListening(input, nodeGroup, seen, leader, steps);
   for (const each of others) {
-    if (each !== leader) planReplica(input, each, leader, steps, waitingFor);
+    if (each !== leader) planReplica(input, each, leader, seen, steps, waitingFor);
   }
   planReader(input, nodeGroup, seen, leader, steps);
   // The source's history is ours now: who has it may follow a lost primary.

@@ -57,7 +57,7 @@ describe('a group without cluster mode', () => {
   test('a failover moves no address', () => {
     const found = plan(input(group, { 'shop-001': dead }));
     expect(found.steps.map(({ kind }) => kind)).toEqual(
-      expect.arrayContaining(['decide-primary', 'promote', 'replicate', 'start-node']),
+      expect.arrayContaining(['decide-primary', 'promote', 'replicate']),
     );
     expect(found.steps.map(({ kind }) => kind)).not.toContain('listen');
     expect(checkPlan(found.steps, group, input(group, { 'shop-001': dead }).observations)).toEqual([]);

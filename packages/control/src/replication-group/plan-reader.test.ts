@@ -127,7 +127,6 @@ describe('a group with two replicas', () => {
       'promote shop-002',
       'listen shop-002',
       'note-history shop-002',
-      'start-node shop-001',
       'replicate shop-003',
       'route',
     ]);

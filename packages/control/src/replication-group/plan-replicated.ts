@@ -4,6 +4,7 @@
  */
 import type { Route } from '@larder/fleet/router/route-table';
 import { asAddress, isName } from '../placement/endpoint-names.ts';
+import { donorFor, takesFrom } from './donor.ts';
 import { planReader, readerHolder, readersOf } from './plan-reader.ts';
 import { planRoutes } from './plan-routes.ts';
 import { planSilent, planSilentHeirs, planSilentPrimary } from './plan-silent.ts';
@@ -43,7 +44,7 @@ export function planReplicated(input: PlanInput): Plan {
     steps.push({ kind: 'note-history', nodeGroup: nodeGroup.id, member: leader.member.id, because });
   }
   for (const each of seen) {
-    if (each !== leader) planReplica(input, each, leader, steps, waitingFor);
+    if (each !== leader) planReplica(input, each, leader, seen, steps, waitingFor);
   }
   const served = planReader(input, nodeGroup, seen, leader, steps);
   const converged =
@@ -216,6 +217,7 @@ export function planReplica(
   input: PlanInput,
   seen: SeenMember,
   leader: SeenMember,
+  all: readonly SeenMember[],
   steps: Step[],
   waitingFor: string[],
 ): void {
@@ -227,10 +229,15 @@ export function planReplica(
       waitingFor.push(ready);
       return;
     }
+    const donor = donorFor(seen, leader, all);
+    if (donor.kind === 'soon') {
+      waitingFor.push(`${donor.seen.member.id} to be in sync: ${member.id} is to take its data from there`);
+      return;
+    }
     steps.push({
       kind: 'start-node',
       member: member.id,
-      replicaOf: leader.member.id,
+      replicaOf: donor.seen.member.id,
       endpointAddresses: [],
       because:
         process.kind === 'absent' ? 'it has no process yet' : 'its process ended; it returns as a replica',
@@ -249,6 +256,11 @@ export function planReplica(
   }
   const already = steps.some((step) => step.kind === 'replicate' && step.member === member.id);
   if (already) return;
+  const donor = takesFrom(seen, leader, all);
+  if (donor !== undefined) {
+    waitingFor.push(`${member.id} to take its data from ${donor.member.id}`);
+    return;
+  }
   if (engine.info.loading) {
     // Until it has, it refuses to be told whom to follow.
     waitingFor.push(`${member.id} to load its data`);

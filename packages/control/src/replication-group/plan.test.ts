@@ -279,7 +279,7 @@ describe('a group without cluster mode', () => {
     const found = plan(
       input(group, {
         'shop-002': (seen) =>
-          loading(replication({ primary: { address: '127.64.0.12', port: 6379, linkUp: false } })(seen)),
+          loading(replication({ primary: { address: '127.64.0.99', port: 6379, linkUp: false } })(seen)),
       }),
     );
     // And nobody reads from it.
