@@ -8,6 +8,8 @@ export interface RawRequest {
   readonly method: string;
   readonly path: string;
   readonly contentType: string | undefined;
+  /** `X-Amz-Target`, of services that speak JSON. */
+  readonly target?: string;
   readonly body: Buffer;
   readonly signed: boolean;
 }
@@ -19,24 +21,26 @@ export interface RawAnswer {
   readonly tookMs: number;
 }
 
-/** @param connections kept open, at most. */
+/** @param connections kept open, at most. @param service that the requests are signed for. */
 export function signedSender(
   access: Access,
   connections: number,
+  service = 'elasticache',
 ): (request: RawRequest) => Promise<RawAnswer> {
   const { hostname, port } = new URL(access.endpoint);
   const agent = new Agent({ keepAlive: true, maxSockets: connections });
   const signer = new SignatureV4({
     credentials: access,
     region: access.region,
-    service: 'elasticache',
+    service,
     sha256: Sha256,
     applyChecksum: false,
   });
-  return async ({ method, path, contentType, body, signed }) => {
+  return async ({ method, path, contentType, target, body, signed }) => {
     const url = new URL(`http://x${path}`);
     const headers: Record<string, string> = { host: `${hostname}:${port}` };
     if (contentType !== undefined) headers['content-type'] = contentType;
+    if (target !== undefined) headers['x-amz-target'] = target;
     const sent = signed
       ? await signer.sign({
           method,

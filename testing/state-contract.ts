@@ -18,6 +18,20 @@ import {
   readReplicationGroup,
   readReplicationGroups,
 } from '@larder/control/replication-group/store';
+import {
+  deleteNamed,
+  deleteTarget,
+  insertActivity,
+  readActions,
+  readActivities,
+  readPolicies,
+  readTarget,
+  readTargets,
+  updateActivity,
+  writeAction,
+  writePolicy,
+  writeTarget,
+} from '@larder/control/scaling/store';
 import { restoringNames } from '@larder/control/snapshot/store';
 import { nodesInSubnetGroup } from '@larder/control/subnet-group/store';
 import { beforeEach, describe, expect, test } from 'vitest';
@@ -190,6 +204,123 @@ export function stateContract(current: () => Database): void {
       ]);
       expect(await usersOfParameterGroup(database, 'another')).toEqual([]);
       expect((await nodesInSubnetGroup(database, 'mine')).length).toBe(3);
+    });
+  });
+
+  describe('autoscaling', () => {
+    const key = { groupId: 'shop', dimension: 'Replicas' } as const;
+    const shards = { ...key, dimension: 'NodeGroups' } as const;
+    const atMs = 1_790_000_000_000;
+    const target = {
+      ...key,
+      minCapacity: 1,
+      maxCapacity: 5,
+      suspended: { scaleIn: false, scaleOut: true, scheduled: false },
+      region: 'us-east-1',
+      createdAtMs: atMs,
+      boundsDue: true,
+      lastOutAtMs: atMs + 1,
+    };
+    const policy = {
+      ...key,
+      name: 'cpu',
+      id: 'p1',
+      configuration: { TargetValue: 42.5, DisableScaleIn: true },
+      metric: { measure: 'engine-cpu', role: 'replica', statistic: 'mean' },
+      createdAtMs: atMs,
+    } as const;
+    const action = {
+      ...key,
+      name: 'morning',
+      id: 'a1',
+      schedule: 'rate(1 day)',
+      timezone: 'UTC',
+      minCapacity: 3,
+      createdAtMs: atMs,
+      nextAtMs: atMs + 86_400_000,
+    };
+    const activity = {
+      ...key,
+      id: 'x1',
+      description: 'Setting replica count to 2',
+      cause: 'policy cpu',
+      startedAtMs: atMs,
+      status: 'Pending',
+      change: { from: 1, to: 2 },
+    } as const;
+    const activities = async (filter: object = {}) =>
+      (await readActivities(database, filter)).map((each) => each.activity);
+
+    test('gives back what was written, and as it was written last', async () => {
+      await write(async (transaction) => {
+        await writeTarget(transaction, { ...target, lastInAtMs: 1 });
+        await writeTarget(transaction, target);
+        await writeTarget(transaction, { ...target, ...shards });
+        await writePolicy(transaction, { ...policy, configuration: { TargetValue: 1 } });
+        await writePolicy(transaction, policy);
+        await writeAction(transaction, { ...action, endAtMs: 1 });
+        await writeAction(transaction, action);
+        await insertActivity(transaction, activity);
+      });
+      expect(await readTarget(database, key)).toEqual(target);
+      expect((await readTargets(database)).map(({ dimension }) => dimension)).toEqual([
+        'NodeGroups',
+        'Replicas',
+      ]);
+      expect(await readPolicies(database, key)).toEqual([policy]);
+      expect(await readActions(database, { groupId: 'shop' })).toEqual([action]);
+      expect(await activities({ onlyOpen: true })).toEqual([activity]);
+      await write((transaction) =>
+        updateActivity(transaction, 'x1', {
+          status: 'Successful',
+          statusMessage: 'done',
+          endedAtMs: atMs + 5,
+        }),
+      );
+      expect(await activities({ onlyOpen: true })).toEqual([]);
+      expect(await activities(key)).toEqual([
+        { ...activity, status: 'Successful', statusMessage: 'done', endedAtMs: atMs + 5 },
+      ]);
+    });
+
+    test('a target takes what belongs to it along; what was done stays, and ends', async () => {
+      await write(async (transaction) => {
+        for (const each of [key, shards]) {
+          await writeTarget(transaction, { ...target, ...each });
+          await writePolicy(transaction, { ...policy, ...each });
+          await writeAction(transaction, { ...action, ...each });
+          await insertActivity(transaction, { ...activity, ...each, id: each.dimension });
+        }
+        await deleteTarget(transaction, key);
+      });
+      expect((await readPolicies(database)).map(({ dimension }) => dimension)).toEqual(['NodeGroups']);
+      expect((await readActions(database)).map(({ dimension }) => dimension)).toEqual(['NodeGroups']);
+      expect((await activities({ onlyOpen: true })).map(({ id }) => id)).toEqual(['NodeGroups']);
+      await write((transaction) => deleteReplicationGroup(transaction, { id: 'shop', epoch: 1 }));
+      expect(await readTargets(database)).toEqual([]);
+      expect((await activities()).map(({ status }) => status)).toEqual(['Unfulfilled', 'Unfulfilled']);
+    });
+
+    test('activities are read from the newest on, and are dropped after six weeks', async () => {
+      const days = (count: number) => atMs + count * 86_400_000;
+      await write(async (transaction) => {
+        for (const day of [0, 1, 42]) {
+          await insertActivity(transaction, { ...activity, id: `${day}`, startedAtMs: days(day) });
+        }
+        const notScaled = { code: 'AlreadyAtMaxCapacity', capacity: 5 } as const;
+        await insertActivity(transaction, { ...activity, id: 'kept', startedAtMs: days(42) + 1, notScaled });
+      });
+      expect((await activities()).map(({ id }) => id)).toEqual(['kept', '42', '1']);
+      expect((await activities({ onlyScaled: true })).map(({ id }) => id)).toEqual(['42', '1']);
+      const [, second] = await readActivities(database, { limit: 2 });
+      const rest = await readActivities(database, { beforeNumber: second!.number });
+      expect(rest.map((each) => each.activity.id)).toEqual(['1']);
+    });
+
+    test('by name: once', async () => {
+      await write((transaction) => writePolicy(transaction, policy));
+      const remove = () => write((transaction) => deleteNamed(transaction, 'scaling_policy', policy));
+      expect([await remove(), await remove()]).toEqual([true, false]);
     });
   });
 

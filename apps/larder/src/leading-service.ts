@@ -28,6 +28,8 @@ export interface LeadingOptions {
   readonly hosts?: FleetServiceFlags | undefined;
   /** For clients of Sentinel; 0: they are not served. On several hosts the agents serve them. */
   readonly sentinelPort: number;
+  /** How often autoscaling looks at the load. */
+  readonly scalingPeriodMs: number;
   readonly held: HeldState;
   readonly logger: Logger;
 }
@@ -44,6 +46,7 @@ export async function startLeading({
   place,
   hosts,
   sentinelPort,
+  scalingPeriodMs,
   held,
   logger,
 }: LeadingOptions): Promise<LeadingService> {
@@ -104,6 +107,7 @@ export async function startLeading({
     placement: site.placement,
     places,
     nowMs: Date.now,
+    scalingPeriodMs,
     logger,
   });
   await site.begin(control);
@@ -111,6 +115,7 @@ export async function startLeading({
   return {
     api: createApi({
       handlers: control.handlers,
+      scalingHandlers: control.scalingHandlers,
       lookupAccessKey: accessKeyLookup(place),
       region: defaultRegion,
       accountId,

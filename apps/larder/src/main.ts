@@ -24,6 +24,7 @@ program
     'port on 127.0.0.1 that tells clients of Sentinel who is primary; 0 for none',
     String(defaultSentinelPort),
   )
+  .option('--scaling-period <seconds>', 'how often autoscaling looks at the load', '60')
   .option('--log-level <level>', 'debug, info, warn, error or silent', 'info')
   .option('--database-url-file <file>', 'holds postgres://…: several controllers, of which one leads')
   .option('--hosts-listen <address:port>', 'run nodes on hosts that join here with "larder agent"')
@@ -35,6 +36,7 @@ program
       dataDirectory: flags.dataDir,
       port: portNumber('--port', flags.port),
       sentinelPort: portNumber('--sentinel-port', flags.sentinelPort),
+      scalingPeriodMs: scalingPeriod(flags.scalingPeriod) * 1_000,
       logLevel: logLevel(flags.logLevel),
       ...fleetFlags(flags),
       ...(flags.databaseUrlFile !== undefined && { databaseUrl: await readUrl(flags.databaseUrlFile) }),
@@ -221,6 +223,7 @@ interface ServerFlags {
   readonly dataDir: string;
   readonly port: string;
   readonly sentinelPort: string;
+  readonly scalingPeriod: string;
   readonly logLevel: string;
   readonly databaseUrlFile?: string;
   readonly hostsListen?: string;
@@ -272,6 +275,13 @@ function portNumber(option: string, text: string): number {
   const port = Number(text);
   if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
   throw new UsageError(`${option} must be a number from 0 to 65535, not ${JSON.stringify(text)}.`);
+}
+
+/** In seconds; also fractions. */
+function scalingPeriod(text: string): number {
+  const seconds = Number(text);
+  if (seconds >= 0.1 && seconds <= 3_600) return seconds;
+  throw new UsageError('--scaling-period must be a number of seconds from 0.1 to 3600.');
 }
 
 function logLevel(text: string): string {

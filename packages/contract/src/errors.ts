@@ -1,10 +1,11 @@
 /**
  * Every error the API can answer, as data, and the one exception class that carries them.
  *
- * The modelled ones are read from the SDK's schemas. The common ones belong to no model: AWS documents them once for
+ * ElastiCache's modelled ones are read from the SDK's schemas. The common ones belong to no model: AWS documents them once for
  * all services ("Common Errors"), and SDKs know several by name (a client retries `Throttling` and re-reads its clock
  * on `RequestExpired`).
  */
+import { applicationAutoScaling, type ScalingErrorName } from './application-auto-scaling/model.ts';
 import { elastiCache, type ModelledErrorName } from './elasticache/model.ts';
 
 /** Wire code -> HTTP status. */
@@ -33,7 +34,7 @@ const COMMON_ERRORS = {
 } as const;
 
 export type CommonErrorName = keyof typeof COMMON_ERRORS;
-export type ErrorName = ModelledErrorName | CommonErrorName;
+export type ErrorName = ModelledErrorName | CommonErrorName | ScalingErrorName;
 
 /** Who is to blame, in the words of the query protocol: `Sender` for 4xx, `Receiver` for 5xx. */
 export type Fault = 'Sender' | 'Receiver';
@@ -51,6 +52,7 @@ export const errorCatalogue: ReadonlyMap<string, ErrorEntry> = new Map([
   ...[...elastiCache.errors.values()].map(({ shapeName, wireCode, httpStatus }) =>
     entry(shapeName, wireCode, httpStatus),
   ),
+  ...Object.entries(applicationAutoScaling.errors).map(([code, httpStatus]) => entry(code, code, httpStatus)),
   ...Object.entries(COMMON_ERRORS).map(([code, httpStatus]) => entry(code, code, httpStatus)),
 ]);
 

@@ -29,10 +29,14 @@ export interface ListShape {
   /** The modelled element name of an item, such as `member` or `CacheClusterId`. */
   readonly itemName: string;
   readonly item: Shape;
+  /** The most a client may send; only where it is written down. */
+  readonly mostItems?: number;
 }
 
 export interface ScalarShape {
   readonly kind: 'string' | 'boolean' | 'number' | 'timestamp';
+  /** Of a text, in characters; only where it is written down. */
+  readonly length?: { readonly least: number; readonly most: number };
 }
 
 export interface OperationModel {

@@ -17,5 +17,8 @@ export interface ControlContext {
   /** Why logs of it were not delivered last. */
   readonly logFailures: (resource: 'replication-group' | 'cache-cluster', id: string) => LogFailures;
   /** Called after a commit, with the resource to look at. */
-  readonly wake: (resource: 'replication-group' | 'cache-cluster' | 'snapshot', id: string) => void;
+  readonly wake: (
+    resource: 'replication-group' | 'cache-cluster' | 'snapshot' | 'scaling',
+    id: string,
+  ) => void;
 }

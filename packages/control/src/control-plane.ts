@@ -1,4 +1,5 @@
-/** Puts the control plane together: three reconcilers and the delivery of logs, over one host and one database. */
+/** Puts the control plane together: four reconcilers and the delivery of logs, over one host and one database. */
+import type { ScalingHandlers } from '@larder/contract/application-auto-scaling/handlers';
 import type { Handlers } from '@larder/contract/elasticache/handlers';
 import type { EngineStore } from '@larder/engine/store/engine-store';
 import type { Host } from '@larder/fleet/host';
@@ -12,6 +13,7 @@ import type { ControlContext } from './control-context.ts';
 import type { Database } from './database/connect.ts';
 import { controlHandlers } from './handlers.ts';
 import { logDeliveryLoop } from './log-delivery/log-delivery.ts';
+import { metricSampler } from './metric/sampler.ts';
 import type { NodePlaces, Owner, PlacedNode } from './placement/node-places.ts';
 import type { Placement } from './placement/placement.ts';
 import { type PassOutcome, type Reconciler, reconciler } from './reconciler/driver.ts';
@@ -21,6 +23,10 @@ import { reconcileReplicationGroup } from './replication-group/reconcile.ts';
 import { nodeIdOf as memberNodeId } from './replication-group/replication-group.ts';
 import { readReplicationGroups } from './replication-group/store.ts';
 import { sentinelTeller, tellsNobody } from './replication-group/tell-sentinel.ts';
+import { scalingHandlers } from './scaling/handlers.ts';
+import { inPoints } from './scaling/plan.ts';
+import { reconcileScaling } from './scaling/reconcile.ts';
+import { readTargets } from './scaling/store.ts';
 import { reconcileSnapshot } from './snapshot/reconcile.ts';
 import { readSnapshots } from './snapshot/store.ts';
 
@@ -37,11 +43,14 @@ export interface ControlPlaneOptions {
   /** Kept up to date here. */
   readonly places: NodePlaces;
   readonly nowMs: () => number;
+  /** How often autoscaling looks at the load. */
+  readonly scalingPeriodMs: number;
   readonly logger: Logger;
 }
 
 export interface ControlPlane {
   readonly handlers: Handlers;
+  readonly scalingHandlers: ScalingHandlers;
   readonly wake: ControlContext['wake'];
   /** Looks at everything that has a node on the host: what is known of it changed. */
   wakeHost(host: string): void;
@@ -49,18 +58,25 @@ export interface ControlPlane {
   stop(): Promise<void>;
 }
 
-type Resource = 'replication-group' | 'cache-cluster' | 'snapshot';
+type Resource = 'replication-group' | 'cache-cluster' | 'snapshot' | 'scaling';
 
 const periodMs = 5_000;
+/** How many looks back samples are kept: more than a decision needs. */
+const keptLooks = 2 * inPoints;
+
+/** Whether the resource is nodes, and not something about them. */
+function hasNodes(resource: Resource): resource is Owner['resource'] {
+  return resource === 'replication-group' || resource === 'cache-cluster';
+}
 
 /** Takes up every resource that is written down, as after a crash. */
 export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
-  const { database, host, logger, nowMs, places, router, secrets } = options;
+  const { database, host, logger, nowMs, places, router, scalingPeriodMs, secrets } = options;
   const sentinel = options.sentinel === undefined ? tellsNobody : sentinelTeller(options.sentinel, logger);
   const starts = startHistory();
   const wake: ControlContext['wake'] = (resource, id) => {
     // Somebody asked for something: nodes that were given up are tried again.
-    if (resource !== 'snapshot') {
+    if (hasNodes(resource)) {
       for (const { nodeId } of places.nodesOf({ resource, id })) starts.forgive(nodeId);
     }
     takeUp(resource, id).catch((error: Error) => logger.error({ resource, id, error }, 'A wake-up failed.'));
@@ -86,8 +102,21 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       periodMs,
       logger,
     }),
+    scaling: reconciler({
+      name: 'scaling',
+      reconcile: (id) => reconcileScaling(scaling, id),
+      periodMs: scalingPeriodMs,
+      logger,
+    }),
   };
   const logs = logDeliveryLoop({ database, host, logger });
+  const context: ControlContext = { ...options, wake, logFailures: logs.failures };
+  const scaling = {
+    context,
+    sampler: metricSampler({ host, nowMs, keptMs: keptLooks * scalingPeriodMs }),
+    periodMs: scalingPeriodMs,
+    logger,
+  };
   async function forgetWhenGone(
     resource: Resource,
     id: string,
@@ -97,18 +126,18 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     if (outcome !== 'gone') return outcome;
     if (resource === 'replication-group') sentinel.forget(id);
     // Its automatic snapshots go with it.
-    if (resource !== 'snapshot') {
+    if (hasNodes(resource)) {
       for (const { name } of await readSnapshots(database, { origin: { resource, id } })) {
         loops.snapshot.wake(name);
       }
     }
     // None, unless it was made anew under its name while the old one's last pass ended.
-    if (resource !== 'snapshot') places.put({ resource, id }, await nodesOf(resource, id));
+    if (hasNodes(resource)) places.put({ resource, id }, await nodesOf(resource, id));
     return outcome;
   }
 
   async function takeUp(resource: Resource, id: string): Promise<void> {
-    if (resource !== 'snapshot') {
+    if (hasNodes(resource)) {
       places.put({ resource, id }, await nodesOf(resource, id));
       logs.wake(resource, id);
     }
@@ -140,8 +169,6 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     );
   }
 
-  const context: ControlContext = { ...options, wake, logFailures: logs.failures };
-
   const stopListening = host.onChange((nodeId) => {
     const owner = places.ownerOf(nodeId);
     if (owner !== undefined) loops[owner.resource].wake(owner.id);
@@ -151,9 +178,11 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   for (const { id } of groups) await takeUp('replication-group', id);
   for (const { id } of await readCacheClusters(database)) await takeUp('cache-cluster', id);
   for (const { name } of await readSnapshots(database)) await takeUp('snapshot', name);
+  for (const { groupId } of await readTargets(database)) await takeUp('scaling', groupId);
 
   return {
     handlers: controlHandlers(context),
+    scalingHandlers: scalingHandlers(context),
     wake,
     wakeHost(name) {
       for (const { resource, id } of places.ownersOn(name)) loops[resource].wake(id);

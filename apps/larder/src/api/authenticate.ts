@@ -1,13 +1,17 @@
 /** Who may ask, and for what. */
-import { elastiCache } from '@larder/contract/elasticache/model';
 import { serviceError } from '@larder/contract/errors';
 import { type SignedRequest, verifySigV4 } from '@larder/contract/sigv4';
 import type { AccessKey } from '../access-keys.ts';
-import type { Action } from './dispatch.ts';
 
 export type LookupAccessKey = (
   accessKeyId: string,
 ) => Promise<Pick<AccessKey, 'secretAccessKey' | 'rights'> | undefined>;
+
+/** What is asked for, and the service that requests for it are signed for. */
+export interface Asked {
+  readonly operation: string;
+  readonly signingName: string;
+}
 
 export interface Gate {
   /** Absent where the server runs without authentication: on a loopback address, for one developer. */
@@ -18,8 +22,8 @@ export interface Gate {
 }
 
 /**
- * Resolves with the access key that provably signed `request` and may perform `action`, or with undefined without
- * authentication.
+ * Resolves with the access key that provably signed `request` and may perform the operation, or with undefined
+ * without authentication.
  *
  * Without signatures the browser is the danger: any page can post a form to a local port. So requests a browser
  * marks as coming from a page are refused then, and a GET, which needs no mark, may only read.
@@ -30,15 +34,15 @@ export interface Gate {
  */
 export async function authenticate(
   request: SignedRequest,
-  action: Action,
+  { operation, signingName }: Asked,
   { lookupAccessKey, region, now }: Gate,
 ): Promise<string | undefined> {
-  const onlyReads = /^(?:Describe|List)/.test(action.operation);
+  const onlyReads = /^(?:Describe|List)/.test(operation);
   if (lookupAccessKey !== undefined) {
     let rights: AccessKey['rights'] | undefined;
     const identity = await verifySigV4(
       request,
-      elastiCache.signingName,
+      signingName,
       async (accessKeyId) => {
         const key = await lookupAccessKey(accessKeyId);
         rights = key?.rights;
@@ -56,7 +60,7 @@ export async function authenticate(
     if (rights !== 'operator' && !onlyReads) {
       throw serviceError(
         'AccessDenied',
-        `The access key ${identity.accessKeyId} is read-only and may not perform ${action.operation}.`,
+        `The access key ${identity.accessKeyId} is read-only and may not perform ${operation}.`,
         { hint: 'Use one with the rights of an operator.' },
       );
     }
@@ -68,7 +72,7 @@ export async function authenticate(
     throw serviceError('AccessDenied', 'Requests from web pages are refused while authentication is off.');
   }
   if (request.method === 'GET' && !onlyReads) {
-    throw serviceError('AccessDenied', `${action.operation} needs a POST while authentication is off.`);
+    throw serviceError('AccessDenied', `${operation} needs a POST while authentication is off.`);
   }
   return undefined;
 }

@@ -3,7 +3,8 @@ import { MAX_BODY_BYTES } from '@larder/contract/codec/form';
 import { serviceError } from '@larder/contract/errors';
 import type { SignedRequest } from '@larder/contract/sigv4';
 
-const FORM = 'application/x-www-form-urlencoded';
+export const FORM_TYPE = 'application/x-www-form-urlencoded';
+export const JSON_TYPE = 'application/x-amz-json-1.1';
 
 /**
  * Reads method, path, query, headers and the whole body.
@@ -11,13 +12,14 @@ const FORM = 'application/x-www-form-urlencoded';
  * The body is counted while it arrives: a request that declares or sends more than MAX_BODY_BYTES is refused at that
  * byte, and the rest is never read.
  *
+ * @param bodyType the only media type that a body may have.
  * @throws ServiceError RequestEntityTooLarge, UnsupportedMediaType
  */
-export async function readRequest(request: Request): Promise<SignedRequest> {
+export async function readRequest(request: Request, bodyType = FORM_TYPE): Promise<SignedRequest> {
   const headers = Object.fromEntries(request.headers);
   const body = await readBody(request);
   // A presigned POST carries its parameters in the query, and nothing that could have a type.
-  if (body.byteLength > 0) checkContentType(headers);
+  if (body.byteLength > 0) checkContentType(headers, bodyType);
   const url = new URL(request.url);
   return {
     method: request.method,
@@ -28,10 +30,10 @@ export async function readRequest(request: Request): Promise<SignedRequest> {
   };
 }
 
-function checkContentType(headers: Readonly<Record<string, string>>): void {
+function checkContentType(headers: Readonly<Record<string, string>>, bodyType: string): void {
   const mediaType = (headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase();
-  if (mediaType !== FORM) {
-    throw serviceError('UnsupportedMediaType', `The Content-Type of a request must be ${FORM}.`);
+  if (mediaType !== bodyType) {
+    throw serviceError('UnsupportedMediaType', `The Content-Type of a request must be ${bodyType}.`);
   }
   const encoding = headers['content-encoding'] ?? 'identity';
   if (encoding !== 'identity')

@@ -1,6 +1,7 @@
 /** Tests only: the API on a free loopback port. */
 import type { AddressInfo } from 'node:net';
 import { type ServerType, serve } from '@hono/node-server';
+import type { ScalingHandlers } from '@larder/contract/application-auto-scaling/handlers';
 import { type ApiOptions, createApi } from './server.ts';
 
 export interface RunningApi {
@@ -18,6 +19,8 @@ export async function startApi(options: Partial<ApiOptions>): Promise<RunningApi
   let lastRequestId: string | undefined;
   const api = createApi({
     handlers: {},
+    // Tests of scaling give their own; no other sends such requests.
+    scalingHandlers: {} as ScalingHandlers,
     region: 'eu-test-1',
     accountId: '000000000000',
     now: () => new Date(),

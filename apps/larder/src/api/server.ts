@@ -1,5 +1,10 @@
-/** ElastiCache's API over HTTP: `POST /`, and `GET /?Action=…` for the query form. */
+/**
+ * ElastiCache's API over HTTP: `POST /`, and `GET /?Action=…` for the query form. Application Auto Scaling's is at the
+ * same address; its requests name themselves by their `X-Amz-Target`.
+ */
 import { randomUUID } from 'node:crypto';
+import type { ScalingHandlers } from '@larder/contract/application-auto-scaling/handlers';
+import { applicationAutoScaling } from '@larder/contract/application-auto-scaling/model';
 import type { ErrorProtocol } from '@larder/contract/codec/error-body';
 import { type Pair, parseForm, parseFormText } from '@larder/contract/codec/form';
 import type { Handlers } from '@larder/contract/elasticache/handlers';
@@ -9,7 +14,8 @@ import type { SignedRequest } from '@larder/contract/sigv4';
 import { type Context, Hono } from 'hono';
 import { authenticate, type LookupAccessKey } from './authenticate.ts';
 import { cloudWatchNotServed, dispatch, readAction } from './dispatch.ts';
-import { readRequest } from './read-request.ts';
+import { dispatchScaling, readScalingAction } from './dispatch-scaling.ts';
+import { JSON_TYPE, readRequest } from './read-request.ts';
 import { type Logger, renderError } from './render-error.ts';
 
 const CLOUDWATCH_TARGET = 'GraniteServiceVersion20100801';
@@ -17,6 +23,7 @@ const QUERY_ERRORS: ErrorProtocol = { kind: 'query', xmlNamespace: elastiCache.x
 
 export interface ApiOptions {
   readonly handlers: Handlers;
+  readonly scalingHandlers: ScalingHandlers;
   /** Given, every request must be signed with a key it knows. Absent, none is checked. */
   readonly lookupAccessKey?: LookupAccessKey | undefined;
   /** Where and whose this service is: requests are signed for the region, and handlers read both from their caller. */
@@ -47,16 +54,21 @@ export function createApi(options: ApiOptions): Hono {
     }
   };
   const serve: Work = (request, requestId) => serveElastiCache(options, request, requestId);
+  const scale: Work = (request, requestId) => serveScaling(options, request, requestId);
 
   api.get('/health', (context) => context.json({ status: 'ok' }));
   api.post(`/service/${CLOUDWATCH_TARGET}/*`, (context) =>
     answer(context, { kind: 'rpc-v2-cbor' }, refuseCloudWatch),
   );
-  api.post('/', (context) =>
-    context.req.header('x-amz-target')?.startsWith(`${CLOUDWATCH_TARGET}.`)
-      ? answer(context, { kind: 'json-1.0' }, refuseCloudWatch)
-      : answer(context, QUERY_ERRORS, serve),
-  );
+  api.post('/', (context) => {
+    const target = context.req.header('x-amz-target') ?? '';
+    if (target.startsWith(`${CLOUDWATCH_TARGET}.`)) {
+      return answer(context, { kind: 'json-1.0' }, refuseCloudWatch);
+    }
+    return target.startsWith(applicationAutoScaling.targetPrefix)
+      ? answer(context, { kind: 'json-1.1' }, scale)
+      : answer(context, QUERY_ERRORS, serve);
+  });
   api.get('/', (context, next) =>
     new URL(context.req.url).searchParams.has('Action') ? answer(context, QUERY_ERRORS, serve) : next(),
   );
@@ -85,11 +97,26 @@ async function serveElastiCache(options: ApiOptions, raw: Request, requestId: st
   const startedAt = now();
   const request = await readRequest(raw);
   const action = readAction(parametersOf(request));
-  const accessKeyId = await authenticate(request, action, { lookupAccessKey, region, now: startedAt });
+  const asked = { operation: action.operation, signingName: elastiCache.signingName };
+  const accessKeyId = await authenticate(request, asked, { lookupAccessKey, region, now: startedAt });
   const xml = await dispatch(handlers, action, { requestId, accessKeyId, accountId, region });
   const durationMs = now().getTime() - startedAt.getTime();
   logger.debug({ requestId, operation: action.operation, accessKeyId, durationMs }, 'request served');
   return new Response(xml, { headers: { 'content-type': 'text/xml', 'x-amzn-requestid': requestId } });
+}
+
+async function serveScaling(options: ApiOptions, raw: Request, requestId: string): Promise<Response> {
+  const { scalingHandlers, lookupAccessKey, region, accountId, logger, now } = options;
+  const startedAt = now();
+  const request = await readRequest(raw, JSON_TYPE);
+  const operation = readScalingAction(request.headers['x-amz-target'] ?? '');
+  const asked = { operation, signingName: applicationAutoScaling.signingName };
+  const accessKeyId = await authenticate(request, asked, { lookupAccessKey, region, now: startedAt });
+  const caller = { requestId, accessKeyId, accountId, region };
+  const json = await dispatchScaling(scalingHandlers, operation, request.body, caller);
+  const durationMs = now().getTime() - startedAt.getTime();
+  logger.debug({ requestId, operation, accessKeyId, durationMs }, 'request served');
+  return new Response(json, { headers: { 'content-type': JSON_TYPE, 'x-amzn-requestid': requestId } });
 }
 
 /**

@@ -21,6 +21,8 @@ export interface ServerOptions {
   readonly port: number;
   /** For clients of Sentinel; 0: they are not served, as on several hosts. */
   readonly sentinelPort: number;
+  /** How often autoscaling looks at the load. */
+  readonly scalingPeriodMs: number;
   readonly logLevel: string;
   /** Set: nodes run on hosts that join, not here. */
   readonly hosts?: FleetServiceFlags;
@@ -87,6 +89,7 @@ export async function runServer(config: Config, options: ServerOptions): Promise
         config,
         hosts: options.hosts,
         sentinelPort: options.sentinelPort,
+        scalingPeriodMs: options.scalingPeriodMs,
         place,
         held,
         logger,

@@ -6,12 +6,28 @@ import { escapeXml } from './xml.ts';
 export type ErrorProtocol =
   | { readonly kind: 'query'; readonly xmlNamespace: string }
   | { readonly kind: 'json-1.0' }
+  | { readonly kind: 'json-1.1' }
   | { readonly kind: 'rpc-v2-cbor' };
 
 export interface ErrorBody {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string | Uint8Array<ArrayBuffer>;
 }
+
+/** The common errors' names where a service speaks JSON alone: SDKs know them by these. */
+const JSON_NAMES: Readonly<Record<string, string>> = {
+  AccessDenied: 'AccessDeniedException',
+  IncompleteSignature: 'IncompleteSignatureException',
+  InternalFailure: 'InternalServiceException',
+  InvalidAction: 'UnknownOperationException',
+  InvalidClientTokenId: 'UnrecognizedClientException',
+  MalformedInput: 'SerializationException',
+  MissingAuthenticationToken: 'MissingAuthenticationTokenException',
+  RequestExpired: 'RequestExpiredException',
+  SignatureDoesNotMatch: 'InvalidSignatureException',
+  Throttling: 'ThrottlingException',
+  ValidationError: 'ValidationException',
+};
 
 /** Pure; the HTTP status is the error's own. */
 export function encodeError(error: ServiceError, requestId: string, protocol: ErrorProtocol): ErrorBody {
@@ -24,6 +40,12 @@ export function encodeError(error: ServiceError, requestId: string, protocol: Er
         `<ErrorResponse xmlns="${escapeXml(protocol.xmlNamespace)}"><Error><Type>${error.fault}</Type>` +
         `<Code>${escapeXml(error.code)}</Code><Message>${escapeXml(message)}</Message></Error>` +
         `<RequestId>${escapeXml(requestId)}</RequestId></ErrorResponse>`,
+    };
+  }
+  if (protocol.kind === 'json-1.1') {
+    return {
+      headers: { 'content-type': 'application/x-amz-json-1.1' },
+      body: JSON.stringify({ __type: JSON_NAMES[error.code] ?? error.code, message }),
     };
   }
   // Query-compatible clients take the code from this header and the shape from the body.

@@ -171,6 +171,62 @@ export interface Tables {
     /** JSON of `SnapshotShard[]`. */
     shards: string;
   };
+  /** What may be scaled by itself. */
+  scalable_target: {
+    group_id: string;
+    /** `NodeGroups` or `Replicas`. */
+    dimension: string;
+    min_capacity: number;
+    max_capacity: number;
+    /** JSON of `ScalableTarget['suspended']`. */
+    suspended: string;
+    region: string;
+    created_at: number;
+    bounds_due: number;
+    last_out_at: number | null;
+    last_in_at: number | null;
+    last_failure_at: number | null;
+  };
+  scaling_policy: {
+    group_id: string;
+    dimension: string;
+    name: string;
+    id: string;
+    /** JSON of `TrackingConfiguration`, and of the `TrackedMetric` that it means. */
+    configuration: string;
+    metric: string;
+    created_at: number;
+  };
+  scheduled_action: {
+    group_id: string;
+    dimension: string;
+    name: string;
+    id: string;
+    schedule: string;
+    timezone: string | null;
+    start_at: number | null;
+    end_at: number | null;
+    min_capacity: number | null;
+    max_capacity: number | null;
+    created_at: number;
+    next_at: number | null;
+  };
+  /** Stays when its target or its group is gone. */
+  scaling_activity: {
+    number: Generated<number>;
+    id: string;
+    group_id: string;
+    dimension: string;
+    description: string;
+    cause: string;
+    started_at: number;
+    ended_at: number | null;
+    status: string;
+    status_message: string | null;
+    /** JSON of `ScalingActivity['change']` and `['notScaled']`. */
+    change: string | null;
+    not_scaled: string | null;
+  };
   /** By the resource's type and name as in its ARN. */
   tag: { resource_type: string; resource_name: string; key: string; value: string };
   event: {
@@ -274,6 +330,25 @@ export function createTables(database: 'sqlite' | 'postgres'): readonly string[]
      progress_at ${whole} not null, attempts ${whole} not null, trouble ${text}, copied_from ${text},
      settings ${text} not null, shards ${text} not null)${end}`,
     `create index if not exists snapshot_of_origin on snapshot (origin_resource, origin_id)`,
+    `create table if not exists scalable_target (
+     group_id ${text} not null, dimension ${text} not null, min_capacity ${whole} not null,
+     max_capacity ${whole} not null, suspended ${text} not null, region ${text} not null, created_at ${whole} not null,
+     bounds_due ${whole} not null, last_out_at ${whole}, last_in_at ${whole}, last_failure_at ${whole},
+     primary key (group_id, dimension))${end}`,
+    `create table if not exists scaling_policy (
+     group_id ${text} not null, dimension ${text} not null, name ${text} not null, id ${text} not null,
+     configuration ${text} not null, metric ${text} not null, created_at ${whole} not null,
+     primary key (group_id, dimension, name))${end}`,
+    `create table if not exists scheduled_action (
+     group_id ${text} not null, dimension ${text} not null, name ${text} not null, id ${text} not null,
+     schedule ${text} not null, timezone ${text}, start_at ${whole}, end_at ${whole}, min_capacity ${whole},
+     max_capacity ${whole}, created_at ${whole} not null, next_at ${whole},
+     primary key (group_id, dimension, name))${end}`,
+    `create table if not exists scaling_activity (
+     number ${numbered}, id ${text} not null, group_id ${text} not null, dimension ${text} not null,
+     description ${text} not null, cause ${text} not null, started_at ${whole} not null, ended_at ${whole},
+     status ${text} not null, status_message ${text}, change ${text}, not_scaled ${text})${end}`,
+    `create index if not exists scaling_activity_of_group on scaling_activity (group_id, number)`,
     `create table if not exists tag (
      resource_type ${text} not null, resource_name ${text} not null, key ${text} not null, value ${text} not null,
      primary key (resource_type, resource_name, key))${end}`,

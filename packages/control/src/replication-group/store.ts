@@ -3,6 +3,7 @@ import type { SlotRange } from '@larder/engine/slots';
 import type { Database, DatabaseTransaction } from '../database/connect.ts';
 import type { PendingChange } from '../node/service-intent.ts';
 import type { ParameterStatus } from '../node/wanted-node.ts';
+import { forgetScaling } from '../scaling/store.ts';
 import type {
   Handover,
   Member,
@@ -419,4 +420,5 @@ export async function deleteReplicationGroup(
   await transaction.deleteFrom('member').where('group_id', '=', id).execute();
   await transaction.deleteFrom('node_group').where('group_id', '=', id).execute();
   await transaction.deleteFrom('replication_group').where('id', '=', id).execute();
+  await forgetScaling(transaction, id);
 }
