@@ -18,6 +18,7 @@ import {
 import { startLarder, type TestLarder } from '../testing/larder.ts';
 import { infoField, redisClients } from '../testing/redis-clients.ts';
 import { waitFor } from '../testing/wait-for.ts';
+import { wholeCopies, wholeCopiesSince } from '../testing/whole-copies.ts';
 import { missingOf, writeProbe } from '../testing/write-probe.ts';
 
 const clients = redisClients();
@@ -84,6 +85,7 @@ test('applied: replicas first, then a handover; no acknowledged write is lost', 
     (count) => count > 50,
     { what: '50 writes' },
   );
+  const copies = wholeCopies(larder);
   const { ProcessedUpdateActions, UnprocessedUpdateActions } = await apply('one', 'new', 'nobody');
   expect(ProcessedUpdateActions).toMatchObject([
     { ReplicationGroupId: 'one', UpdateActionStatus: 'in-progress' },
@@ -107,6 +109,8 @@ test('applied: replicas first, then a handover; no acknowledged write is lost', 
       expect(await missingOf(acknowledged, (keys) => writer.mget([...keys]))).toEqual([]);
     },
   );
+  // Each node followed on from where it was.
+  expect(wholeCopiesSince(larder, copies)).toBe(0);
   await effect('DescribeUpdateActions', 'as many nodes updated as engines say the new version', async () => {
     expect(await actionsOf('one')).toMatchObject([
       {

@@ -1,7 +1,8 @@
 /** The peer of cluster mode: the same shards, healed by the engines' own vote alone. */
+
+import type { ClientPlan } from '../../testing/cache-client.ts';
 import { startEngine, type TestEngine } from '../../testing/engine.ts';
 import { waitFor } from '../../testing/wait-for.ts';
-import type { ClientPlan } from './cache-client.ts';
 import { shardTags } from './larder-stage.ts';
 import { ask, shardsWhole } from './node-look.ts';
 import type { Stage, StageNode } from './stage.ts';

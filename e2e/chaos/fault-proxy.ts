@@ -4,7 +4,7 @@
  * is given for the other.
  */
 import { createServer, connect as dial, type Socket } from 'node:net';
-import type { Place } from './cache-client.ts';
+import type { Place } from '../../testing/cache-client.ts';
 
 export type Direction = 'to-target' | 'to-client';
 

@@ -1,7 +1,7 @@
 /** Fills a primary with data nobody reads, by the way that customers go in. */
 import { Redis } from 'ioredis';
+import type { Place } from '../../testing/cache-client.ts';
 import { waitFor } from '../../testing/wait-for.ts';
-import type { Place } from './cache-client.ts';
 
 /** With what the engine puts before it, it just fits the 8 KiB that the allocator gives. */
 const valueBytes = 8_000;

@@ -1,7 +1,8 @@
 /** Larder with three hosts, each in a network namespace of its own, clients on a fourth machine. Needs root. */
+
+import type { ClientPlan } from '../../testing/cache-client.ts';
 import { createGroup, describeCluster, groupAvailable } from '../../testing/elasticache-requests.ts';
 import { type FleetOptions, startFleet, type TestFleet, type TestHost } from '../../testing/fleet.ts';
-import type { ClientPlan } from './cache-client.ts';
 import { type LarderStage, shardTags } from './larder-stage.ts';
 import { shardsWhole } from './node-look.ts';
 import type { StageNode } from './stage.ts';

@@ -1,7 +1,8 @@
 /** Larder with one replication group, as its users have it. */
+
+import type { ClientPlan, Place } from '../../testing/cache-client.ts';
 import { createGroup, describeCluster, groupAvailable } from '../../testing/elasticache-requests.ts';
 import { type LarderOptions, startLarder, type TestLarder } from '../../testing/larder.ts';
-import type { ClientPlan, Place } from './cache-client.ts';
 import { shardsWhole } from './node-look.ts';
 import type { Stage, StageNode } from './stage.ts';
 

@@ -1,7 +1,7 @@
 /** Looking at nodes from the harness itself, where no time is measured. */
 import { Redis } from 'ioredis';
+import type { Place } from '../../testing/cache-client.ts';
 import { waitFor } from '../../testing/wait-for.ts';
-import type { Place } from './cache-client.ts';
 import type { Stage, StageNode } from './stage.ts';
 
 /** One command by a connection of its own. */

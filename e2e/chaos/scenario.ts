@@ -2,7 +2,7 @@
 import type { JudgedBar } from '../../bench/bar.ts';
 import { judge } from '../../bench/bar.ts';
 import { progress } from '../../bench/run-report.ts';
-import { clientText } from './cache-client.ts';
+import { clientText } from '../../testing/cache-client.ts';
 import { type Figures, figuresOf } from './judge-history.ts';
 import { type Course, repeatOnce, usualCourse } from './repetition.ts';
 import { figureNames, type ScenarioResult, summaryOf } from './scenario-result.ts';

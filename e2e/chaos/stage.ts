@@ -1,5 +1,5 @@
 /** What is broken and watched: some shards of real engines with somebody who heals them, and the way clients go in. */
-import type { ClientPlan, Place } from './cache-client.ts';
+import type { ClientPlan, Place } from '../../testing/cache-client.ts';
 
 export interface StageNode extends Place {
   readonly name: string;

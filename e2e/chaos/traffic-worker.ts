@@ -5,7 +5,13 @@
 import { Redis } from 'ioredis';
 import { nowMs, sleep } from '../../bench/monotonic.ts';
 import { serve } from '../../bench/worker-service.ts';
-import { type CacheClient, type ClientPlan, errorKind, openClient, type Place } from './cache-client.ts';
+import {
+  type CacheClient,
+  type ClientPlan,
+  errorKind,
+  openClient,
+  type Place,
+} from '../../testing/cache-client.ts';
 import type { Reads, Write } from './history.ts';
 import { atPace } from './pace.ts';
 

@@ -72,6 +72,7 @@ export class Machine {
   readonly #rate: number;
   readonly #nodes = new Map<string, Engine>();
   readonly #reaped = new Set<Engine>();
+  readonly #keptData = new Set<Engine>();
   #pid = 100;
   up = false;
   #life = 0;
@@ -293,6 +294,7 @@ export class Machine {
       const how = engine.condition === 'exiting' ? 'exiting' : this.#reaped.has(engine) ? 'reaped' : 'gone';
       return { nodeId, process: { kind: 'dead', incarnation, how }, started };
     }
+    const kept = this.#keptData.has(engine) && { keptData: 'saved' as const };
     if (!engine.runs) {
       const silentMs = this.#world.queue.nowMs - engine.stoppedAtMs;
       const hang = silentMs > hangAfterMs && { hang: { how: 'stopped' as const, silentMs } };
@@ -302,6 +304,7 @@ export class Machine {
       nodeId,
       process: { kind: 'running', incarnation },
       started,
+      ...kept,
       engine: {
         info: engine.info(),
         boundAddresses: [...engine.bound],
@@ -352,6 +355,11 @@ export class Machine {
   #kill(engine: Engine): void {
     this.#world.trace.count('process killed');
     engine.end(this.#world.random.next() * 20);
+  }
+
+  keepData(nodeId: string): void {
+    const engine = this.#nodes.get(nodeId);
+    if (engine !== undefined) this.#keptData.add(engine);
   }
 
   stopNode(nodeId: string, done: Done<void>): void {

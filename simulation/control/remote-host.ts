@@ -152,6 +152,12 @@ export function remoteHost(world: RemoteWorld, life: Life): RemoteHost {
         machine.startNode(spec);
         done(undefined);
       }),
+    keepData: (nodeId, given) =>
+      order<void>(nodeId, (machine, done) => {
+        machine.admit(given);
+        machine.keepData(nodeId);
+        done(undefined);
+      }),
     stopNode: (nodeId, given) =>
       order<void>(nodeId, (machine, done) => {
         machine.admit(given);

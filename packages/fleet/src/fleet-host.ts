@@ -70,6 +70,7 @@ export function fleetHost(fleet: Fleet, { hostOfNode }: Pick<Places, 'hostOfNode
         () => [],
       ),
     startNode: async (spec, data) => at(spec.nodeId).startNode(spec, data),
+    keepData: async (nodeId, ...rest) => at(nodeId).keepData(nodeId, ...rest),
     stopNode: async (nodeId, ...rest) => at(nodeId).stopNode(nodeId, ...rest),
     killNode: async (nodeId, ...rest) => at(nodeId).killNode(nodeId, ...rest),
     listen: async (nodeId, ...rest) => at(nodeId).listen(nodeId, ...rest),

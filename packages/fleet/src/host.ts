@@ -71,7 +71,11 @@ export interface NodeObservation {
   readonly engine?: EngineObservation;
   /** Memcached has no roles to report; this says that it answered. */
   readonly memcachedItems?: number;
+  /** How far `keepData` is. Missing when it was not asked for since this host began to watch the process. */
+  readonly keptData?: KeptData;
 }
+
+export type KeptData = 'saving' | 'saved' | 'failed';
 
 export interface Started {
   readonly version: string;
@@ -185,6 +189,12 @@ export interface Host {
    * @throws SnapshotDamaged when `data` can't be used: nothing was started.
    */
   startNode(spec: NodeSpec, data?: StartData): Promise<void>;
+  /**
+   * Has a replica save its data for its next start, from where it then follows on instead of taking a whole copy. Returns
+   * when that has begun; `observe` tells how far it is. Repeatable. The data is used by the next start alone, when
+   * `stopNode` ended the process and it starts as a replica; in any other case it is removed.
+   */
+  keepData(nodeId: string, order: Order): Promise<void>;
   /** Ends the process (SIGTERM, after a grace SIGKILL) and keeps its folder. Returns when it has ended. */
   stopNode(nodeId: string, order: Order): Promise<void>;
   /**

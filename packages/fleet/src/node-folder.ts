@@ -21,6 +21,8 @@ export interface NodeFolders {
   /** What the next service finds the node by; the engine's configuration stays as it is. */
   recordSpec(spec: NodeSpec): Promise<void>;
   recordProcess(nodeId: string, incarnation: Incarnation): Promise<void>;
+  /** What this run of the process saved is whole, and it is ended now: its next start may use that. */
+  recordKept(nodeId: string, incarnation: Incarnation): Promise<void>;
   writeCertificate(
     nodeId: string,
     pem: { readonly certificatePem: string; readonly keyPem: string; readonly authorityPem: string },
@@ -34,6 +36,8 @@ export interface NodeFolders {
   remove(nodeId: string): Promise<void>;
 }
 
+const keptFile = 'kept.json';
+
 export function nodeFolders(directory: string): NodeFolders {
   const path = (nodeId: string) => join(directory, nodeId);
 
@@ -42,6 +46,14 @@ export function nodeFolders(directory: string): NodeFolders {
     if (spec === undefined) return undefined;
     const incarnation = await readJson<Incarnation>(join(path(name), 'process.json'));
     return { spec, ...(incarnation !== undefined && { incarnation }) };
+  }
+
+  /** Saved by the last run, which nobody but us ended; a primary never starts with what is older than its replicas' data. */
+  async function mayUseKept({ nodeId, settings }: NodeSpec): Promise<boolean> {
+    const kept = await readJson<Incarnation>(join(path(nodeId), keptFile));
+    const last = await readJson<Incarnation>(join(path(nodeId), 'process.json'));
+    const isLast = kept !== undefined && kept.pid === last?.pid && kept.startTicks === last.startTicks;
+    return isLast && (settings.clusterEnabled || settings.replicaOf !== undefined);
   }
 
   function readCertificate(nodeId: string): X509Certificate | undefined {
@@ -60,7 +72,8 @@ export function nodeFolders(directory: string): NodeFolders {
       const folder = path(spec.nodeId);
       await mkdir(folder, { recursive: true, mode: 0o700 });
       if (spec.settings.engine !== 'memcached') {
-        await removeReceivedData(folder);
+        if (!(await mayUseKept(spec))) await removeReceivedData(folder);
+        await rm(join(folder, keptFile), { force: true });
         // A process that is dying may listen there still, and would be taken for the one to come.
         await rm(join(folder, adminSocket), { force: true });
         await writeWhole(join(folder, 'engine.conf'), renderConfigFile(spec.settings, spec.version, folder));
@@ -83,6 +96,8 @@ export function nodeFolders(directory: string): NodeFolders {
       if (found === undefined || Date.parse(found.validTo) < Date.now()) return false;
       return addresses.every((address) => found.checkIP(address) !== undefined);
     },
+    recordKept: (nodeId, incarnation) =>
+      writeWhole(join(path(nodeId), keptFile), JSON.stringify(incarnation)),
     recordProcess: (nodeId, incarnation) =>
       writeWhole(join(path(nodeId), 'process.json'), JSON.stringify(incarnation)),
     async readAll() {

@@ -32,6 +32,7 @@ import {
   type DeathEvidence,
   type Host,
   type Incarnation,
+  type KeptData,
   type NodeObservation,
   type NodeProcess,
   type NodeSettings,
@@ -109,6 +110,7 @@ interface Node {
   admin: AdminConnection | undefined;
   /** While it runs. */
   stat?: StatFile | undefined;
+  kept?: KeptData;
 }
 
 export interface ProcessHost extends Host {
@@ -299,6 +301,19 @@ export async function processHost(options: ProcessHostOptions): Promise<ProcessH
     };
   }
 
+  async function keepDataOf(node: Node): Promise<void> {
+    const { nodeId } = node.spec;
+    node.kept = 'saving';
+    try {
+      await snapshots.saveInPlace(nodeId, kept(node));
+      node.kept = 'saved';
+    } catch (error) {
+      node.kept = 'failed';
+      options.onProblem(error as Error);
+    }
+    changed(nodeId);
+  }
+
   /** Data that was saved or loaded is not left in the node's folder. */
   function tidySoon(node: Node): void {
     snapshots.tidy(node.spec.nodeId, kept(node)).catch(options.onProblem);
@@ -383,7 +398,7 @@ export async function processHost(options: ProcessHostOptions): Promise<ProcessH
     network.announce(addresses);
     await folders.recordProcess(spec.nodeId, incarnation);
     if (!keepsAdminConnection(spec.settings.engine)) void announceWhenAnswering(node);
-    if (data !== undefined) tidySoon(node);
+    if (keepsAdminConnection(spec.settings.engine)) tidySoon(node);
   }
 
   async function announceWhenAnswering(node: Node): Promise<void> {
@@ -418,8 +433,9 @@ export async function processHost(options: ProcessHostOptions): Promise<ProcessH
     const { address, port, engine, plainPort, tlsPort } = node.spec.settings;
     const { version, generation } = node.spec;
     const started = { version, generation, ports: { plainPort, tlsPort } };
+    const keptData = node.kept !== undefined && { keptData: node.kept };
     if (node.process.kind !== 'running' || node.process.hang !== undefined) {
-      return { nodeId, process: node.process, started };
+      return { nodeId, process: node.process, started, ...keptData };
     }
     try {
       if (engine === 'memcached') {
@@ -430,11 +446,11 @@ export async function processHost(options: ProcessHostOptions): Promise<ProcessH
       look(node);
       // It may have died since it answered: a dead node has no role and listens nowhere.
       const answered = seen !== undefined && node.process.kind === 'running';
-      return { nodeId, process: node.process, started, ...(answered && { engine: seen }) };
+      return { nodeId, process: node.process, started, ...keptData, ...(answered && { engine: seen }) };
     } catch (error) {
       if (!(error instanceof NodeUnreachable)) options.onProblem(error as Error);
       look(node);
-      return { nodeId, process: node.process, started };
+      return { nodeId, process: node.process, started, ...keptData };
     }
   }
 
@@ -470,10 +486,19 @@ export async function processHost(options: ProcessHostOptions): Promise<ProcessH
       return new Map(seen.filter((each): each is [string, NodeSettings] => each[1] !== undefined));
     },
     startNode,
+    async keepData(nodeId, order) {
+      fence.admit(order);
+      const { node } = adminOf(nodeId);
+      if (node.kept === undefined) void keepDataOf(node);
+    },
     async stopNode(nodeId, order) {
       fence.admit(order);
       const node = nodes.get(nodeId);
-      if (node !== undefined) await stop(node);
+      if (node === undefined) return;
+      if (node.kept === 'saved' && node.process.kind === 'running') {
+        await folders.recordKept(nodeId, node.process.incarnation);
+      }
+      await stop(node);
     },
     async killNode(nodeId, order, { pid, startTicks }) {
       fence.admit(order);

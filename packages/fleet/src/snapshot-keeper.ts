@@ -35,6 +35,8 @@ export interface KeptNode {
 
 export interface SnapshotKeeper extends Pick<Host, 'copySnapshot' | 'removeSnapshot'> {
   save(nodeId: string, node: KeptNode, file: SnapshotFile): Promise<SavedData>;
+  /** Has the engine save, and leaves what it wrote where the engine finds it at its next start. @throws SaveFailed */
+  saveInPlace(nodeId: string, node: Omit<KeptNode, 'build'>): Promise<void>;
   /** Puts the data where the engine finds it at its start. @throws SnapshotDamaged */
   provide(folder: string, build: EngineBuild, data: StartData): Promise<void>;
   /** Takes a data file away that nobody saves or loads. Returns when that is so, or the node has ended. */
@@ -50,19 +52,30 @@ const busyLimitMs = 10 * 60_000;
 
 export function snapshotKeeper(folders: SnapshotFolders): SnapshotKeeper {
   const saving = new Set<string>();
+  /** Nodes whose data lies ready for their next start. */
+  const inPlace = new Set<string>();
   /** Two forks at once would cost the machine twice the memory: the next save begins when the last one ended. */
   let last: Promise<unknown> = Promise.resolve();
 
-  async function saveNow(nodeId: string, node: KeptNode, file: SnapshotFile): Promise<SavedData> {
+  async function write(nodeId: string, node: Omit<KeptNode, 'build'>): Promise<string> {
     const written = join(node.folder, dataFile);
     if (!node.runs()) throw new NodeUnreachable(`Node ${nodeId} is not running.`);
+    await beginSave(node, written);
+    await childEnded(node);
+    if (existsSync(written)) return written;
+    throw new SaveFailed(`The engine of ${nodeId} could not save; its engine.log says why.`);
+  }
+
+  function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const mine = last.then(work);
+    last = mine.catch(() => {});
+    return mine;
+  }
+
+  async function saveNow(nodeId: string, node: KeptNode, file: SnapshotFile): Promise<SavedData> {
     saving.add(nodeId);
     try {
-      await beginSave(node, written);
-      await childEnded(node);
-      if (!existsSync(written)) {
-        throw new SaveFailed(`The engine of ${nodeId} could not save; its engine.log says why.`);
-      }
+      const written = await write(nodeId, node);
       const received = await folders.receive(file, written);
       const report = await checkDataFile(node.build, received);
       if (report === undefined) {
@@ -73,16 +86,17 @@ export function snapshotKeeper(folders: SnapshotFolders): SnapshotKeeper {
       return { ...(await folders.keep(file)), ...report };
     } finally {
       saving.delete(nodeId);
-      await rm(written, { force: true });
+      await rm(join(node.folder, dataFile), { force: true });
     }
   }
 
   return {
-    save(nodeId, node, file) {
-      const mine = last.then(() => saveNow(nodeId, node, file));
-      last = mine.catch(() => {});
-      return mine;
-    },
+    save: (nodeId, node, file) => inTurn(() => saveNow(nodeId, node, file)),
+    saveInPlace: (nodeId, node) =>
+      inTurn(async () => {
+        inPlace.add(nodeId);
+        await write(nodeId, node);
+      }),
     async provide(folder, build, { file, sha256 }) {
       const target = join(folder, dataFile);
       try {
@@ -98,11 +112,12 @@ export function snapshotKeeper(folders: SnapshotFolders): SnapshotKeeper {
       }
     },
     async tidy(nodeId, node) {
+      inPlace.delete(nodeId);
       const leftover = join(node.folder, dataFile);
       for (let waitMs = firstPollMs; node.runs(); waitMs = Math.min(longestPollMs, waitMs * 2)) {
         const info = await readPersistence(node).catch(ignoreUnreachable);
         if (info !== undefined && !info.loading && !info.saving) {
-          if (!saving.has(nodeId)) await rm(leftover, { force: true });
+          if (!saving.has(nodeId) && !inPlace.has(nodeId)) await rm(leftover, { force: true });
           return;
         }
         await sleep(waitMs);
@@ -114,7 +129,7 @@ export function snapshotKeeper(folders: SnapshotFolders): SnapshotKeeper {
 }
 
 /** Begins a save of now; one that is under way, perhaps from before a restart of the service, is waited for first. */
-async function beginSave(node: KeptNode, written: string): Promise<void> {
+async function beginSave(node: Pick<KeptNode, 'send' | 'runs' | 'folder'>, written: string): Promise<void> {
   const deadline = performance.now() + busyLimitMs;
   for (;;) {
     await childEnded(node);
@@ -132,7 +147,7 @@ async function beginSave(node: KeptNode, written: string): Promise<void> {
 }
 
 /** Until no child of the engine writes data. @throws NodeUnreachable when the process ended or is silent */
-async function childEnded(node: KeptNode): Promise<void> {
+async function childEnded(node: Pick<KeptNode, 'send' | 'runs' | 'folder'>): Promise<void> {
   let answeredMs = performance.now();
   for (let waitMs = firstPollMs; ; waitMs = Math.min(longestPollMs, waitMs * 2)) {
     const info = await readPersistence(node).catch(ignoreUnreachable);

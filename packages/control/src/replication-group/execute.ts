@@ -60,6 +60,9 @@ export async function execute(
       );
       return group;
     }
+    case 'keep-data':
+      await host.keepData(nodeIdOf(member!), order);
+      return group;
     case 'stop-node':
       await tellOfShutdown(deps.records.tellOfNode, step.member);
       await host.stopNode(nodeIdOf(member!), order);

@@ -6,6 +6,9 @@ import type { NodeGroup, ReplicationGroup } from './replication-group.ts';
 
 const because = expect.any(String);
 const older: Change = (seen) => ({ ...seen, started: { ...seen.started!, version: '8.1.1' } });
+const kept =
+  (keptData: 'saving' | 'saved' | 'failed'): Change =>
+  (seen) => ({ ...older(seen), keptData });
 
 function withShard(group: ReplicationGroup, change: Partial<NodeGroup>): ReplicationGroup {
   const [first, ...others] = group.nodeGroups;
@@ -32,11 +35,21 @@ describe('nodes of an older version', () => {
 
   test('replicas first, one at a time', () => {
     expect(stepsOf(group, { 'shop-001': older, 'shop-002': older, 'shop-003': older })).toEqual([
-      { kind: 'stop-node', member: 'shop-002', because },
+      { kind: 'keep-data', member: 'shop-002', because },
     ]);
     expect(stepsOf(group, { 'shop-001': older, 'shop-003': older })).toEqual([
-      { kind: 'stop-node', member: 'shop-003', because },
+      { kind: 'keep-data', member: 'shop-003', because },
     ]);
+  });
+
+  test('a replica stops once it has saved its data, or could not', () => {
+    const saving = plan(input(group, { 'shop-002': kept('saving') }));
+    expect(saving).toMatchObject({ steps: [], waitingFor: ['shop-002 to save its data'], converged: false });
+    for (const how of ['saved', 'failed'] as const) {
+      expect(stepsOf(group, { 'shop-002': kept(how), 'shop-003': older })).toEqual([
+        { kind: 'stop-node', member: 'shop-002', because },
+      ]);
+    }
   });
 
   test('the primary hands over to a replica in sync before it stops', () => {
@@ -55,14 +68,14 @@ describe('nodes of an older version', () => {
     const held = { ...group, intent: { ...group.intent, holdsVersions: true } };
     expect(stepsOf(held, { 'shop-002': older })).toEqual([]);
     expect(stepsOf(withMember(held, 'shop-002', { generation: 2 }), { 'shop-002': older })).toEqual([
-      { kind: 'stop-node', member: 'shop-002', because },
+      { kind: 'keep-data', member: 'shop-002', because },
     ]);
   });
 
   test('in cluster mode each shard for itself', () => {
     const steps = stepsOf(clusterGroup(2), { 'shop-0001-002': older, 'shop-0002-001': older });
     expect(steps).toEqual([
-      { kind: 'stop-node', member: 'shop-0001-002', because },
+      { kind: 'keep-data', member: 'shop-0001-002', because },
       {
         kind: 'switch-over',
         nodeGroup: '0002',

@@ -5,14 +5,16 @@
  */
 import type { NodeGroup } from './replication-group.ts';
 import { type PlanInput, type SeenMember, seeMember } from './seen-member.ts';
-import type { Step } from './step.ts';
+import type { Plan, Step } from './step.ts';
 
-/** @returns steps; none when there is nothing to do. The topology must have been seen to be converged. */
-export function planUpkeep(input: PlanInput): Step[] {
-  return input.group.nodeGroups.flatMap((nodeGroup) => planShardUpkeep(input, nodeGroup));
+/** @returns nothing in either when there is nothing to do. The topology must have been seen to be converged. */
+export function planUpkeep(input: PlanInput): Pick<Plan, 'steps' | 'waitingFor'> {
+  const waitingFor: string[] = [];
+  const steps = input.group.nodeGroups.flatMap((nodeGroup) => planShardUpkeep(input, nodeGroup, waitingFor));
+  return { steps, waitingFor };
 }
 
-function planShardUpkeep(input: PlanInput, nodeGroup: NodeGroup): Step[] {
+function planShardUpkeep(input: PlanInput, nodeGroup: NodeGroup, waitingFor: string[]): Step[] {
   const seen = nodeGroup.members.map((member) => seeMember(input, member));
   const primary = seen.find(({ member }) => member.id === nodeGroup.primary)!;
   const replicas = seen.filter((each) => each !== primary);
@@ -24,12 +26,27 @@ function planShardUpkeep(input: PlanInput, nodeGroup: NodeGroup): Step[] {
   if (leaving.length > 0) return leaving.flatMap((each) => planRemoval(input, each));
 
   const outdated = staying.find((each) => each.outdated);
-  if (outdated !== undefined) return [stopping(outdated)];
+  if (outdated !== undefined) return planRestart(outdated, waitingFor);
   if (!primary.outdated) return [];
   const heir = best(staying);
   if (heir !== undefined) return [switching(nodeGroup, heir, primary, 'it is to be started anew')];
   // Nobody to hand over to: its data ends with it, as ElastiCache documents for a reboot.
   return staying.length === 0 ? [stopping(primary)] : [];
+}
+
+/** It saves its data first: it then follows on from there, and nobody has to copy all of theirs for it. */
+function planRestart(replica: SeenMember, waitingFor: string[]): Step[] {
+  const { member, keptData } = replica;
+  switch (keptData) {
+    case undefined:
+      return [{ kind: 'keep-data', member: member.id, because: 'it is to be stopped and started' }];
+    case 'saving':
+      waitingFor.push(`${member.id} to save its data`);
+      return [];
+    case 'saved':
+    case 'failed':
+      return [stopping(replica)];
+  }
 }
 
 function planHandover(

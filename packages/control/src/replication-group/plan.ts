@@ -31,8 +31,8 @@ export function plan(input: PlanInput): Plan {
 function planServing(input: PlanInput): Plan {
   const roles = input.group.intent.clusterEnabled ? planCluster(input) : planReplicated(input);
   if (!roles.converged) return roles;
-  const steps = planUpkeep(input);
-  return { ...roles, steps, converged: steps.length === 0 };
+  const { steps, waitingFor } = planUpkeep(input);
+  return { ...roles, steps, waitingFor, converged: steps.length === 0 && waitingFor.length === 0 };
 }
 
 /** Every member, also one never seen to run: its folder may be there from a start that was cut off. */

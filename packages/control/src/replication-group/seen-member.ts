@@ -56,6 +56,7 @@ export interface SeenMember {
   readonly engine: NodeObservation['engine'];
   /** Its process is of an older version or generation than it is to be. */
   readonly outdated: boolean;
+  readonly keptData: NodeObservation['keptData'];
   /** Where replicas reach it. */
   readonly replicationPort: number;
 }
@@ -73,6 +74,7 @@ export function seeMember({ observations, group }: PlanInput, member: Member): S
     process: seen.process,
     engine: seen.engine,
     outdated,
+    keptData: seen.keptData,
     replicationPort: started === undefined ? group.intent.port : replicationPort(started.ports),
   };
 }

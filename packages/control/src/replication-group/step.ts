@@ -73,6 +73,8 @@ export type Step = { readonly because: string } & (
       /** Set: it begins with this snapshot's data. */
       readonly snapshot?: string;
     }
+  /** Has a replica save its data, to follow on from there when it was stopped and started. */
+  | { readonly kind: 'keep-data'; readonly member: string }
   /** Ends the process; the next pass starts it anew, as whatever it is then to be. */
   | { readonly kind: 'stop-node'; readonly member: string }
   /** Ends a process that hangs, so that it is proven to take no more writes. */

@@ -19,6 +19,7 @@ import type { MasterEntry } from '../router/sentinel/masters.ts';
 /** Those about one node that may change what it does; their first argument is the node's id or has it. */
 export const nodeOrders = [
   'startNode',
+  'keepData',
   'stopNode',
   'killNode',
   'listen',
