@@ -3,7 +3,7 @@
  * the service in the middle changes nothing of that.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Redis } from 'ioredis';
+import { Cluster, type Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type AwsProgram, debianAwsCli } from '../testing/aws-clients.ts';
 import {
@@ -203,6 +203,58 @@ test('a scheduled action, and what is taken away again', { timeout: 120_000 }, a
   expect(gone.stderr).toContain(
     'An error occurred (ObjectNotFoundException) when calling the DeregisterScalableTarget operation',
   );
+});
+
+test('shards come and go with the bounds of their policy, and every key stays', { timeout: 180_000 }, async ({
+  skip,
+}) => {
+  skip(cli === undefined, missing);
+  const name = 'sharded';
+  const shards = [
+    ...['--resource-id', `replication-group/${name}`],
+    ...['--scalable-dimension', 'elasticache:replication-group:NodeGroups'],
+  ];
+  await createGroup(larder, name, { NumNodeGroups: 1, ReplicasPerNodeGroup: 0, ClusterMode: 'enabled' });
+  const group = await groupAvailable(larder, name);
+  const { Address: host, Port: port } = group.ConfigurationEndpoint!;
+  const cluster = new Cluster([{ host: host!, port: port! }]);
+  try {
+    for (let index = 0; index < 500; index += 1) await cluster.set(`key ${index}`, `${index}`);
+    await answer('register-scalable-target', ...shards, '--min-capacity', '2', '--max-capacity', '3');
+    const tracking = {
+      TargetValue: 80,
+      PredefinedMetricSpecification: {
+        PredefinedMetricType: 'ElastiCacheDatabaseMemoryUsageCountedForEvictPercentage',
+      },
+    };
+    await answer(
+      ...[
+        'put-scaling-policy',
+        ...shards,
+        '--policy-name',
+        'memory',
+        '--policy-type',
+        'TargetTrackingScaling',
+      ],
+      ...['--target-tracking-scaling-policy-configuration', JSON.stringify(tracking)],
+    );
+    const has = (count: number) =>
+      waitFor(
+        () => describeGroup(larder, name),
+        ({ NodeGroups, Status }) => NodeGroups!.length === count && Status === 'available',
+        { what: `${count} shards`, limitMs: 60_000 },
+      );
+    const two = await has(2);
+    expect(two.NodeGroups!.map(({ Slots }) => Slots)).toEqual(['0-8191', '8192-16383']);
+    await answer('register-scalable-target', ...shards, '--min-capacity', '1', '--max-capacity', '1');
+    const one = await has(1);
+    expect(one.NodeGroups!.map(({ NodeGroupId, Slots }) => [NodeGroupId, Slots])).toEqual([
+      ['0001', '0-16383'],
+    ]);
+    for (let index = 0; index < 500; index += 1) expect(await cluster.get(`key ${index}`)).toBe(`${index}`);
+  } finally {
+    cluster.disconnect();
+  }
 });
 
 test('another service is refused by name', async ({ skip }) => {
