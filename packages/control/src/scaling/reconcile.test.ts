@@ -326,6 +326,30 @@ test('a suspended schedule passes without effect; what was missed while the serv
   expect(await readTarget(database, key)).toMatchObject({ minCapacity: 1, maxCapacity: 1 });
 });
 
+test('of several actions that were missed the one that was due last has the last word', async () => {
+  await prepare(replicatedGroup(2), 'Replicas', {}, undefined);
+  const key = { groupId: 'shop', dimension: 'Replicas' } as const;
+  const action = (name: string, hour: number, minCapacity: number) => ({
+    ...key,
+    name,
+    id: name,
+    schedule: `cron(0 ${hour} * * ? *)`,
+    minCapacity,
+    createdAtMs: nowMs,
+    nextAtMs: Date.UTC(2026, 10, 24, hour),
+  });
+  await database.transaction().execute(async (transaction) => {
+    await writeAction(transaction, action('evening', 20, 1));
+    await writeAction(transaction, action('morning', 8, 3));
+  });
+  nowMs = Date.UTC(2026, 10, 25, 9);
+  await passes(1);
+  expect(await readTarget(database, key)).toMatchObject({ minCapacity: 3 });
+  expect((await readActions(database, key)).map(({ nextAtMs }) => new Date(nextAtMs!).getUTCHours())).toEqual(
+    [20, 8],
+  );
+});
+
 test('at the maximum it is said once why nothing is scaled', async () => {
   await prepare(replicatedGroup(2), 'Replicas', { maxCapacity: 1 });
   connections = 90;

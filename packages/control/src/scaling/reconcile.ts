@@ -19,7 +19,7 @@ import { applyCapacity } from './apply.ts';
 import { metricPoints } from './load.ts';
 import { planScaling, type ScalingDecision } from './plan.ts';
 import { capacityOf, type ScalableTarget, type ScalingActivity, type ScheduledAction } from './scaling.ts';
-import { nextOccurrence, parseSchedule } from './schedule.ts';
+import { lastOccurrence, nextOccurrence, parseSchedule } from './schedule.ts';
 import {
   insertActivity,
   readActions,
@@ -77,16 +77,20 @@ async function runDue({ context }: ScalingDeps, targets: readonly ScalableTarget
   const atMs = nowMs();
   for (const { groupId, dimension } of targets) {
     const due = (await readActions(database, { groupId, dimension }))
-      .filter(({ nextAtMs }) => nextAtMs !== undefined && nextAtMs <= atMs)
-      .sort((a, b) => a.nextAtMs! - b.nextAtMs!);
-    for (const action of due) {
+      .flatMap((action) => {
+        const { nextAtMs } = action;
+        if (nextAtMs === undefined || nextAtMs > atMs) return [];
+        const occurrence = { ...action, schedule: parseSchedule(action.schedule)! };
+        const nextMs = nextOccurrence(occurrence, atMs);
+        return [{ action, lastMs: lastOccurrence(occurrence, nextAtMs, atMs), nextMs }];
+      })
+      .sort((a, b) => a.lastMs - b.lastMs);
+    for (const { action, nextMs } of due) {
       await database.transaction().execute(async (transaction) => {
         const target = await readTarget(transaction, { groupId, dimension });
         if (target === undefined) return;
         const { nextAtMs: _, ...ran } = action;
-        const schedule = parseSchedule(action.schedule)!;
-        const nextAtMs = nextOccurrence({ ...action, schedule }, atMs);
-        await writeAction(transaction, { ...ran, ...(nextAtMs !== undefined && { nextAtMs }) });
+        await writeAction(transaction, { ...ran, ...(nextMs !== undefined && { nextAtMs: nextMs }) });
         if (!target.suspended.scheduled) await setBounds(transaction, target, action, atMs);
       });
     }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { nextOccurrence, parseSchedule } from './schedule.ts';
+import { lastOccurrence, nextOccurrence, parseSchedule } from './schedule.ts';
 
 const at = (text: string) => Date.parse(text);
 
@@ -81,4 +81,16 @@ test('an hour that the clock skips, and one that it shows twice', () => {
   expect(daily('2026-10-24T12:00:00Z')).toBe('2026-10-25T00:30:00.000Z');
   // The second 02:30 of that night is none.
   expect(daily('2026-10-25T00:30:00Z')).toBe('2026-10-26T01:30:00.000Z');
+});
+
+test.each([
+  ['at(2026-03-01T08:00:00)', '2026-03-01T08:00:00Z', '2027-06-01T00:00:00Z', '2026-03-01T08:00:00.000Z'],
+  ['rate(1 minute)', '2026-01-01T00:01:00Z', '2027-06-01T00:00:30Z', '2027-06-01T00:00:00.000Z'],
+  ['cron(0 8 * * ? *)', '2026-01-01T08:00:00Z', '2026-01-02T09:00:00Z', '2026-01-02T08:00:00.000Z'],
+  ['cron(0 8 * * ? *)', '2026-01-01T08:00:00Z', '2026-01-01T23:00:00Z', '2026-01-01T08:00:00.000Z'],
+  ['cron(0 8 1 * ? *)', '2026-01-01T08:00:00Z', '2026-12-31T09:00:00Z', '2026-12-01T08:00:00.000Z'],
+  ['cron(0 8 1 2 ? *)', '2026-02-01T08:00:00Z', '2028-12-31T09:00:00Z', '2028-02-01T08:00:00.000Z'],
+])('the last of %s from %s to %s', (text, first, until, expected) => {
+  const what = { schedule: parseSchedule(text)!, createdAtMs: at('2026-01-01T00:00:00Z') };
+  expect(new Date(lastOccurrence(what, at(first), at(until))).toISOString()).toBe(expected);
 });

@@ -71,6 +71,28 @@ export function nextOccurrence(
   return nextMs === undefined || nextMs > (endAtMs ?? Infinity) ? undefined : nextMs;
 }
 
+/**
+ * The last time up to `untilMs`, of those from `firstMs` on, which is one. What is near the end is looked at first: an
+ * action of every minute that was missed for a year has half a million.
+ */
+export function lastOccurrence(what: Occurrence, firstMs: number, untilMs: number): number {
+  for (const backMs of [units.hour!, dayMs, 32 * dayMs]) {
+    let last: number | undefined;
+    let next = nextOccurrence(what, Math.max(firstMs, untilMs - backMs));
+    while (next !== undefined && next <= untilMs) {
+      last = next;
+      next = nextOccurrence(what, next);
+    }
+    if (last !== undefined) return last;
+  }
+  let last = firstMs;
+  for (;;) {
+    const next = nextOccurrence(what, last);
+    if (next === undefined || next > untilMs) return last;
+    last = next;
+  }
+}
+
 function nextOf(schedule: Schedule, timezone: string, firstMs: number, sinceMs: number): number | undefined {
   switch (schedule.kind) {
     case 'at': {
