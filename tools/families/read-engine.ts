@@ -1,7 +1,8 @@
 /** What a version of Valkey or Redis tells of its directives: names, defaults, types, bounds, and which are fixed. */
 import { spawn } from 'node:child_process';
 import type { EngineBuild } from '@larder/engine/store/engine-build';
-import type { ScratchEngines, ScratchReply } from '@larder/fleet/scratch-engine';
+import type { ScratchEngines } from '@larder/fleet/scratch-engine';
+import type { ScratchReply } from '@larder/fleet/scratch-process';
 
 export interface ReadDirective {
   readonly name: string;

@@ -17,7 +17,9 @@ import { accountId, type Config, defaultRegion } from './config.ts';
 import { crashingAt } from './crash-point.ts';
 import { type FleetServiceFlags, openFleetService } from './site/fleet-service.ts';
 import { nodeCertificates } from './site/node-certificates.ts';
+import { bucketsOf, type ObjectStoreFlags } from './site/object-store.ts';
 import { oneMachineSite } from './site/one-machine-site.ts';
+import { operatorSocket } from './site/operator-socket.ts';
 import type { HeldState } from './state/held-state.ts';
 
 export interface LeadingOptions {
@@ -30,6 +32,8 @@ export interface LeadingOptions {
   readonly sentinelPort: number;
   /** How often autoscaling looks at the load. */
   readonly scalingPeriodMs: number;
+  readonly objectStore?: ObjectStoreFlags | undefined;
+  readonly drillEveryMs: number;
   readonly held: HeldState;
   readonly logger: Logger;
 }
@@ -47,6 +51,8 @@ export async function startLeading({
   hosts,
   sentinelPort,
   scalingPeriodMs,
+  objectStore,
+  drillEveryMs,
   held,
   logger,
 }: LeadingOptions): Promise<LeadingService> {
@@ -103,6 +109,8 @@ export async function startLeading({
     scratch,
     router: site.router,
     ...(site.sentinel !== undefined && { sentinel: site.sentinel }),
+    ...(objectStore !== undefined && { buckets: bucketsOf(objectStore) }),
+    drillEveryMs,
     secrets,
     placement: site.placement,
     places,
@@ -112,6 +120,7 @@ export async function startLeading({
   });
   await site.begin(control);
   const doors = await fleet?.serve(control);
+  const operators = await operatorSocket({ directory: place, drill: control.drill, ...doors?.operations });
   return {
     api: createApi({
       handlers: control.handlers,
@@ -123,6 +132,7 @@ export async function startLeading({
       now: () => new Date(),
     }),
     async stop() {
+      operators.close();
       doors?.close();
       await control.stop();
       await site.close();

@@ -3,7 +3,7 @@
 import { readFile } from 'node:fs/promises';
 import { Command, CommanderError } from 'commander';
 import type { AgentFlags } from './commands/agent.ts';
-import { defaultPort, defaultSentinelPort, readConfig } from './config.ts';
+import { defaultPort, defaultRegion, defaultSentinelPort, readConfig } from './config.ts';
 import { UsageError } from './usage-error.ts';
 
 // Commands are loaded when they run: one needs a client of AWS, another must be back in an instant.
@@ -31,6 +31,15 @@ program
   .option('--endpoint-addresses <range>', "for endpoints, on the hosts' network: 10.0.9.0/24")
   .option('--endpoint-domain <domain>', 'instead: endpoints are names in it, which hosts answer for')
   .option('--replace-after <seconds>', 'replicas of a host lost for so long are made anew elsewhere', '600')
+  .option('--s3-endpoint <url>', 'object store for exports and seeds; speaks S3')
+  .option('--s3-region <region>', "its region; without --s3-endpoint it is Amazon's own")
+  .option('--s3-path-style', 'buckets in the path of URLs instead of the name of the host')
+  .option('--s3-credentials-file <file>', "as AWS's own; without it where the AWS SDK finds some")
+  .option(
+    '--restore-drill-every <hours>',
+    'how often the last snapshots are loaded to see; 0 for never',
+    '24',
+  )
   .action(async (flags: ServerFlags) =>
     (await import('./commands/server.ts')).runServer(config, {
       dataDirectory: flags.dataDir,
@@ -39,6 +48,8 @@ program
       scalingPeriodMs: scalingPeriod(flags.scalingPeriod) * 1_000,
       logLevel: logLevel(flags.logLevel),
       ...fleetFlags(flags),
+      ...objectStoreFlags(flags),
+      drillEveryMs: drillEveryMs(flags.restoreDrillEvery),
       ...(flags.databaseUrlFile !== undefined && { databaseUrl: await readUrl(flags.databaseUrlFile) }),
     }),
   );
@@ -107,6 +118,16 @@ hosts
       lost: flags.lost ?? false,
       json: flags.json ?? false,
     }),
+  );
+
+const snapshots = program.command('snapshots').description('what was saved');
+snapshots
+  .command('drill [id]')
+  .description("load every group's and cluster's last snapshot, or one's, to see that it can be restored")
+  .option('--data-dir <folder>', "the service's data directory", config.directories.data)
+  .option('--json', 'as a JSON array')
+  .action(async (id: string | undefined, flags: { dataDir: string; json?: boolean }) =>
+    (await import('./commands/snapshots.ts')).drillSnapshots(flags.dataDir, id, flags.json ?? false),
   );
 
 program
@@ -230,6 +251,44 @@ interface ServerFlags {
   readonly endpointAddresses?: string;
   readonly endpointDomain?: string;
   readonly replaceAfter: string;
+  readonly s3Endpoint?: string;
+  readonly s3Region?: string;
+  readonly s3PathStyle?: boolean;
+  readonly s3CredentialsFile?: string;
+  readonly restoreDrillEvery: string;
+}
+
+function objectStoreFlags({ s3Endpoint, s3Region, s3PathStyle, s3CredentialsFile }: ServerFlags) {
+  if (s3Endpoint === undefined && s3Region === undefined) {
+    if (s3PathStyle === undefined && s3CredentialsFile === undefined) return {};
+    throw new UsageError('--s3-path-style and --s3-credentials-file need --s3-endpoint or --s3-region.');
+  }
+  if (s3Endpoint !== undefined && !isHttpUrl(s3Endpoint)) {
+    throw new UsageError(
+      '--s3-endpoint must be a URL such as https://s3.example, with no user and password.',
+    );
+  }
+  return {
+    objectStore: {
+      ...(s3Endpoint !== undefined && { endpoint: s3Endpoint }),
+      region: s3Region ?? defaultRegion,
+      forcePathStyle: s3PathStyle ?? false,
+      ...(s3CredentialsFile !== undefined && { credentialsFile: s3CredentialsFile }),
+    },
+  };
+}
+
+function isHttpUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { protocol, username, password } = new URL(text);
+  return /^https?:$/.test(protocol) && username === '' && password === '';
+}
+
+function drillEveryMs(text: string): number {
+  const hours = Number(text);
+  // Beyond it a timer would fire at once.
+  if (text !== '' && hours >= 0 && hours <= 24 * 366) return hours * 3_600_000;
+  throw new UsageError('--restore-drill-every must be a number of hours, 0 for never.');
 }
 
 function fleetFlags({

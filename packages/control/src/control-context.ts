@@ -2,6 +2,7 @@
 import type { EngineStore } from '@larder/engine/store/engine-store';
 import type { Host } from '@larder/fleet/host';
 import type { ScratchEngines } from '@larder/fleet/scratch-engine';
+import type { Buckets } from './bucket/bucket.ts';
 import type { Database } from './database/connect.ts';
 import type { LogFailures } from './log-delivery/log-failures.ts';
 import type { Placement } from './placement/placement.ts';
@@ -12,13 +13,15 @@ export interface ControlContext {
   readonly engines: EngineStore;
   /** Knows what a version takes as a setting or an access rule. */
   readonly scratch: ScratchEngines;
+  /** Missing: the service knows no object store. */
+  readonly buckets?: Buckets | undefined;
   readonly placement: Placement;
   readonly nowMs: () => number;
   /** Why logs of it were not delivered last. */
   readonly logFailures: (resource: 'replication-group' | 'cache-cluster', id: string) => LogFailures;
   /** Called after a commit, with the resource to look at. */
   readonly wake: (
-    resource: 'replication-group' | 'cache-cluster' | 'snapshot' | 'scaling',
+    resource: 'replication-group' | 'cache-cluster' | 'snapshot' | 'snapshot-export' | 'scaling',
     id: string,
   ) => void;
 }

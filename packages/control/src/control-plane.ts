@@ -1,4 +1,4 @@
-/** Puts the control plane together: four reconcilers and the delivery of logs, over one host and one database. */
+/** Puts the control plane together: reconcilers, the delivery of logs and restore drills, over one host and one database. */
 import type { ScalingHandlers } from '@larder/contract/application-auto-scaling/handlers';
 import type { Handlers } from '@larder/contract/elasticache/handlers';
 import type { EngineStore } from '@larder/engine/store/engine-store';
@@ -6,6 +6,7 @@ import type { Host } from '@larder/fleet/host';
 import type { NodeSecrets } from '@larder/fleet/node-secrets';
 import type { RouterClient } from '@larder/fleet/router/router-client';
 import type { ScratchEngines } from '@larder/fleet/scratch-engine';
+import type { Buckets } from './bucket/bucket.ts';
 import { nodeIdOf } from './cache-cluster/cache-cluster.ts';
 import { reconcileCacheCluster } from './cache-cluster/reconcile.ts';
 import { readCacheClusters } from './cache-cluster/store.ts';
@@ -23,12 +24,15 @@ import { reconcileReplicationGroup } from './replication-group/reconcile.ts';
 import { nodeIdOf as memberNodeId } from './replication-group/replication-group.ts';
 import { readReplicationGroups } from './replication-group/store.ts';
 import { sentinelTeller, tellsNobody } from './replication-group/tell-sentinel.ts';
+import { type RestoreDrills, restoreDrills } from './restore-drill/restore-drills.ts';
 import { scalingHandlers } from './scaling/handlers.ts';
 import { inPoints } from './scaling/plan.ts';
 import { reconcileScaling } from './scaling/reconcile.ts';
 import { readTargets } from './scaling/store.ts';
 import { reconcileSnapshot } from './snapshot/reconcile.ts';
 import { readSnapshots } from './snapshot/store.ts';
+import { reconcileExport } from './snapshot-export/reconcile.ts';
+import { readExports } from './snapshot-export/store.ts';
 
 export interface ControlPlaneOptions {
   readonly database: Database;
@@ -38,6 +42,10 @@ export interface ControlPlaneOptions {
   readonly router: Pick<RouterClient, 'put' | 'ready' | 'recorded' | 'routes'>;
   /** Missing: clients of Sentinel are not served. */
   readonly sentinel?: Pick<RouterClient, 'putMaster' | 'masters'>;
+  /** Missing: there is no object store. */
+  readonly buckets?: Buckets;
+  /** How often each source's last snapshot is loaded to see that it can be; 0 for never by itself. */
+  readonly drillEveryMs: number;
   readonly secrets: NodeSecrets;
   readonly placement: Placement;
   /** Kept up to date here. */
@@ -52,13 +60,15 @@ export interface ControlPlane {
   readonly handlers: Handlers;
   readonly scalingHandlers: ScalingHandlers;
   readonly wake: ControlContext['wake'];
+  /** Loads each source's last snapshot now, or that of one source, to see that it can be. */
+  readonly drill: RestoreDrills['run'];
   /** Looks at everything that has a node on the host: what is known of it changed. */
   wakeHost(host: string): void;
   /** Ends after the passes that run; nodes run on. */
   stop(): Promise<void>;
 }
 
-type Resource = 'replication-group' | 'cache-cluster' | 'snapshot' | 'scaling';
+type Resource = Owner['resource'] | 'snapshot' | 'snapshot-export' | 'scaling';
 
 const periodMs = 5_000;
 /** How many looks back samples are kept: more than a decision needs. */
@@ -81,7 +91,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     }
     takeUp(resource, id).catch((error: Error) => logger.error({ resource, id, error }, 'A wake-up failed.'));
   };
-  const deps = { database, host, logger, nowMs, router, secrets, sentinel, wake, starts };
+  const { buckets } = options;
+  const deps = { database, host, logger, nowMs, router, secrets, sentinel, wake, starts, buckets };
   const stopping = new AbortController();
   const loops: Record<Resource, Reconciler> = {
     'replication-group': reconciler({
@@ -108,6 +119,12 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       periodMs: scalingPeriodMs,
       logger,
     }),
+    'snapshot-export': reconciler({
+      name: 'snapshot-export',
+      reconcile: (id) => reconcileExport({ ...deps, stopping: stopping.signal }, id),
+      periodMs,
+      logger,
+    }),
   };
   const logs = logDeliveryLoop({ database, host, logger });
   const context: ControlContext = { ...options, wake, logFailures: logs.failures };
@@ -117,6 +134,14 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     periodMs: scalingPeriodMs,
     logger,
   };
+  const drills = restoreDrills({
+    database,
+    host,
+    logger,
+    nowMs,
+    everyMs: options.drillEveryMs,
+    stopping: stopping.signal,
+  });
   async function forgetWhenGone(
     resource: Resource,
     id: string,
@@ -179,18 +204,20 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   for (const { id } of await readCacheClusters(database)) await takeUp('cache-cluster', id);
   for (const { name } of await readSnapshots(database)) await takeUp('snapshot', name);
   for (const { groupId } of await readTargets(database)) await takeUp('scaling', groupId);
+  for (const { id } of await readExports(database)) await takeUp('snapshot-export', id);
 
   return {
     handlers: controlHandlers(context),
     scalingHandlers: scalingHandlers(context),
     wake,
+    drill: drills.run,
     wakeHost(name) {
       for (const { resource, id } of places.ownersOn(name)) loops[resource].wake(id);
     },
     async stop() {
       stopListening();
       stopping.abort();
-      await Promise.all([...Object.values(loops), logs].map((loop) => loop.stop()));
+      await Promise.all([...Object.values(loops), logs, drills].map((loop) => loop.stop()));
     },
   };
 }

@@ -75,3 +75,20 @@ export function withoutSlots(ranges: readonly SlotRange[], others: readonly Slot
 export function sameSlots(left: readonly SlotRange[], right: readonly SlotRange[]): boolean {
   return formatSlots(rangesOf(listSlots(left))) === formatSlots(rangesOf(listSlots(right)));
 }
+
+/** (pure) The slot of a key: of what is between its first `{` and the next `}`, where that is something, else of all. */
+export function slotOfKey(key: Uint8Array): number {
+  const open = key.indexOf(0x7b);
+  const close = open < 0 ? -1 : key.indexOf(0x7d, open + 1);
+  const hashed = close > open + 1 ? key.subarray(open + 1, close) : key;
+  let crc = 0;
+  for (const byte of hashed) crc = ((crc << 8) & 0xffff) ^ crc16Steps[(crc >> 8) ^ byte]!;
+  return crc % slotCount;
+}
+
+/** CRC-16/XMODEM, a byte at a time. */
+const crc16Steps = Uint16Array.from({ length: 256 }, (_, byte) => {
+  let crc = byte << 8;
+  for (let bit = 0; bit < 8; bit += 1) crc = (crc & 0x8000) === 0 ? crc << 1 : (crc << 1) ^ 0x1021;
+  return crc & 0xffff;
+});

@@ -1,7 +1,13 @@
 /** Several hosts as one: what is done to a node goes to the host it stands on. */
 import type { RemoteHost } from './agent/remote-host.ts';
 import type { Fleet } from './fleet.ts';
-import { type Host, type NodeObservation, NodeUnreachable, SnapshotDamaged } from './host.ts';
+import {
+  type Host,
+  type NodeObservation,
+  NodeUnreachable,
+  SnapshotDamaged,
+  type SnapshotFile,
+} from './host.ts';
 import { type Route, type RouteTable, targetsOf } from './router/route-table.ts';
 import type { RouterClient } from './router/router-client.ts';
 
@@ -52,6 +58,24 @@ export function fleetHost(fleet: Fleet, { hostOfNode }: Pick<Places, 'hostOfNode
     for (const host of hosts.values()) await work(host);
   }
 
+  /** A shard's file is on the host that saved it. @throws SnapshotDamaged when no host has it whole; NodeUnreachable */
+  async function whoeverHas<T>(file: SnapshotFile, work: (host: RemoteHost) => Promise<T>): Promise<T> {
+    let failure: Error = new SnapshotDamaged(
+      `No host has the file of shard ${file.shard} of snapshot ${file.snapshot}.`,
+    );
+    for (const host of hosts.values()) {
+      try {
+        return await work(host);
+      } catch (error) {
+        const elsewhere = error instanceof SnapshotDamaged || error instanceof NodeUnreachable;
+        if (!elsewhere) throw error;
+        // One that can't be asked may have it.
+        if (!(failure instanceof NodeUnreachable)) failure = error;
+      }
+    }
+    throw failure;
+  }
+
   return {
     id: 'fleet',
     get mostConnections() {
@@ -96,6 +120,10 @@ export function fleetHost(fleet: Fleet, { hostOfNode }: Pick<Places, 'hostOfNode
       if (copies === 0) throw new SnapshotDamaged(`No host has the files of snapshot ${from}.`);
     },
     removeSnapshot: (name) => everywhere((host) => host.removeSnapshot(name)),
+    exportSnapshot: (file, ...rest) => whoeverHas(file, (host) => host.exportSnapshot(file, ...rest)),
+    abandonExport: (...args) => everywhere((host) => host.abandonExport(...args)),
+    importSnapshot: async (nodeId, ...rest) => at(nodeId).importSnapshot(nodeId, ...rest),
+    rehearseSnapshot: (file, ...rest) => whoeverHas(file, (host) => host.rehearseSnapshot(file, ...rest)),
     deliverLogs: async (source, targets) => at(source.nodeId).deliverLogs(source, targets),
     certificateFiles: (nodeId) => at(nodeId).certificateFiles(nodeId),
     isAddressFree: async () => true,

@@ -3,11 +3,14 @@
  * at a time as told and reports what is true. Every operation is safe to repeat.
  */
 import type { AclUser } from '@larder/engine/acl';
+import type { EngineName } from '@larder/engine/engine';
 import type { ClusterPeer, ServerInfo, SlotMigration } from '@larder/engine/info';
+import type { SlotRange } from '@larder/engine/slots';
 import type { KeyMove, KeysMoved } from './key-mover.ts';
 import type { LogDelivered, LogTarget } from './log-delivery/deliver-logs.ts';
 import type { LogSource } from './log-delivery/log-stream.ts';
 import type { NodeSpec } from './node-spec.ts';
+import type { ObjectPlace, ObjectStoreAccess } from './object-store/object-store.ts';
 
 /** One run of a node's process. The start time tells two runs apart that got the same pid. */
 export interface Incarnation {
@@ -153,6 +156,27 @@ export interface StartData {
   readonly sha256: string;
 }
 
+/** What loading a data file into an engine that serves nobody showed. */
+export type Rehearsal =
+  | {
+      readonly kind: 'loaded';
+      readonly keys: number;
+      /** Those whose life time was over by then. */
+      readonly expiredKeys: number;
+      readonly tookMs: number;
+    }
+  | { readonly kind: 'failed'; readonly because: string }
+  /** There is no room for it now. */
+  | { readonly kind: 'skipped'; readonly because: string };
+
+/** Who is to load a data file, and what may be in it. */
+export interface Loader {
+  readonly engine: EngineName;
+  readonly version: string;
+  /** Where a shard holds some of them only. */
+  readonly slots?: readonly SlotRange[];
+}
+
 export class StaleOrder extends Error {
   override name = 'StaleOrder';
 }
@@ -240,6 +264,41 @@ export interface Host {
   copySnapshot(from: string, to: string): Promise<void>;
   /** Removes its files, also half-written ones. Repeatable. */
   removeSnapshot(name: string): Promise<void>;
+  /**
+   * Uploads a kept file, in plain. Repeatable: what an earlier try left of it in the bucket is taken away.
+   * @param kept what was recorded when it was saved; what is uploaded is compared with it.
+   * @throws SnapshotDamaged, ObjectStoreRefused, ObjectStoreUnavailable: there is nothing new under that key then, but
+   *   perhaps parts, for `abandonExport`.
+   */
+  exportSnapshot(
+    file: SnapshotFile,
+    kept: Pick<SavedData, 'sizeBytes' | 'sha256'>,
+    to: ObjectPlace,
+    access: ObjectStoreAccess,
+    stopping?: AbortSignal,
+  ): Promise<void>;
+  /** Takes away what this host left in the bucket of an upload that did not end. Repeatable. @throws as above */
+  abandonExport(to: ObjectPlace, access: ObjectStoreAccess): Promise<void>;
+  /**
+   * Downloads a data file to the host of that node, checks it for the loader and keeps it. Repeatable.
+   * @throws SnapshotDamaged when the loader can't read it or may not have it; ObjectStoreRefused for one larger than
+   *   `maxBytes` too; ObjectStoreUnavailable. Nothing is left then.
+   */
+  importSnapshot(
+    nodeId: string,
+    file: SnapshotFile,
+    from: { readonly place: ObjectPlace; readonly maxBytes: number },
+    loader: Loader,
+    access: ObjectStoreAccess,
+    stopping?: AbortSignal,
+  ): Promise<SavedData>;
+  /** Loads a kept file into an engine that serves nobody; one at a time on a host, and not beside a save. */
+  rehearseSnapshot(
+    file: SnapshotFile,
+    kept: Pick<SavedData, 'sha256' | 'usedMemoryBytes'>,
+    loader: Loader,
+    stopping?: AbortSignal,
+  ): Promise<Rehearsal>;
   /**
    * Appends what is new in a node's logs to the targets' files, each entry once, also over a restart of the host: at
    * most 128 slow commands and 256 KiB of what the engine printed. A node that does not answer has nothing new.

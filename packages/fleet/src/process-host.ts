@@ -6,7 +6,7 @@
  * service was killed between starting it and writing down its pid.
  */
 import { spawn } from 'node:child_process';
-import { mkdir, open } from 'node:fs/promises';
+import { mkdir, open, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -56,6 +56,7 @@ import {
 import { certificateCommands, portCommands, settingsSeen, userCommands } from './setting-commands.ts';
 import { snapshotFolders } from './snapshot-folders.ts';
 import { type KeptNode, snapshotKeeper } from './snapshot-keeper.ts';
+import { snapshotTransfers } from './snapshot-transfers.ts';
 
 /** How often the process table is read. A death closes the admin connection too, usually sooner. */
 const watchPeriodMs = 20;
@@ -129,9 +130,20 @@ export async function processHost(options: ProcessHostOptions): Promise<ProcessH
   const folders = nodeFolders(join(options.directory, 'nodes'));
   await mkdir(folders.directory, { recursive: true, mode: 0o700 });
   const { fence = epochFence(options.directory), network = standingAddresses } = options;
-  const snapshots = snapshotKeeper(
-    await snapshotFolders(join(options.directory, 'snapshots'), options.secrets.snapshotFile),
+  const snapshotsKept = await snapshotFolders(
+    join(options.directory, 'snapshots'),
+    options.secrets.snapshotFile,
   );
+  const snapshots = snapshotKeeper(snapshotsKept);
+  const scratchDirectory = join(options.directory, 'rehearsals');
+  await rm(scratchDirectory, { recursive: true, force: true });
+  const transfers = snapshotTransfers({
+    folders: snapshotsKept,
+    recordsDirectory: join(options.directory, 'uploads'),
+    scratchDirectory,
+    findBuild: options.findBuild,
+    betweenSaves: snapshots.betweenSaves,
+  });
   const deliverLogs = logDeliverer(join(options.directory, 'logs'));
   const nodes = new Map<string, Node>();
   const listeners = new Set<(nodeId: string) => void>();
@@ -589,6 +601,7 @@ export async function processHost(options: ProcessHostOptions): Promise<ProcessH
     },
     copySnapshot: snapshots.copySnapshot,
     removeSnapshot: snapshots.removeSnapshot,
+    ...transfers,
     async moveKeys(nodeId, order, move) {
       fence.admit(order);
       adminOf(nodeId);

@@ -2,16 +2,10 @@
  * Engines that hold nothing and serve nobody, to ask whether a version would take a setting or an access rule.
  * No engine's grammar is written down twice: the engine is the oracle.
  */
-import { spawn } from 'node:child_process';
-import { mkdir, mkdtemp, open, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { rm } from 'node:fs/promises';
 import { type EngineName, engineTraits } from '@larder/engine/engine';
 import type { EngineBuild } from '@larder/engine/store/engine-build';
-import { Redis, ReplyError } from 'ioredis';
-
-export type ScratchReply =
-  | { readonly ok: true; readonly value: unknown }
-  | { readonly ok: false; readonly error: string };
+import { type ScratchProcess, type ScratchReply, scratchProcess } from './scratch-process.ts';
 
 export interface ScratchEngines {
   /**
@@ -36,29 +30,10 @@ export interface ScratchEngineOptions {
 }
 
 const defaultIdleMs = 30_000;
-const startLimitMs = 10_000;
-const answerLimitMs = 2_000;
-const reconnectMs = 10;
 
-/**
- * The shell waits for the end of its input, which comes when the service closes it or is gone, however that went;
- * then it takes the engine with it.
- */
-const guard = 'ulimit -c 0; "$0" "$@" </dev/null & read -r _; kill -9 $! 2>/dev/null';
-
-const socketName = 's';
-const settings: readonly string[] = [
-  ...['--port', '0', '--unixsocket', socketName, '--unixsocketperm', '700'],
-  ...['--save', '', '--appendonly', 'no', '--daemonize', 'no', '--set-proc-title', 'no'],
-  ...['--loglevel', 'warning', '--maxclients', '100'],
-];
-
-interface Running {
-  send(commands: readonly (readonly string[])[]): Promise<ScratchReply[]>;
+interface Running extends ScratchProcess {
   /** As it was when it had just started. */
   readonly fresh: State;
-  readonly alive: boolean;
-  end(): Promise<void>;
 }
 
 interface State {
@@ -143,80 +118,12 @@ export function scratchEngines({
 }
 
 async function startScratch(directory: string, build: EngineBuild): Promise<Running> {
-  await mkdir(directory, { recursive: true, mode: 0o700 });
-  const folder = await mkdtemp(join(directory, `${build.engine}-`));
-  const child = spawn('/bin/sh', ['-c', guard, build.command.file, ...build.command.args, ...settings], {
-    cwd: folder,
-    detached: true,
-    stdio: ['pipe', 'ignore', 'ignore'],
-  });
-  const exited = new Promise<void>((resolve) => {
-    child.once('exit', () => resolve());
-    child.once('error', () => resolve());
-  });
-  child.stdin.on('error', () => {});
-  // A socket's path may have 107 characters; through the folder's descriptor it is short wherever that lies.
-  const handle = await open(folder);
-  const redis = new Redis({
-    path: `/proc/self/fd/${handle.fd}/${socketName}`,
-    enableOfflineQueue: false,
-    enableReadyCheck: false,
-    maxRetriesPerRequest: 0,
-    retryStrategy: () => reconnectMs,
-    commandTimeout: answerLimitMs,
-  });
-  redis.on('error', () => {});
-  let ending: Promise<void> | undefined;
-  let connected = false;
-
-  async function endOnce(): Promise<void> {
-    redis.disconnect();
-    child.stdin.end();
-    await exited;
-    await handle.close();
-    await rm(folder, { recursive: true, force: true });
-  }
-  const end = () => (ending ??= endOnce());
-
-  async function send(commands: readonly (readonly string[])[]): Promise<ScratchReply[]> {
-    if (commands.length === 0) return [];
-    const pipeline = redis.pipeline();
-    for (const [name, ...words] of commands) pipeline.call(name!, ...words);
-    const replies = (await pipeline.exec()) ?? [];
-    return replies.map(([error, value]) => {
-      if (error === null) return { ok: true, value };
-      if (error instanceof ReplyError) return { ok: false, error: error.message };
-      throw new Error(`A scratch engine did not answer: ${error.message}`, { cause: error });
-    });
-  }
-
+  const started = await scratchProcess({ directory, build });
   try {
-    await new Promise<void>((resolve, reject) => {
-      const fail = (why: string) =>
-        reject(new Error(`A scratch engine of ${build.engine} ${build.version} ${why}.`));
-      const timer = setTimeout(() => fail(`did not start within ${startLimitMs} ms`), startLimitMs);
-      redis.once('ready', () => {
-        clearTimeout(timer);
-        resolve();
-      });
-      void exited.then(() => fail('could not be started'));
-    });
-    connected = true;
-    redis.once('close', () => {
-      connected = false;
-      void end();
-    });
-    const fresh = await readState(send);
-    return {
-      send,
-      fresh,
-      get alive() {
-        return connected && ending === undefined;
-      },
-      end,
-    };
+    const fresh = await readState(started.send);
+    return Object.assign(started, { fresh });
   } catch (error) {
-    await end();
+    await started.end();
     throw error;
   }
 }

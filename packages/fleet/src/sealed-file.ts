@@ -46,24 +46,41 @@ export async function sealFile(source: string, target: string, keyOf: KeyOf): Pr
  * @throws SealBroken when it was changed, cut off, or sealed with another key. `target` then holds rubbish.
  */
 export async function openSealedFile(source: string, target: string, keyOf: KeyOf): Promise<string> {
-  return convert(source, target, async (input, output, sizeBytes) => {
+  const output = await open(target, 'w', 0o600);
+  try {
+    const hash = createHash('sha256');
+    for await (const plain of readSealedFile(source, keyOf)) {
+      await output.write(plain);
+      hash.update(plain);
+    }
+    await output.sync();
+    return hash.digest('hex');
+  } finally {
+    await output.close();
+  }
+}
+
+/** What was sealed, in pieces of at most 1 MiB. @throws SealBroken, perhaps after some pieces. */
+export async function* readSealedFile(source: string, keyOf: KeyOf): AsyncGenerator<Buffer> {
+  const input = await open(source);
+  try {
+    const sizeBytes = (await input.stat()).size;
     const start = await readAt(input, 0, Math.min(sizeBytes, header.length + saltBytes));
     if (start.length < header.length + saltBytes || !start.subarray(0, header.length).equals(header)) {
       throw new SealBroken('It does not begin as a sealed file does.');
     }
     const key = keyOf(start.subarray(header.length).toString('hex'));
-    const hash = createHash('sha256');
     let position = start.length;
     for (let index = 0; ; index += 1) {
       const sealed = await readAt(input, position, Math.min(chunkBytes + tagBytes, sizeBytes - position));
       position += sealed.length;
       const isLast = position >= sizeBytes;
-      const plain = openChunk(key, nonceOf(index, isLast), sealed);
-      await output.write(plain);
-      hash.update(plain);
-      if (isLast) return hash.digest('hex');
+      yield openChunk(key, nonceOf(index, isLast), sealed);
+      if (isLast) return;
     }
-  });
+  } finally {
+    await input.close();
+  }
 }
 
 function openChunk(key: Buffer, nonce: Buffer, sealed: Buffer): Buffer {

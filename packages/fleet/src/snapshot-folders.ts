@@ -4,11 +4,11 @@
  */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { chmod, copyFile, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { chmod, copyFile, link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { SnapshotDamaged, type SnapshotFile } from './host.ts';
-import { type KeyOf, openSealedFile, SealBroken, sealFile } from './sealed-file.ts';
+import { type KeyOf, openSealedFile, readSealedFile, SealBroken, sealFile } from './sealed-file.ts';
 
 /** No snapshot's name begins with a dot. */
 const gravePrefix = '.removed-';
@@ -22,10 +22,18 @@ export interface KeptFile {
 export interface SnapshotFolders {
   /** Moves a data file out of the way of the engine that wrote it; `keep` follows. @returns where it is now. */
   receive(file: SnapshotFile, source: string): Promise<string>;
+  /** Where a data file from elsewhere is to be written; `keep` follows, or `drop`. */
+  incoming(file: SnapshotFile): Promise<string>;
+  /** Gives what was received a second name, on the same file system. */
+  linkReceived(file: SnapshotFile, target: string): Promise<void>;
+  /** Removes what was received and is not to be kept. */
+  drop(file: SnapshotFile): Promise<void>;
   /** Makes what was received the file of that name, in the place of one that is there. */
   keep(file: SnapshotFile): Promise<KeptFile>;
   /** Writes it in plain to `target`. @throws SnapshotDamaged when it is not what was kept. */
   extract(file: SnapshotFile, sha256: string, target: string): Promise<void>;
+  /** The kept data in plain, a piece at a time. @throws SnapshotDamaged, perhaps after some pieces. */
+  read(file: SnapshotFile): AsyncIterable<Buffer>;
   /** All files of it under another name. Repeatable. */
   copy(from: string, to: string): Promise<void>;
   remove(name: string): Promise<void>;
@@ -53,6 +61,12 @@ export async function snapshotFolders(directory: string, keyOf: KeyOf): Promise<
       await chmod(receivedPath(file), 0o600);
       return receivedPath(file);
     },
+    async incoming(file) {
+      await mkdir(folder(file.snapshot), { recursive: true, mode: 0o700 });
+      return receivedPath(file);
+    },
+    linkReceived: (file, target) => link(receivedPath(file), target),
+    drop: (file) => rm(receivedPath(file), { force: true }),
     async keep(file) {
       const received = receivedPath(file);
       const { size: sizeBytes } = await stat(received);
@@ -73,6 +87,13 @@ export async function snapshotFolders(directory: string, keyOf: KeyOf): Promise<
     async extract(file, sha256, target) {
       const found = await writePlain(file, target);
       if (found !== sha256) throw damaged(file, 'it is not what was saved');
+    },
+    async *read(file) {
+      try {
+        yield* file.sealed ? readSealedFile(pathOf(file), keyOf) : createReadStream(pathOf(file));
+      } catch (cause) {
+        throw explain(file, cause as Error);
+      }
     },
     async copy(from, to) {
       const names = (await readdir(folder(from)).catch(() => [])).filter(isWhole);
@@ -103,11 +124,15 @@ export async function snapshotFolders(directory: string, keyOf: KeyOf): Promise<
       await chmod(target, 0o600);
       return await hashFile(target);
     } catch (cause) {
-      if (cause instanceof SealBroken) throw damaged(file, 'it was changed or cut off', cause);
-      if ((cause as NodeJS.ErrnoException).code === 'ENOENT') throw damaged(file, 'it is missing', cause);
-      throw cause;
+      throw explain(file, cause as Error);
     }
   }
+}
+
+function explain(file: SnapshotFile, cause: Error): Error {
+  if (cause instanceof SealBroken) return damaged(file, 'it was changed or cut off', cause);
+  if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return damaged(file, 'it is missing', cause);
+  return cause;
 }
 
 function isWhole(name: string): boolean {

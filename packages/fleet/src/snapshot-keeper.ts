@@ -39,6 +39,8 @@ export interface SnapshotKeeper extends Pick<Host, 'copySnapshot' | 'removeSnaps
   saveInPlace(nodeId: string, node: Omit<KeptNode, 'build'>): Promise<void>;
   /** Puts the data where the engine finds it at its start. @throws SnapshotDamaged */
   provide(folder: string, build: EngineBuild, data: StartData): Promise<void>;
+  /** Runs the work when no engine saves. Its signal is aborted when one is to: that waits until the work has ended. */
+  betweenSaves<T>(work: (aSaveWaits: AbortSignal) => Promise<T>): Promise<T>;
   /** Takes a data file away that nobody saves or loads. Returns when that is so, or the node has ended. */
   tidy(nodeId: string, node: Pick<KeptNode, 'folder' | 'send' | 'runs'>): Promise<void>;
 }
@@ -66,10 +68,24 @@ export function snapshotKeeper(folders: SnapshotFolders): SnapshotKeeper {
     throw new SaveFailed(`The engine of ${nodeId} could not save; its engine.log says why.`);
   }
 
-  function inTurn<T>(work: () => Promise<T>): Promise<T> {
+  /** Saves that wait or run. */
+  let saves = 0;
+  let yielding: AbortController | undefined;
+
+  function queue<T>(work: () => Promise<T>): Promise<T> {
     const mine = last.then(work);
     last = mine.catch(() => {});
     return mine;
+  }
+
+  async function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    saves += 1;
+    yielding?.abort();
+    try {
+      return await queue(work);
+    } finally {
+      saves -= 1;
+    }
   }
 
   async function saveNow(nodeId: string, node: KeptNode, file: SnapshotFile): Promise<SavedData> {
@@ -96,6 +112,16 @@ export function snapshotKeeper(folders: SnapshotFolders): SnapshotKeeper {
       inTurn(async () => {
         inPlace.add(nodeId);
         await write(nodeId, node);
+      }),
+    betweenSaves: (work) =>
+      queue(async () => {
+        yielding = new AbortController();
+        if (saves > 0) yielding.abort();
+        try {
+          return await work(yielding.signal);
+        } finally {
+          yielding = undefined;
+        }
       }),
     async provide(folder, build, { file, sha256 }) {
       const target = join(folder, dataFile);

@@ -11,6 +11,7 @@ import type { Config } from '../config.ts';
 import { ended } from '../ended.ts';
 import { type LeadingService, startLeading } from '../leading-service.ts';
 import type { FleetServiceFlags } from '../site/fleet-service.ts';
+import type { ObjectStoreFlags } from '../site/object-store.ts';
 import { holdFile } from '../state/file-state.ts';
 import type { HeldState } from '../state/held-state.ts';
 import { holdPostgres } from '../state/postgres-state.ts';
@@ -26,6 +27,10 @@ export interface ServerOptions {
   readonly logLevel: string;
   /** Set: nodes run on hosts that join, not here. */
   readonly hosts?: FleetServiceFlags;
+  /** Set: for exports of snapshots and seeds. */
+  readonly objectStore?: ObjectStoreFlags;
+  /** 0: only when asked. */
+  readonly drillEveryMs: number;
   /** Set: the state is there, and this is one of several controllers. */
   readonly databaseUrl?: string;
 }
@@ -90,6 +95,8 @@ export async function runServer(config: Config, options: ServerOptions): Promise
         hosts: options.hosts,
         sentinelPort: options.sentinelPort,
         scalingPeriodMs: options.scalingPeriodMs,
+        objectStore: options.objectStore,
+        drillEveryMs: options.drillEveryMs,
         place,
         held,
         logger,

@@ -1,4 +1,4 @@
-/** What a service with hosts has besides its API: a door for machines that join, and one for its operator. */
+/** What a service with hosts has besides its API: a door for machines that join, and what its operator may ask. */
 import { isIPv4 } from 'node:net';
 import { join } from 'node:path';
 import type { ControlPlane } from '@larder/control/control-plane';
@@ -16,7 +16,7 @@ import { defaultRegion } from '../config.ts';
 import { UsageError } from '../usage-error.ts';
 import { type FleetSite, fleetSite } from './fleet-site.ts';
 import { joinServer } from './join-server.ts';
-import { operatorSocket } from './operator-socket.ts';
+import type { FleetOperations } from './operator-socket.ts';
 
 export interface FleetServiceFlags {
   /** Where machines join: `ADDRESS:PORT`. */
@@ -41,8 +41,8 @@ export interface FleetService {
   /** What controllers and agents know each other by. */
   readonly authorityPem: string;
   readonly site: FleetSite;
-  /** Opens both doors. */
-  serve(control: ControlPlane): Promise<{ close(): void }>;
+  /** Opens the door for machines. */
+  serve(control: ControlPlane): Promise<{ readonly operations: FleetOperations; close(): void }>;
 }
 
 /** @throws UsageError for flags that say nothing sensible. */
@@ -91,16 +91,14 @@ export async function openFleetService(options: FleetServiceOptions): Promise<Fl
       });
       const relocating = { database, placement: site.placement, nowMs: Date.now, wake: control.wake };
       const stopReplacing = replaceLost(site, options, (host) => relocateNodes(relocating, host, 'replicas'));
-      const operators = await operatorSocket({
-        directory,
-        hosts: { ...relocating, stateOf: site.stateOf, refresh: site.refresh },
-        makeJoinToken: () => makeJoinToken(context),
-      });
       return {
+        operations: {
+          hosts: { ...relocating, stateOf: site.stateOf, refresh: site.refresh },
+          makeJoinToken: () => makeJoinToken(context),
+        },
         close() {
           stopReplacing();
           joins.close();
-          operators.close();
         },
       };
     },

@@ -1,26 +1,35 @@
 /**
- * What the command line asks a running service about its fleet: HTTP on a unix socket in the data directory, for its
- * owner alone.
+ * What the command line asks a running service: HTTP on a unix socket in the data directory, for its owner alone.
  *
- * - `GET /hosts`; `DELETE /hosts/NAME`, with `?lost` for one that is gone for good; `POST /join-tokens`.
+ * - `POST /restore-drills`, with `?id=ID` for one group or cluster: answered when they are over.
+ * - With a fleet: `GET /hosts`; `DELETE /hosts/NAME`, with `?lost` for one that is gone for good; `POST /join-tokens`.
  */
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import { HostRefused, type HostsContext, listHosts, removeHost } from '@larder/control/host/requests';
+import type { RestoreDrills } from '@larder/control/restore-drill/restore-drills';
 import { socketPlace } from '@larder/fleet/router/control-socket';
 import { UsageError } from '../usage-error.ts';
 
 const socketName = 'operator.sock';
 const answerLimitMs = 30_000;
 
-export interface OperatorSocketOptions {
-  readonly directory: string;
+export interface FleetOperations {
   readonly hosts: HostsContext;
   readonly makeJoinToken: () => Promise<string>;
 }
 
+export interface OperatorSocketOptions extends Partial<FleetOperations> {
+  readonly directory: string;
+  readonly drill: RestoreDrills['run'];
+}
+
+const noFleet =
+  'This service runs its nodes on its own machine. For hosts start it with "larder server --hosts-listen ADDRESS:PORT --endpoint-addresses RANGE".';
+
 /** Resolves when it listens. The caller has the data directory to itself: a socket that is there is a dead one's. */
 export async function operatorSocket(options: OperatorSocketOptions): Promise<{ close(): void }> {
+  const { hosts, makeJoinToken } = options;
   const place = socketPlace(options.directory, socketName);
   const server = createServer((asked, response) => {
     answer(asked, response).catch((error: Error) => {
@@ -31,13 +40,19 @@ export async function operatorSocket(options: OperatorSocketOptions): Promise<{ 
 
   async function answer({ method, url = '' }: IncomingMessage, response: ServerResponse): Promise<void> {
     const { pathname, searchParams } = new URL(url, 'http://operator');
+    if (method === 'POST' && pathname === '/restore-drills') {
+      return send(response, 200, await options.drill(searchParams.get('id')?.toLowerCase()));
+    }
+    if (hosts === undefined || makeJoinToken === undefined) {
+      return send(response, 404, { message: noFleet });
+    }
     const host = /^\/hosts\/([a-z0-9-]{1,40})$/.exec(pathname)?.[1];
-    if (method === 'GET' && pathname === '/hosts') return send(response, 200, await listHosts(options.hosts));
+    if (method === 'GET' && pathname === '/hosts') return send(response, 200, await listHosts(hosts));
     if (method === 'POST' && pathname === '/join-tokens') {
-      return send(response, 200, { token: await options.makeJoinToken() });
+      return send(response, 200, { token: await makeJoinToken() });
     }
     if (method === 'DELETE' && host !== undefined) {
-      return send(response, 200, { moved: await removeHost(options.hosts, host, searchParams.has('lost')) });
+      return send(response, 200, { moved: await removeHost(hosts, host, searchParams.has('lost')) });
     }
     send(response, 404, { message: 'There is nothing here.' });
   }
@@ -62,7 +77,12 @@ function send(response: ServerResponse, status: number, value: unknown): void {
 }
 
 /** Asks the service of that data directory. @throws UsageError when it does not run, or refuses. */
-export async function askOperator(directory: string, method: string, path: string): Promise<unknown> {
+export async function askOperator(
+  directory: string,
+  method: string,
+  path: string,
+  limitMs = answerLimitMs,
+): Promise<unknown> {
   let place: ReturnType<typeof socketPlace>;
   try {
     place = socketPlace(directory, socketName);
@@ -72,7 +92,7 @@ export async function askOperator(directory: string, method: string, path: strin
   try {
     return await new Promise((resolve, reject) => {
       const asking = request(
-        { socketPath: place.path, method, path, timeout: answerLimitMs, agent: false },
+        { socketPath: place.path, method, path, timeout: limitMs, agent: false },
         (response) => {
           const chunks: Buffer[] = [];
           response.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -88,7 +108,7 @@ export async function askOperator(directory: string, method: string, path: strin
       asking.once('error', (error) =>
         reject(
           new UsageError(
-            `No service with a fleet answers in ${directory} (${error.message}). Start it with "larder server --hosts-listen ADDRESS:PORT --endpoint-addresses RANGE".`,
+            `No service answers in ${directory} (${error.message}). Start it with "larder server", or name its data directory with --data-dir.`,
           ),
         ),
       );

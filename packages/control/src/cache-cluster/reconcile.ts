@@ -17,6 +17,7 @@ import { beginAutomaticSnapshot } from '../snapshot/automatic.ts';
 import { waitsForSnapshot } from '../snapshot/final.ts';
 import { sourceOfCluster } from '../snapshot/origin.ts';
 import { readRestore } from '../snapshot/restore.ts';
+import { describeData } from '../snapshot/seed.ts';
 import { type CacheCluster, nodeIdOf } from './cache-cluster.ts';
 import { checkPlan } from './check-plan.ts';
 import { execute } from './execute.ts';
@@ -66,6 +67,7 @@ export async function reconcileCacheCluster(deps: ReconcileDeps, id: string): Pr
     await failRestore(deps, cluster, restore.because);
     return 'again';
   }
+  if (restore?.kind === 'waiting') return 'settled';
   const startData = (shard: string) => {
     if (restore?.kind !== 'data') throw new Error(`${id} begins with no snapshot.`);
     return restore.of(shard);
@@ -129,7 +131,7 @@ async function failRestore(
       atMs: nowMs(),
       sourceType: 'cache-cluster',
       sourceId: id,
-      message: `Cache cluster ${id} could not be restored from snapshot ${intent.restoreFrom}: ${because}`,
+      message: `Cache cluster ${id} could not be restored from ${describeData(intent.restoreFrom!)}: ${because}`,
     });
   });
 }

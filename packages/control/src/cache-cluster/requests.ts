@@ -17,6 +17,7 @@ import { beginFinalSnapshot, recordGivenUp, waitsForSnapshot } from '../snapshot
 import { idleSnapshot } from '../snapshot/find.ts';
 import { sourceOfCluster } from '../snapshot/origin.ts';
 import { checkRestore, clusterRequestOf, snapshotToRestore } from '../snapshot/restore.ts';
+import { checkSeed, insertSeed, seedName, seedOf } from '../snapshot/seed.ts';
 import { writeTags } from '../tag/store.ts';
 import type { CacheCluster, CacheClusterIntent, CacheNode } from './cache-cluster.ts';
 import { nextStatus } from './status.ts';
@@ -44,6 +45,7 @@ export async function createCacheCluster(
 ): Promise<CacheCluster> {
   const id = cacheClusterId(given.CacheClusterId);
   refuseUnsupported(given);
+  const seed = seedOf(given);
   const snapshot = await snapshotToRestore(context, given);
   const input = snapshot === undefined ? given : clusterRequestOf(snapshot, given);
   if (input.Engine === undefined) {
@@ -67,7 +69,9 @@ export async function createCacheCluster(
     ...options,
     azMode,
     ...(snapshot !== undefined && { restoreFrom: snapshot.name }),
+    ...(seed !== undefined && { restoreFrom: seedName(id, context.nowMs()) }),
   };
+  if (seed !== undefined) await checkSeed(context, seed, { ...intent, shards: 1 });
   if (snapshot !== undefined) checkRestore(snapshot, { ...choice, clusterEnabled: false, slots: [[]] });
 
   const cluster = await context.database.transaction().execute(async (transaction) => {
@@ -101,9 +105,12 @@ export async function createCacheCluster(
       ),
     };
     await insertCacheCluster(transaction, created);
+    if (seed !== undefined)
+      await insertSeed(transaction, intent.restoreFrom!, sourceOfCluster(created), seed);
     await writeTags(transaction, { resourceType: 'cluster', name: id }, tags);
     return created;
   });
+  if (seed !== undefined) context.wake('snapshot', intent.restoreFrom!);
   context.wake('cache-cluster', id);
   return cluster;
 }

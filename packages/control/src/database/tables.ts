@@ -154,7 +154,7 @@ export interface Tables {
   snapshot: {
     name: string;
     status: string;
-    /** `manual` or `automated`. */
+    /** `manual`, `automated` or `seed`. */
     kind: string;
     /** What it was taken of, which may be gone. */
     origin_resource: string;
@@ -226,6 +226,29 @@ export interface Tables {
     /** JSON of `ScalingActivity['change']` and `['notScaled']`. */
     change: string | null;
     not_scaled: string | null;
+  };
+  snapshot_export: {
+    id: string;
+    bucket: string;
+    name: string;
+    source: string;
+    status: string;
+    attempts: number;
+    retry_at: number;
+    /** JSON of `SnapshotExport['shards']`. */
+    shards: string;
+  };
+  /** The last of each source. */
+  restore_drill: {
+    origin_resource: string;
+    origin_id: string;
+    snapshot: string;
+    ended_at: number;
+    took_ms: number;
+    outcome: string;
+    keys_recorded: number;
+    keys_found: number;
+    because: string | null;
   };
   /** By the resource's type and name as in its ARN. */
   tag: { resource_type: string; resource_name: string; key: string; value: string };
@@ -349,6 +372,13 @@ export function createTables(database: 'sqlite' | 'postgres'): readonly string[]
      description ${text} not null, cause ${text} not null, started_at ${whole} not null, ended_at ${whole},
      status ${text} not null, status_message ${text}, change ${text}, not_scaled ${text})${end}`,
     `create index if not exists scaling_activity_of_group on scaling_activity (group_id, number)`,
+    `create table if not exists snapshot_export (
+     id ${text} primary key, bucket ${text} not null, name ${text} not null, source ${text} not null,
+     status ${text} not null, attempts ${whole} not null, retry_at ${whole} not null, shards ${text} not null)${end}`,
+    `create table if not exists restore_drill (
+     origin_resource ${text} not null, origin_id ${text} not null, snapshot ${text} not null, ended_at ${whole} not null,
+     took_ms ${whole} not null, outcome ${text} not null, keys_recorded ${whole} not null, keys_found ${whole} not null,
+     because ${text}, primary key (origin_resource, origin_id))${end}`,
     `create table if not exists tag (
      resource_type ${text} not null, resource_name ${text} not null, key ${text} not null, value ${text} not null,
      primary key (resource_type, resource_name, key))${end}`,

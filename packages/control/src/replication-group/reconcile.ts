@@ -68,6 +68,7 @@ export async function reconcileReplicationGroup(deps: ReconcileDeps, id: string)
     await failRestore(deps, group, restore.because);
     return 'again';
   }
+  if (restore?.kind === 'waiting') return 'settled';
   const observations = await deps.host.observe(membersOf(group).map(nodeIdOf));
   const planned = plan({
     group,

@@ -8,6 +8,7 @@ import { recordEvent } from '../event-log/event-log.ts';
 import type { Environment } from '../node/environment.ts';
 import { stillAsked } from '../parameter-group/settings.ts';
 import type { StartHistory } from '../reconciler/start-history.ts';
+import { describeData } from '../snapshot/seed.ts';
 import type { SettingsPlan } from './plan-settings.ts';
 import { membersOf, type ReplicationGroup, type ReplicationGroupStatus } from './replication-group.ts';
 import { setSlots } from './reshard-store.ts';
@@ -113,6 +114,7 @@ function statusMessage({ id, status, intent }: ReplicationGroup, to: Replication
     return `Replication group ${id} could not be created: its nodes end soon after they start; see their engine.log`;
   }
   if (status === 'modifying') return `Replication group ${id} modified`;
-  const data = intent.restoreFrom === undefined ? '' : ` with the data of snapshot ${intent.restoreFrom}`;
+  const data =
+    intent.restoreFrom === undefined ? '' : ` with the data of ${describeData(intent.restoreFrom)}`;
   return `Replication group ${id} created${data}`;
 }

@@ -23,6 +23,7 @@ import { beginFinalSnapshot, recordGivenUp, waitsForSnapshot } from '../snapshot
 import { idleSnapshot } from '../snapshot/find.ts';
 import { sourceOfGroup } from '../snapshot/origin.ts';
 import { checkRestore, groupRequestOf, snapshotToRestore } from '../snapshot/restore.ts';
+import { checkSeed, insertSeed, seedName, seedOf } from '../snapshot/seed.ts';
 import { writeTags } from '../tag/store.ts';
 import { checkUserGroups } from '../user-group/group-users.ts';
 import type { Member, NodeGroup, ReplicationGroup, ReplicationGroupIntent } from './replication-group.ts';
@@ -51,6 +52,7 @@ export async function createReplicationGroup(
 ): Promise<ReplicationGroup> {
   const id = replicationGroupId(given.ReplicationGroupId);
   refuseUnsupported(given);
+  const seed = seedOf(given);
   const snapshot = await snapshotToRestore(context, given);
   const input = snapshot === undefined ? given : groupRequestOf(snapshot, given);
   const tags = readTags(input.Tags);
@@ -66,8 +68,10 @@ export async function createReplicationGroup(
       ? {
           ...(await newIntent(context, region, input, shape)),
           ...(snapshot !== undefined && { restoreFrom: snapshot.name }),
+          ...(seed !== undefined && { restoreFrom: seedName(id, context.nowMs()) }),
         }
       : adoptedIntent(adopted, input, shape);
+  if (seed !== undefined) await checkSeed(context, seed, { ...intent, shards: shape.nodeGroups.length });
   if (snapshot !== undefined) {
     checkRestore(snapshot, { ...intent, slots: shape.nodeGroups.map(({ slots }) => slots) });
   }
@@ -99,9 +103,11 @@ export async function createReplicationGroup(
       nodeGroups: adopted === undefined ? placed : [await adopt(transaction, id, placed[0]!, adopted)],
     };
     await insertReplicationGroup(transaction, created);
+    if (seed !== undefined) await insertSeed(transaction, intent.restoreFrom!, sourceOfGroup(created), seed);
     await writeTags(transaction, { resourceType: 'replicationgroup', name: id }, tags);
     return created;
   });
+  if (seed !== undefined) context.wake('snapshot', intent.restoreFrom!);
   context.wake('replication-group', id);
   return group;
 }

@@ -3,6 +3,7 @@ import type { Database } from '../database/connect.ts';
 import { recordEvent } from '../event-log/event-log.ts';
 import { type Environment, type NodeMakers, wantedNode } from '../node/environment.ts';
 import { type Restore, readRestore } from '../snapshot/restore.ts';
+import { describeData } from '../snapshot/seed.ts';
 import type { ReplicationGroup } from './replication-group.ts';
 import { nextStatus } from './status.ts';
 import { changeStatus } from './store.ts';
@@ -39,7 +40,7 @@ export async function failRestore(
       atMs: nowMs(),
       sourceType: 'replication-group',
       sourceId: id,
-      message: `Replication group ${id} could not be restored from snapshot ${intent.restoreFrom}: ${because}`,
+      message: `Replication group ${id} could not be restored from ${describeData(intent.restoreFrom!)}: ${because}`,
     });
   });
 }

@@ -10,6 +10,7 @@ import type { ControlContext } from '../control-context.ts';
 import type { Owner } from '../replication-group/describe.ts';
 import { pageOf } from '../request/page.ts';
 import { defaultSnapshotWindow } from '../request/snapshot-window.ts';
+import { exportingNames } from '../snapshot-export/store.ts';
 import { defaultSubnetGroup } from '../subnet-group/subnet-group.ts';
 import { notFound } from './find.ts';
 import type { Snapshot, SnapshotShard } from './snapshot.ts';
@@ -42,6 +43,7 @@ export async function describeSnapshots(
   );
   const found = (await readSnapshots(database, name === undefined ? {} : { name })).filter(
     (each) =>
+      each.kind !== 'seed' &&
       (kind === undefined || each.kind === kind) &&
       (groupId === undefined || shownGroup(each) === groupId) &&
       (clusterId === undefined || shownCluster(each) === clusterId),
@@ -55,11 +57,16 @@ export async function describeSnapshots(
     }
   }
   const restoring = await restoringNames(database);
+  const exporting = await exportingNames(database);
   const withConfiguration = input.ShowNodeGroupConfig ?? false;
   const { items, ...marker } = pageOf(found, input, (each) => each.name, pageSize);
   return {
     Snapshots: items.map((each) =>
-      showSnapshot(each, owner, { withConfiguration, isRestoring: restoring.has(each.name) }),
+      showSnapshot(each, owner, {
+        withConfiguration,
+        ...(restoring.has(each.name) && { use: 'restoring' }),
+        ...(exporting.has(each.name) && { use: 'copying' }),
+      }),
     ),
     ...marker,
   };
@@ -68,7 +75,7 @@ export async function describeSnapshots(
 export function showSnapshot(
   snapshot: Snapshot,
   owner: Owner,
-  { withConfiguration = false, isRestoring = false } = {},
+  { withConfiguration = false, use }: { withConfiguration?: boolean; use?: 'restoring' | 'copying' } = {},
 ): Shown {
   const { name, settings, shards } = snapshot;
   const groupId = shownGroup(snapshot);
@@ -80,7 +87,7 @@ export function showSnapshot(
       ReplicationGroupDescription: settings.group?.description ?? '',
     }),
     ...(clusterId !== undefined && { CacheClusterId: clusterId }),
-    SnapshotStatus: isRestoring && snapshot.status === 'available' ? 'restoring' : snapshot.status,
+    SnapshotStatus: snapshot.status === 'available' ? (use ?? 'available') : snapshot.status,
     SnapshotSource: snapshot.kind,
     CacheNodeType: settings.nodeType,
     Engine: settings.engine,

@@ -1,6 +1,7 @@
 /** Snapshots that requests name. */
 import { serviceError } from '@larder/contract/errors';
 import type { Database, DatabaseTransaction } from '../database/connect.ts';
+import { exportingNames } from '../snapshot-export/store.ts';
 import type { Snapshot } from './snapshot.ts';
 import { nextStatus, type StatusEvent } from './status.ts';
 import { readSnapshot, readSnapshots, restoringNames } from './store.ts';
@@ -20,9 +21,10 @@ export async function idleSnapshot(
 ): Promise<Snapshot> {
   const name = given.toLowerCase();
   const found = await readSnapshot(transaction, name);
-  if (found === undefined) throw notFound(name);
+  if (found === undefined || found.kind === 'seed') throw notFound(name);
   if (nextStatus(found.status, event) === 'refuse') throw busy(name, `is ${found.status}`);
   if (event === 'restore-requested') return found;
+  if ((await exportingNames(transaction)).has(name)) throw busy(name, 'is being exported');
   if ((await restoringNames(transaction)).has(name)) throw busy(name, 'is restoring');
   if (event === 'delete-requested') {
     const copies = (await readSnapshots(transaction)).filter(

@@ -3,13 +3,16 @@
  * made before the record says so and removed before it is: a service that was killed in between does it again.
  */
 import { type Host, SaveFailed } from '@larder/fleet/host';
+import type { Buckets } from '../bucket/bucket.ts';
 import type { ControlContext } from '../control-context.ts';
 import type { Database, DatabaseTransaction } from '../database/connect.ts';
 import { recordEvent } from '../event-log/event-log.ts';
 import type { PassOutcome } from '../reconciler/driver.ts';
 import type { Logger } from '../reconciler/logger.ts';
+import { exportingNames } from '../snapshot-export/store.ts';
 import { deleteTags } from '../tag/store.ts';
 import { hasExpired } from './automatic.ts';
+import { forgetSeed, importSeed } from './import-seed.ts';
 import { changeSource, type Source, sourceOfSnapshot } from './origin.ts';
 import { planSave, type SaveStep } from './plan.ts';
 import { describeOrigin, fileOf, type Snapshot } from './snapshot.ts';
@@ -26,7 +29,11 @@ import { eventSource } from './take.ts';
 
 export interface ReconcileDeps {
   readonly database: Database;
-  readonly host: Pick<Host, 'observe' | 'saveSnapshot' | 'copySnapshot' | 'removeSnapshot'>;
+  readonly host: Pick<
+    Host,
+    'observe' | 'saveSnapshot' | 'copySnapshot' | 'removeSnapshot' | 'importSnapshot'
+  >;
+  readonly buckets: Buckets | undefined;
   readonly nowMs: () => number;
   readonly wake: ControlContext['wake'];
   readonly logger: Logger;
@@ -42,12 +49,14 @@ export async function reconcileSnapshot(deps: ReconcileDeps, name: string): Prom
       return take(deps, snapshot);
     case 'copying':
       return copy(deps, snapshot);
+    case 'importing':
+      return importSeed(deps, snapshot);
     case 'available':
-      return expire(deps, snapshot);
+      return snapshot.kind === 'seed' ? forgetSeed(deps, snapshot) : expire(deps, snapshot);
     case 'deleting':
       return remove(deps, snapshot);
     case 'failed':
-      return 'settled';
+      return snapshot.kind === 'seed' ? forgetSeed(deps, snapshot) : 'settled';
   }
 }
 
@@ -196,6 +205,7 @@ async function expire({ database, nowMs }: ReconcileDeps, snapshot: Snapshot): P
   const source = await sourceOfSnapshot(database, snapshot);
   if (!hasExpired(snapshot, source, nowMs())) return 'settled';
   if ((await restoringNames(database)).has(snapshot.name)) return 'waiting';
+  if ((await exportingNames(database)).has(snapshot.name)) return 'waiting';
   await database
     .transaction()
     .execute((transaction) =>
@@ -212,6 +222,7 @@ async function remove(
   await database.transaction().execute(async (transaction) => {
     await removeSnapshot(transaction, name);
     await deleteTags(transaction, { resourceType: 'snapshot', name });
+    if (kind === 'seed') return;
     await recordEvent(transaction, {
       atMs: nowMs(),
       ...eventSource(origin),

@@ -1,4 +1,3 @@
-import type { Host } from '@larder/fleet/host';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { observe, replicatedGroup } from '../replication-group/group.test-support.ts';
 import type { ReplicationGroup } from '../replication-group/replication-group.ts';
@@ -20,16 +19,18 @@ beforeEach(async () => {
   control = testControl();
   nowMs = Date.UTC(2030, 0, 1, 3, 30);
   removed = [];
-  const host: Pick<Host, 'observe' | 'saveSnapshot' | 'copySnapshot' | 'removeSnapshot'> = {
+  const host: ReconcileDeps['host'] = {
     observe: async () => observe(replicatedGroup()),
     saveSnapshot: async () => saved,
     copySnapshot: async () => undefined,
     removeSnapshot: async (name) => void removed.push(name),
+    importSnapshot: async () => saved,
   };
   const quiet = { debug() {}, info() {}, warn() {}, error() {} };
   deps = {
     database: control.database,
     host,
+    buckets: undefined,
     nowMs: () => nowMs,
     wake: () => undefined,
     logger: quiet,

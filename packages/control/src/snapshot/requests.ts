@@ -7,9 +7,9 @@ import { groupOfMember } from '../cache-cluster/requests.ts';
 import type { ControlContext } from '../control-context.ts';
 import type { DatabaseTransaction } from '../database/connect.ts';
 import { recordEvent } from '../event-log/event-log.ts';
-import { refuseNotYet } from '../request/not-yet.ts';
 import { invalidCombination } from '../request/refusals.ts';
 import { readTags } from '../request/tags.ts';
+import { exportSnapshot } from '../snapshot-export/requests.ts';
 import { writeTags } from '../tag/store.ts';
 import { idleSnapshot } from './find.ts';
 import { changeSource, readSource, type Source } from './origin.ts';
@@ -44,12 +44,16 @@ export async function createSnapshot(
   return snapshot;
 }
 
-/** @throws ServiceError SnapshotNotFoundFault, SnapshotAlreadyExistsFault, InvalidSnapshotState, … */
+/**
+ * Begins a copy here, or in TargetBucket.
+ * @throws ServiceError SnapshotNotFoundFault, SnapshotAlreadyExistsFault, InvalidSnapshotState, …
+ */
 export async function copySnapshot(context: ControlContext, input: Input<'CopySnapshot'>): Promise<Snapshot> {
   const name = snapshotName(input.TargetSnapshotName);
   const tags = readTags(input.Tags);
   refuseKey(input.KmsKeyId);
-  refuseNotYet({ TargetBucket: input.TargetBucket });
+  const { TargetBucket } = input;
+  if (TargetBucket !== undefined) return exportSnapshot(context, { ...input, TargetBucket });
   const snapshot = await context.database.transaction().execute(async (transaction) => {
     const source = await idleSnapshot(transaction, input.SourceSnapshotName, 'copy-requested');
     await refuseTaken(transaction, name);

@@ -1,7 +1,6 @@
 /** Making something with a snapshot's data: what it takes over of the snapshot, what fits, and the data itself. */
 
 import type { Input } from '@larder/contract/elasticache/model';
-import { serviceError } from '@larder/contract/errors';
 import { compareVersions, type EngineName, engineTraits, versionLine } from '@larder/engine/engine';
 import { formatSlots, type SlotRange } from '@larder/engine/slots';
 import type { StartData } from '@larder/fleet/host';
@@ -15,18 +14,11 @@ import { readSnapshot } from './store.ts';
 type GroupRequest = Input<'CreateReplicationGroup'>;
 type ClusterRequest = Input<'CreateCacheCluster'>;
 
-/** @throws ServiceError SnapshotNotFoundFault, InvalidSnapshotState, InvalidParameterValue for files of a bucket */
+/** @throws ServiceError SnapshotNotFoundFault, InvalidSnapshotState */
 export async function snapshotToRestore(
   { database }: Pick<ControlContext, 'database'>,
-  { SnapshotName: name, SnapshotArns: arns }: Pick<GroupRequest, 'SnapshotName' | 'SnapshotArns'>,
+  { SnapshotName: name }: Pick<GroupRequest, 'SnapshotName'>,
 ): Promise<Snapshot | undefined> {
-  if ((arns ?? []).length > 0) {
-    throw serviceError(
-      'InvalidParameterValueException',
-      'SnapshotArns names files in a bucket, which this version of Larder does not read yet.',
-      { hint: 'Restore a snapshot of this service with SnapshotName.' },
-    );
-  }
   return name === undefined ? undefined : idleSnapshot(database, name, 'restore-requested');
 }
 
@@ -153,6 +145,8 @@ export function checkRestore(snapshot: Snapshot, target: RestoreTarget): void {
 /** What the nodes of a new group or cluster begin with, or why they can't. */
 export type Restore =
   | { readonly kind: 'data'; readonly of: (shard: string) => StartData }
+  /** Its files are still being fetched; whoever does wakes what waits. */
+  | { readonly kind: 'waiting' }
   | { readonly kind: 'impossible'; readonly because: string };
 
 export async function readRestore(
@@ -162,6 +156,8 @@ export async function readRestore(
 ): Promise<Restore> {
   const snapshot = await readSnapshot(database, name);
   if (snapshot === undefined) return { kind: 'impossible', because: 'it is gone' };
+  if (snapshot.status === 'importing') return { kind: 'waiting' };
+  if (snapshot.status === 'failed') return { kind: 'impossible', because: snapshot.trouble ?? 'it failed' };
   const largest = Math.max(0, ...snapshot.shards.map(({ saved }) => saved?.usedMemoryBytes ?? 0));
   if (largest > maxmemoryBytes) {
     const because = `its data took ${largest} bytes of memory; a node of this type has ${maxmemoryBytes}`;

@@ -19,6 +19,7 @@ test('what was begun is ended before anything else is done with a snapshot', () 
     expect(snapshotStatuses.filter((status) => nextStatus(status, event) !== 'stay')).toEqual([
       'creating',
       'copying',
+      'importing',
     ]);
   }
 });
@@ -158,7 +159,7 @@ describe('what a snapshot can be restored into', () => {
 
 test('as ElastiCache shows it', () => {
   const owner = { region: 'us-east-1', accountId: '000000000000' };
-  expect(showSnapshot(sharded, owner, { withConfiguration: true, isRestoring: true })).toMatchObject({
+  expect(showSnapshot(sharded, owner, { withConfiguration: true, use: 'restoring' })).toMatchObject({
     SnapshotName: 'kept',
     ReplicationGroupId: 'shop',
     SnapshotStatus: 'restoring',

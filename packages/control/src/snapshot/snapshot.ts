@@ -2,15 +2,25 @@
 import type { EngineName } from '@larder/engine/engine';
 import type { SlotRange } from '@larder/engine/slots';
 import type { SavedData, SnapshotFile } from '@larder/fleet/host';
+import type { ObjectPlace } from '@larder/fleet/object-store/object-store';
 
-export const snapshotStatuses = ['creating', 'available', 'copying', 'deleting', 'failed'] as const;
-/** `restoring` is shown of one that is available, while something is made from it. */
+export const snapshotStatuses = [
+  'creating',
+  'available',
+  'copying',
+  /** Of a seed, whose files are fetched. */
+  'importing',
+  'deleting',
+  'failed',
+] as const;
+/** `restoring` and `copying` are shown of one that is available, while something is made from it, or it is exported. */
 export type SnapshotStatus = (typeof snapshotStatuses)[number];
 
 export interface Snapshot {
   readonly name: string;
   readonly status: SnapshotStatus;
-  readonly kind: 'manual' | 'automated';
+  /** `seed`: files from a bucket for what is its origin, which begins with them. It is shown to nobody, and goes then. */
+  readonly kind: 'manual' | 'automated' | 'seed';
   readonly origin: Origin;
   /** Taken because its origin is being deleted, which waits for it. */
   readonly final: boolean;
@@ -59,6 +69,8 @@ export interface SnapshotShard {
   readonly id: string;
   readonly slots: readonly SlotRange[];
   readonly zones: readonly string[];
+  /** Of a seed: where its file comes from. */
+  readonly object?: ObjectPlace;
   /** Missing until it was saved. */
   readonly saved?: SavedShard;
 }

@@ -18,6 +18,7 @@ const underWay = {
 const table = {
   creating: underWay,
   copying: underWay,
+  importing: underWay,
   available: {
     kept: 'stay',
     'given-up': 'stay',

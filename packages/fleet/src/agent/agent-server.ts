@@ -12,7 +12,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { TLSSocket } from 'node:tls';
 import type { EpochFence } from '../epoch-fence.ts';
-import { type Host, NodeUnreachable, StaleOrder } from '../host.ts';
+import { NodeUnreachable, StaleOrder } from '../host.ts';
 import type { NodeCertificates, ProcessHost } from '../process-host.ts';
 import { bodyText } from '../request-body.ts';
 import type { Route } from '../router/route-table.ts';
@@ -27,7 +27,10 @@ import {
   type LeaseAnswer,
   type MasterList,
   nodeOrders,
+  type PlainCall,
   plainCalls,
+  type StoppableCall,
+  stoppableCalls,
 } from './host-calls.ts';
 import type { ChargedGroup, HostLease } from './host-lease.ts';
 import type { ConsentQuestion } from './lease.ts';
@@ -158,16 +161,16 @@ export async function agentServer(options: AgentServerOptions): Promise<{ close(
         return mastersInTurn(async () => [...(sentinel?.masters() ?? [])]);
       case 'putMasters':
         return mastersInTurn(() => putMasters(args[0] as MasterList));
-      case 'saveSnapshot': {
-        // A caller that hangs up does not wait for it any more.
-        const stopping = new AbortController();
-        response.once('close', () => stopping.abort());
-        const [nodeId, order, file] = args as Parameters<Host['saveSnapshot']>;
-        return host.saveSnapshot(nodeId, order, file, stopping.signal);
-      }
       default: {
-        if (!plainCalls.includes(call)) throw new Refused(404, `There is no operation ${call}.`);
-        const operation = host[call] as (...all: readonly unknown[]) => Promise<unknown>;
+        if (Object.hasOwn(stoppableCalls, call)) {
+          // A caller that hangs up does not wait for it any more.
+          const stopping = new AbortController();
+          response.once('close', () => stopping.abort());
+          const operation = host[call as StoppableCall] as (...all: readonly unknown[]) => Promise<unknown>;
+          return operation(...args.slice(0, stoppableCalls[call as StoppableCall]), stopping.signal);
+        }
+        if (!plainCalls.includes(call as PlainCall)) throw new Refused(404, `There is no operation ${call}.`);
+        const operation = host[call as PlainCall] as (...all: readonly unknown[]) => Promise<unknown>;
         // An argument that was left out is null in JSON.
         return operation(...args.map((each) => each ?? undefined));
       }

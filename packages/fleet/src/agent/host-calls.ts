@@ -12,6 +12,7 @@ import {
   StaleOrder,
 } from '../host.ts';
 import { MoveRefused } from '../key-mover.ts';
+import { ObjectStoreRefused, ObjectStoreUnavailable } from '../object-store/object-store.ts';
 import { RouteTableInvalid } from '../router/route-table.ts';
 import { ListenFailed } from '../router/router.ts';
 import type { MasterEntry } from '../router/sentinel/masters.ts';
@@ -34,17 +35,28 @@ export const nodeOrders = [
 /** Operations of a host that go over the wire as they are: arguments and result are JSON. */
 export const plainCalls = [
   ...nodeOrders,
-  'saveSnapshot',
   'copySnapshot',
   'removeSnapshot',
+  'abandonExport',
   'deliverLogs',
 ] as const satisfies readonly (keyof Host)[];
 
 export type PlainCall = (typeof plainCalls)[number];
 
+/** As those, with a signal as their last argument: the caller hangs up when it is aborted. By how many come before it. */
+export const stoppableCalls = {
+  saveSnapshot: 3,
+  exportSnapshot: 4,
+  importSnapshot: 5,
+  rehearseSnapshot: 3,
+} as const satisfies Partial<Record<keyof Host, number>>;
+
+export type StoppableCall = keyof typeof stoppableCalls;
+
 /** Besides these: their results are maps, or they are not the host's own. */
 export type HostCall =
   | PlainCall
+  | StoppableCall
   | 'observe'
   | 'readSettings'
   | 'nodeIds'
@@ -100,6 +112,8 @@ const known: ReadonlyMap<string, new (message: string) => Error> = new Map(
     StaleOrder,
     SaveFailed,
     SnapshotDamaged,
+    ObjectStoreRefused,
+    ObjectStoreUnavailable,
     MoveRefused,
     ListenFailed,
     RouteTableInvalid,

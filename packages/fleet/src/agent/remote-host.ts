@@ -5,6 +5,7 @@
 import { join } from 'node:path';
 import { certificateFiles } from '@larder/engine/config-file';
 import { type CertificatePaths, type Host, type NodeObservation, NodeUnreachable } from '../host.ts';
+import { longestTransferMs } from '../object-store/object-store.ts';
 import type { NodeCertificates } from '../process-host.ts';
 import { type Route, type RouteTable, readRouteTable } from '../router/route-table.ts';
 import { type MasterEntry, readMasterEntry } from '../router/sentinel/masters.ts';
@@ -20,6 +21,8 @@ import {
   type PlainCall,
   plainCalls,
   type SettingsResult,
+  type StoppableCall,
+  stoppableCalls,
 } from './host-calls.ts';
 import type { ChargedGroup } from './host-lease.ts';
 import { leaseGrantor, leaseTerms } from './lease.ts';
@@ -74,6 +77,11 @@ const callLimitsMs: Partial<Record<HostCall, number>> = {
   moveKeys: 60_000,
   saveSnapshot: 30 * 60_000,
   copySnapshot: 10 * 60_000,
+  exportSnapshot: longestTransferMs + 60_000,
+  abandonExport: 30_000,
+  // With the checks that follow.
+  importSnapshot: longestTransferMs + 20 * 60_000,
+  rehearseSnapshot: 30 * 60_000,
 };
 const silenceMs = 3_000;
 const reconnectMs = 100;
@@ -214,8 +222,17 @@ export function remoteHost(options: RemoteHostOptions): RemoteHost {
     plainCalls.map((each) => [each, (...args: unknown[]) => call(each, args)]),
   ) as Pick<Host, PlainCall>;
 
+  const stoppable = Object.fromEntries(
+    Object.entries(stoppableCalls).map(([each, before]) => [
+      each,
+      (...args: unknown[]) =>
+        call(each as StoppableCall, args.slice(0, before), args[before] as AbortSignal | undefined),
+    ]),
+  ) as unknown as Pick<Host, StoppableCall>;
+
   return {
     ...plain,
+    ...stoppable,
     id: name,
     get state() {
       return state;
@@ -250,10 +267,6 @@ export function remoteHost(options: RemoteHostOptions): RemoteHost {
       if (state !== 'connected') return new Map();
       return new Map((await call('readSettings', [nodeIds])) as SettingsResult);
     },
-    saveSnapshot: async (nodeId, order, file, stopping) =>
-      (await call('saveSnapshot', [nodeId, order, file], stopping)) as Awaited<
-        ReturnType<Host['saveSnapshot']>
-      >,
     async standIn(addresses) {
       await call('standIn', [addresses]);
     },
