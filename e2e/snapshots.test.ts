@@ -329,8 +329,8 @@ describe('copies, filters and deletion', () => {
       ],
       ['SnapshotNotFoundFault', copyAs('x', { SourceSnapshotName: 'nothing' })],
       [
-        'InvalidParameterCombinationException',
-        copyAs('x', { SourceSnapshotName: 'copied', TargetBucket: 'b' }),
+        'InvalidParameterValueException',
+        copyAs('x', { SourceSnapshotName: 'copied', TargetBucket: 'unknown' }),
       ],
       ['SnapshotNotFoundFault', errorName(createGroup(larder, 'x', { SnapshotName: 'nothing' }))],
       [

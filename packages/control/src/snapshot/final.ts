@@ -30,6 +30,12 @@ export async function beginFinalSnapshot(
       ? serviceError('InvalidReplicationGroupStateFault', `Replication group ${message}`)
       : serviceError('InvalidCacheClusterStateFault', `Cache cluster ${message}`);
   }
+  if (source.movesSlots === true) {
+    throw serviceError(
+      'InvalidReplicationGroupStateFault',
+      `Slots of replication group ${source.origin.id} are being moved; ask again when it is available, or leave FinalSnapshotIdentifier out.`,
+    );
+  }
   await beginSnapshot(transaction, source, { name, kind: 'manual', final: true, nowMs });
   return name;
 }

@@ -18,6 +18,8 @@ export interface Source {
   /** The snapshot that its deletion waits for. */
   readonly finalSnapshot?: string;
   readonly retentionDays: number;
+  /** Slots move between its shards: files of a moment would not fit together. */
+  readonly movesSlots?: boolean;
   readonly settings: SnapshotSettings;
   readonly shards: readonly SourceShard[];
 }
@@ -78,6 +80,7 @@ export function sourceOfGroup(group: ReplicationGroup): Source {
     order: { group: group.id, epoch: group.epoch },
     ...(group.finalSnapshot !== undefined && { finalSnapshot: group.finalSnapshot }),
     retentionDays: intent.snapshotRetentionDays,
+    movesSlots: group.nodeGroups.some(({ resharding }) => resharding !== undefined),
     settings: {
       ...settingsOf(intent, group.createdAtMs),
       clusterEnabled: intent.clusterEnabled,

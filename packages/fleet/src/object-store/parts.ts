@@ -1,4 +1,4 @@
-/** (pure) How much data goes up in parts: S3 takes at most 10,000, each of at least 5 MiB but the last. */
+/** How much data goes up in parts: S3 takes at most 10,000, each of at least 5 MiB but the last. */
 const leastPartBytes = 8 * 2 ** 20;
 const mostParts = 9_000;
 
