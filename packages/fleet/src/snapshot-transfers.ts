@@ -5,7 +5,14 @@
 import { engineTraits } from '@larder/engine/engine';
 import type { EngineBuild } from '@larder/engine/store/engine-build';
 import { checkDataFile } from './check-data-file.ts';
-import { type Host, type Loader, type Rehearsal, SnapshotDamaged, type SnapshotFile } from './host.ts';
+import {
+  type Host,
+  type Loader,
+  type Rehearsal,
+  SaveFailed,
+  SnapshotDamaged,
+  type SnapshotFile,
+} from './host.ts';
 import {
   type ObjectPlace,
   type ObjectStore,
@@ -90,7 +97,8 @@ export function snapshotTransfers(options: SnapshotTransfersOptions): SnapshotTr
     });
     if (found.kind === 'loaded') return;
     // Another time there is room.
-    if (found.kind === 'skipped') throw new Error(`A seed could not be looked at: ${found.because}.`);
+    if (found.kind === 'skipped')
+      throw new SaveFailed(`The file of shard ${file.shard} could not be looked at: ${found.because}.`);
     throw new SnapshotDamaged(`The file of shard ${file.shard} can't be used: ${found.because}.`);
   }
 

@@ -1,5 +1,5 @@
 /** Fetches a seed's files to where they will be loaded, a shard a pass, and forgets it when it was. */
-import { NodeUnreachable, SnapshotDamaged } from '@larder/fleet/host';
+import { NodeUnreachable, SaveFailed, SnapshotDamaged } from '@larder/fleet/host';
 import { ObjectStoreRefused, ObjectStoreUnavailable } from '@larder/fleet/object-store/object-store';
 import type { PassOutcome } from '../reconciler/driver.ts';
 import { sourceOfSnapshot } from './origin.ts';
@@ -71,7 +71,7 @@ export async function importSeed(deps: ReconcileDeps, seed: Snapshot): Promise<P
 
 /** Others than these may name what is nobody's business. */
 function reasonOf(error: unknown): string {
-  const known = [ObjectStoreRefused, ObjectStoreUnavailable, SnapshotDamaged, NodeUnreachable];
+  const known = [SaveFailed, ObjectStoreRefused, ObjectStoreUnavailable, SnapshotDamaged, NodeUnreachable];
   if (known.some((kind) => error instanceof kind)) return (error as Error).message.replace(/\.$/, '');
   const { code } = error as NodeJS.ErrnoException;
   return code === 'ENOSPC' ? 'the disk is full' : 'its files can not be kept';
