@@ -16,6 +16,7 @@ import { endProcess } from '../testing/engine-processes.ts';
 import { startLarder, type TestLarder } from '../testing/larder.ts';
 import { infoField, redisClients } from '../testing/redis-clients.ts';
 import { waitFor } from '../testing/wait-for.ts';
+import { wholeCopies, wholeCopiesSince } from '../testing/whole-copies.ts';
 import { missingOf, writeProbe } from '../testing/write-probe.ts';
 
 const clients = redisClients();
@@ -96,6 +97,7 @@ describe('a primary with two replicas', () => {
         (count) => count > 200,
         { what: '200 writes' },
       );
+      const copies = wholeCopies(larder);
       const [killed] = kill(before.primary);
       const group = await waitFor(
         () => describeGroup(larder, id),
@@ -116,6 +118,10 @@ describe('a primary with two replicas', () => {
       expect(group.NodeGroups![0]!.PrimaryEndpoint).toEqual(endpoint);
       expect(after.primary).not.toBe(before.primary);
       expect(after.pids[before.primary]).not.toBe(killed);
+      // The one that came back took its data from the other replica: a fork would have held the primary's clients up.
+      const node = `${after.primary}.0001`;
+      expect(wholeCopies(larder).get(node)).toBe(copies.get(node));
+      expect(wholeCopiesSince(larder, copies)).toBe(1);
       expect(await missingOf(acknowledged, (keys) => writer.mget([...keys]))).toEqual([]);
       expect(await eventsOf(larder, id)).toContain(
         `Failover from primary node ${before.primary} to replica node ${after.primary} completed`,
