@@ -8,6 +8,7 @@ import {
   rangesOf,
   sameSlots,
   slotCount,
+  slotOfKey,
   splitEvenly,
   tileAllSlots,
   withoutSlots,
@@ -89,4 +90,20 @@ describe('slots', () => {
     );
     expect(tileAllSlots([])).toBe(false);
   });
+});
+
+test.each([
+  ['123456789', 0x31c3],
+  ['foo', 12_182],
+  ['{foo}.bar', 12_182],
+  ['bar{foo}{x}', 12_182],
+  ['', 0],
+])('the slot of %j', (key, expected) => {
+  expect(slotOfKey(Buffer.from(key))).toBe(expected % slotCount);
+});
+
+test('with nothing between braces, or no end, the whole key counts', () => {
+  const [empty, open] = ['{}foo', '{foo'].map((key) => slotOfKey(Buffer.from(key)));
+  expect(empty).not.toBe(slotOfKey(Buffer.from('')));
+  expect(open).not.toBe(slotOfKey(Buffer.from('foo')));
 });

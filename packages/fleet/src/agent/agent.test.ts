@@ -1,12 +1,16 @@
 /** An agent's door, with real certificates, and a remote host on the other side of it. */
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { sha256Of, startS3 } from '../../../../testing/s3-server.ts';
 import { waitFor } from '../../../../testing/wait-for.ts';
-import { NodeUnreachable, StaleOrder } from '../host.ts';
+import type { Fleet } from '../fleet.ts';
+import { fleetHost } from '../fleet-host.ts';
+import { NodeUnreachable, SnapshotDamaged, StaleOrder } from '../host.ts';
+import { ObjectStoreRefused } from '../object-store/object-store.ts';
 import { type Authority, openAuthority } from '../tls/authority.ts';
 import { startAgent } from './agent.ts';
 import { AgentSilent, agentClient, type Credentials } from './agent-client.ts';
@@ -195,4 +199,30 @@ test('a host that is gone is unreachable first, and fenced when its lease has ru
   expect(states.filter((state) => state !== 'connected')).toEqual(['unreachable', 'fenced']);
   expect((await host.observe(['a'])).get('a')?.process).toEqual({ kind: 'fenced', host: 'h1' });
   await expect(host.removeNode('a')).rejects.toThrow(NodeUnreachable);
+});
+
+test('a host uploads the files it has, and says by the kind of error why it does not', async () => {
+  const s3 = await startS3();
+  opened.push(s3);
+  await s3.makeBucket('backups');
+  const remote = await controller(await agent());
+  const host = fleetHost({ hosts: new Map([['h1', remote]]), onChange: () => () => {} } as unknown as Fleet, {
+    hostOfNode: () => 'h1',
+  });
+  const data = randomBytes(10_000);
+  const snapshots = join(folder, `agent-${port}`, 'snapshots');
+  mkdirSync(join(snapshots, 'kept'));
+  writeFileSync(join(snapshots, 'kept', '0001.rdb'), data);
+  const file = { snapshot: 'kept', shard: '0001', sealed: false };
+  const saved = { sizeBytes: data.length, sha256: sha256Of(data) };
+  const to = { bucket: 'backups', key: 'out-0001.rdb' };
+  await host.exportSnapshot(file, saved, to, s3.access);
+  expect(sha256Of(await s3.read('backups', to.key))).toBe(saved.sha256);
+  await host.abandonExport(to, s3.access);
+  const thrown = (work: Promise<unknown>) => work.catch((error: Error) => error);
+  expect(await thrown(host.exportSnapshot({ ...file, shard: '0002' }, saved, to, s3.access))).toBeInstanceOf(
+    SnapshotDamaged,
+  );
+  s3.fault = () => ({ kind: 'answer', status: 403, code: 'AccessDenied' });
+  expect(await thrown(host.exportSnapshot(file, saved, to, s3.access))).toBeInstanceOf(ObjectStoreRefused);
 });
