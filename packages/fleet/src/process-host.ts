@@ -10,9 +10,7 @@ import { mkdir, open, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { digestUsers } from '@larder/engine/acl';
 import { certificateFiles, engineArguments, engineMark, spareFiles } from '@larder/engine/config-file';
-import { movesWholeSlots } from '@larder/engine/engine';
 import type { EngineBuild } from '@larder/engine/store/engine-build';
 import {
   type AdminConnection,
@@ -32,9 +30,7 @@ import {
   type DeathEvidence,
   type Host,
   type Incarnation,
-  type KeptData,
   type NodeObservation,
-  type NodeProcess,
   type NodeSettings,
   NodeUnreachable,
   type StartData,
@@ -44,16 +40,16 @@ import { logDeliverer } from './log-delivery/deliver-logs.ts';
 import { nodeFolders } from './node-folder.ts';
 import type { NodeSecrets } from './node-secrets.ts';
 import type { NodeSpec } from './node-spec.ts';
+import { type OwnNode, observeNode, readNodeSettings } from './observe-node.ts';
 import {
   deathOf,
   openFilesLimit,
   openStat,
   readStat,
-  type StatFile,
   sessionsNaming,
   yieldToOthers,
 } from './process-table.ts';
-import { certificateCommands, portCommands, settingsSeen, userCommands } from './setting-commands.ts';
+import { certificateCommands, portCommands, userCommands } from './setting-commands.ts';
 import { snapshotFolders } from './snapshot-folders.ts';
 import { type KeptNode, snapshotKeeper } from './snapshot-keeper.ts';
 import { snapshotTransfers } from './snapshot-transfers.ts';
@@ -98,20 +94,8 @@ export interface NodeCertificates {
   ): Promise<{ readonly certificatePem: string; readonly keyPem: string; readonly authorityPem: string }>;
 }
 
-function isBig({ stat }: Node): boolean {
+function isBig({ stat }: OwnNode): boolean {
   return (stat?.mostPages ?? 0) > bigPages;
-}
-
-/** Of a node of ours we always know. */
-type OwnProcess = Exclude<NodeProcess, { kind: 'unreachable' | 'fenced' }>;
-
-interface Node {
-  spec: NodeSpec;
-  process: OwnProcess;
-  admin: AdminConnection | undefined;
-  /** While it runs. */
-  stat?: StatFile | undefined;
-  kept?: KeptData;
 }
 
 export interface ProcessHost extends Host {
@@ -145,7 +129,7 @@ export async function processHost(options: ProcessHostOptions): Promise<ProcessH
     betweenSaves: snapshots.betweenSaves,
   });
   const deliverLogs = logDeliverer(join(options.directory, 'logs'));
-  const nodes = new Map<string, Node>();
+  const nodes = new Map<string, OwnNode>();
   const listeners = new Set<(nodeId: string) => void>();
   const limits = { asRoot: process.getuid?.() === 0, openFiles: openFilesLimit() };
   const sockets = limits.asRoot ? socketEnder() : undefined;
@@ -178,7 +162,7 @@ export async function processHost(options: ProcessHostOptions): Promise<ProcessH
     }
   }
 
-  function died(node: Node, incarnation: Incarnation, how: DeathEvidence): void {
+  function died(node: OwnNode, incarnation: Incarnation, how: DeathEvidence): void {
     const { process } = node;
     if (process.kind === 'absent' || process.incarnation !== incarnation) return;
     if (process.kind === 'dead' && (process.how !== 'exiting' || how === 'exiting')) return;
@@ -212,7 +196,7 @@ export async function processHost(options: ProcessHostOptions): Promise<ProcessH
     );
   }
 
-  function letGo(node: Node): void {
+  function letGo(node: OwnNode): void {
     prober.forget(node.spec.nodeId);
     node.admin?.close();
     node.admin = undefined;
@@ -239,7 +223,7 @@ export async function processHost(options: ProcessHostOptions): Promise<ProcessH
     }, endpointLingerMs);
   }
 
-  function look(node: Node): void {
+  function look(node: OwnNode): void {
     const { process } = node;
     // A process that is exiting is looked at again: its end sets its sockets free.
     if (process.kind === 'absent' || (process.kind === 'dead' && process.how !== 'exiting')) return;
@@ -248,7 +232,7 @@ export async function processHost(options: ProcessHostOptions): Promise<ProcessH
   }
 
   /** After a closed connection the process may be dying right now: look again a few times, soon. */
-  async function lookSoon(node: Node): Promise<void> {
+  async function lookSoon(node: OwnNode): Promise<void> {
     for (const delayMs of [0, 1, 2, 4, 8]) {
       await sleep(delayMs);
       look(node);
@@ -256,7 +240,7 @@ export async function processHost(options: ProcessHostOptions): Promise<ProcessH
     }
   }
 
-  function watch(node: Node, incarnation: Incarnation): void {
+  function watch(node: OwnNode, incarnation: Incarnation): void {
     node.process = { kind: 'running', incarnation };
     node.stat = openStat(incarnation.pid);
     connect(node);
@@ -271,7 +255,7 @@ export async function processHost(options: ProcessHostOptions): Promise<ProcessH
     });
   }
 
-  function connect(node: Node): void {
+  function connect(node: OwnNode): void {
     node.admin?.close();
     node.admin = undefined;
     const { nodeId, settings } = node.spec;
@@ -295,13 +279,13 @@ export async function processHost(options: ProcessHostOptions): Promise<ProcessH
   }
 
   /** @throws NodeUnreachable */
-  function adminOf(nodeId: string): { node: Node; admin: AdminConnection } {
+  function adminOf(nodeId: string): { node: OwnNode; admin: AdminConnection } {
     const node = nodes.get(nodeId);
     if (node?.admin === undefined) throw new NodeUnreachable(`Node ${nodeId} is not running.`);
     return { node, admin: node.admin };
   }
 
-  function kept(node: Node): Omit<KeptNode, 'build'> {
+  function kept(node: OwnNode): Omit<KeptNode, 'build'> {
     const { nodeId } = node.spec;
     return {
       folder: folders.path(nodeId),
@@ -313,7 +297,7 @@ export async function processHost(options: ProcessHostOptions): Promise<ProcessH
     };
   }
 
-  async function keepDataOf(node: Node): Promise<void> {
+  async function keepDataOf(node: OwnNode): Promise<void> {
     const { nodeId } = node.spec;
     node.kept = 'saving';
     try {
@@ -327,7 +311,7 @@ export async function processHost(options: ProcessHostOptions): Promise<ProcessH
   }
 
   /** Data that was saved or loaded is not left in the node's folder. */
-  function tidySoon(node: Node): void {
+  function tidySoon(node: OwnNode): void {
     snapshots.tidy(node.spec.nodeId, kept(node)).catch(options.onProblem);
   }
 
@@ -358,7 +342,7 @@ export async function processHost(options: ProcessHostOptions): Promise<ProcessH
     else await network.release(endpointAddresses);
   }
 
-  let watchedClosely: readonly Node[] = [];
+  let watchedClosely: readonly OwnNode[] = [];
   const watchTimers = [
     setInterval(() => {
       for (const node of nodes.values()) look(node);
@@ -402,7 +386,7 @@ export async function processHost(options: ProcessHostOptions): Promise<ProcessH
     if (failure !== undefined) throw failure;
     child.unref();
     const stat = readStat(child.pid!);
-    const node: Node = { spec, process: { kind: 'absent' }, admin: undefined };
+    const node: OwnNode = { spec, process: { kind: 'absent' }, admin: undefined };
     nodes.set(spec.nodeId, node);
     const incarnation = { pid: child.pid!, startTicks: stat?.startTicks ?? 0 };
     watch(node, incarnation);
@@ -413,7 +397,7 @@ export async function processHost(options: ProcessHostOptions): Promise<ProcessH
     if (keepsAdminConnection(spec.settings.engine)) tidySoon(node);
   }
 
-  async function announceWhenAnswering(node: Node): Promise<void> {
+  async function announceWhenAnswering(node: OwnNode): Promise<void> {
     while (!closed && node.process.kind === 'running') {
       const { address, port, tlsPort } = node.spec.settings;
       const answers = await memcachedItems(address, port, tlsPort !== 0).then(
@@ -425,7 +409,7 @@ export async function processHost(options: ProcessHostOptions): Promise<ProcessH
     }
   }
 
-  async function stop(node: Node): Promise<void> {
+  async function stop(node: OwnNode): Promise<void> {
     look(node);
     if (node.process.kind !== 'running') return;
     const { pid } = node.process.incarnation;
@@ -438,63 +422,26 @@ export async function processHost(options: ProcessHostOptions): Promise<ProcessH
     }
   }
 
-  async function observeNode(nodeId: string): Promise<NodeObservation> {
-    const node = nodes.get(nodeId);
-    if (node === undefined) return { nodeId, process: { kind: 'absent' } };
-    look(node);
-    const { address, port, engine, plainPort, tlsPort } = node.spec.settings;
-    const { version, generation } = node.spec;
-    const started = { version, generation, ports: { plainPort, tlsPort } };
-    const keptData = node.kept !== undefined && { keptData: node.kept };
-    if (node.process.kind !== 'running' || node.process.hang !== undefined) {
-      return { nodeId, process: node.process, started, ...keptData };
-    }
-    try {
-      if (engine === 'memcached') {
-        const items = await memcachedItems(address, port, node.spec.settings.tlsPort !== 0);
-        return { nodeId, process: node.process, started, memcachedItems: items };
-      }
-      const seen = await node.admin?.observe(clusterQuestions(node.spec));
-      look(node);
-      // It may have died since it answered: a dead node has no role and listens nowhere.
-      const answered = seen !== undefined && node.process.kind === 'running';
-      return { nodeId, process: node.process, started, ...keptData, ...(answered && { engine: seen }) };
-    } catch (error) {
-      if (!(error instanceof NodeUnreachable)) options.onProblem(error as Error);
-      look(node);
-      return { nodeId, process: node.process, started, ...keptData };
-    }
-  }
-
-  async function readNodeSettings(nodeId: string): Promise<NodeSettings | undefined> {
-    const node = nodes.get(nodeId);
-    if (node?.process.kind !== 'running') return undefined;
-    const { users, plainPort, tlsPort } = node.spec.settings;
-    const certificateEndsAtMs = tlsPort === 0 ? undefined : folders.certificateEndsAtMs(nodeId);
-    const certificate = certificateEndsAtMs !== undefined && { certificateEndsAtMs };
-    if (!keepsAdminConnection(node.spec.settings.engine)) {
-      const { parameters } = node.spec.settings;
-      return { plainPort, tlsPort, parameters, users: digestUsers(users), ...certificate };
-    }
-    try {
-      const seen = await node.admin?.readParameters();
-      if (seen === undefined) return undefined;
-      return { ...settingsSeen(seen, users), ...certificate };
-    } catch (error) {
-      if (!(error instanceof NodeUnreachable)) options.onProblem(error as Error);
-      return undefined;
-    }
-  }
-
   return {
     id: options.id,
     mostConnections: limits.openFiles - spareFiles,
     async observe(nodeIds) {
-      const seen = await Promise.all(nodeIds.map(observeNode));
+      const seen = await Promise.all(
+        nodeIds.map(async (nodeId): Promise<NodeObservation> => {
+          const node = nodes.get(nodeId);
+          if (node === undefined) return { nodeId, process: { kind: 'absent' } };
+          return observeNode(node, look, options.onProblem);
+        }),
+      );
       return new Map(seen.map((each) => [each.nodeId, each]));
     },
     async readSettings(nodeIds) {
-      const seen = await Promise.all(nodeIds.map(async (id) => [id, await readNodeSettings(id)] as const));
+      const found = nodeIds.map((nodeId) => nodes.get(nodeId)).filter((node) => node !== undefined);
+      const seen = await Promise.all(
+        found.map(async (node) => {
+          return [node.spec.nodeId, await readNodeSettings(node, folders, options.onProblem)] as const;
+        }),
+      );
       return new Map(seen.filter((each): each is [string, NodeSettings] => each[1] !== undefined));
     },
     startNode,
@@ -673,9 +620,4 @@ export async function processHost(options: ProcessHostOptions): Promise<ProcessH
       if ((error as NodeJS.ErrnoException).code !== 'ESRCH') options.onProblem(error as Error);
     }
   }
-}
-
-function clusterQuestions({ settings, version }: NodeSpec): 'none' | 'nodes' | 'nodes-and-moves' {
-  if (!settings.clusterEnabled) return 'none';
-  return movesWholeSlots(settings.engine, version) ? 'nodes-and-moves' : 'nodes';
 }
