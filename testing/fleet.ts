@@ -80,6 +80,7 @@ export async function startFleet(options: FleetOptions = {}): Promise<TestFleet>
   }
   try {
     larder = await startLarder({ logLevel, flags });
+    await leads(larder);
     const machines = network.machines.filter(({ name }) => name in zones);
     for (const machine of machines) {
       const flags = endpointDomain === undefined ? [] : ['--dns-listen', `${machine.address}:53`];
@@ -105,6 +106,15 @@ export async function hostStates(larder: TestLarder): Promise<Record<string, str
   const { stdout } = await larderCommand(['hosts', 'ls', '--data-dir', larder.dataDirectory, '--json']);
   const hosts = JSON.parse(stdout) as { name: string; state: string }[];
   return Object.fromEntries(hosts.map(({ name, state }) => [name, state]));
+}
+
+/** A controller on a shared database listens before it leads. */
+async function leads({ dataDirectory }: TestLarder): Promise<void> {
+  await waitFor(
+    () => larderCommand(['hosts', 'ls', '--data-dir', dataDirectory, '--json']),
+    ({ code }) => code === 0,
+    { what: 'the controller to lead' },
+  );
 }
 
 async function connected(larder: TestLarder, count: number): Promise<void> {

@@ -156,6 +156,8 @@ describe('CLUSTER GETSLOTMIGRATIONS', () => {
   });
 
   test('no reply makes it throw', () => {
+    const [nameless] = parseSlotMigrations([[[{ toString: '' }], [], 'message', { toString: '' }]]);
+    expect(nameless).toMatchObject({ state: 'under-way', message: '', createdAtMs: 0 });
     fc.assert(fc.property(fc.anything(), (noise) => void parseSlotMigrations(noise)));
     fc.assert(fc.property(fc.array(fc.anything()), (noise) => void parseSlotMigrations([noise])));
   });

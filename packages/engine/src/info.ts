@@ -203,10 +203,16 @@ export function parseSlotMigrations(reply: unknown): SlotMigration[] {
   if (!Array.isArray(reply)) return [];
   return reply.flatMap((each): SlotMigration[] => {
     if (!Array.isArray(each)) return [];
-    const fields = new Map<string, unknown>();
-    for (let index = 0; index + 1 < each.length; index += 2) fields.set(String(each[index]), each[index + 1]);
-    const word = (name: string) => String(fields.get(name) ?? '');
-    const seconds = (name: string) => Number(fields.get(name) ?? 0) * 1_000;
+    const fields = new Map<unknown, unknown>();
+    for (let index = 0; index + 1 < each.length; index += 2) fields.set(each[index], each[index + 1]);
+    const word = (name: string) => {
+      const value = fields.get(name);
+      return typeof value === 'string' ? value : '';
+    };
+    const milliseconds = (name: string) => {
+      const seconds = fields.get(name);
+      return typeof seconds === 'number' ? seconds * 1_000 : 0;
+    };
     const state = word('state');
     return [
       {
@@ -215,8 +221,8 @@ export function parseSlotMigrations(reply: unknown): SlotMigration[] {
         targetId: word('target_node'),
         state: state === 'success' || state === 'failed' || state === 'cancelled' ? state : 'under-way',
         message: word('message'),
-        createdAtMs: seconds('create_time'),
-        updatedAtMs: seconds('last_update_time'),
+        createdAtMs: milliseconds('create_time'),
+        updatedAtMs: milliseconds('last_update_time'),
       },
     ];
   });

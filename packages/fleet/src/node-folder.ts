@@ -31,17 +31,23 @@ export interface NodeFolders {
   certificateEndsAtMs(nodeId: string): number | undefined;
   /** Whether the one that is there names all these addresses and has not ended. */
   certificateServes(nodeId: string, addresses: readonly string[]): boolean;
-  /** Every node that has a folder, with its last recorded process. Clears away what a removal left half done. */
+  /**
+   * Every node that has a folder, with its last recorded process. Clears away what a crash left half done: a removal, a
+   * file not yet renamed. For the start, before anything else writes here.
+   */
   readAll(): Promise<{ spec: NodeSpec; incarnation?: Incarnation }[]>;
   remove(nodeId: string): Promise<void>;
 }
 
 const keptFile = 'kept.json';
+const partialSuffix = '.partial';
 
 export function nodeFolders(directory: string): NodeFolders {
   const path = (nodeId: string) => join(directory, nodeId);
 
   async function readNode(name: string): Promise<{ spec: NodeSpec; incarnation?: Incarnation } | undefined> {
+    const halves = (await readdir(path(name)).catch(() => [])).filter((file) => file.endsWith(partialSuffix));
+    for (const half of halves) await rm(join(path(name), half), { force: true });
     const spec = await readJson<NodeSpec>(join(path(name), 'spec.json'));
     if (spec === undefined) return undefined;
     const incarnation = await readJson<Incarnation>(join(path(name), 'process.json'));
@@ -135,6 +141,6 @@ async function readJson<T>(file: string): Promise<T | undefined> {
 }
 
 async function writeWhole(file: string, text: string): Promise<void> {
-  await writeFile(`${file}.partial`, text, { mode: 0o600 });
-  await rename(`${file}.partial`, file);
+  await writeFile(`${file}${partialSuffix}`, text, { mode: 0o600 });
+  await rename(`${file}${partialSuffix}`, file);
 }

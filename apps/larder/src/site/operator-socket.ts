@@ -108,7 +108,7 @@ export async function askOperator(
       asking.once('error', (error) =>
         reject(
           new UsageError(
-            `No service answers in ${directory} (${error.message}). Start it with "larder server", or name its data directory with --data-dir.`,
+            `No leading service answers in ${directory} (${error.message}). Start it with "larder server", or name its data directory with --data-dir; of several controllers ask the one that leads.`,
           ),
         ),
       );
