@@ -14,7 +14,7 @@ export default defineConfig({
         replacement: `${root}apps/storefront/src/postgres/$1.ts`,
       },
       {
-        find: /^@larder\/(contract|engine|fleet|control)\/(.*)$/,
+        find: /^@larder\/(contract|engine|fleet|metrics|control)\/(.*)$/,
         replacement: `${root}packages/$1/src/$2.ts`,
       },
     ],
