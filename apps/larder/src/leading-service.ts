@@ -125,6 +125,7 @@ export async function startLeading({
     api: createApi({
       handlers: control.handlers,
       scalingHandlers: control.scalingHandlers,
+      cloudWatchHandlers: control.cloudWatchHandlers,
       lookupAccessKey: accessKeyLookup(place),
       region: defaultRegion,
       accountId,

@@ -1,11 +1,12 @@
 /**
  * Every error the API can answer, as data, and the one exception class that carries them.
  *
- * ElastiCache's modelled ones are read from the SDK's schemas. The common ones belong to no model: AWS documents them once for
+ * ElastiCache's and CloudWatch's modelled ones are read from the SDKs' schemas. The common ones belong to no model: AWS documents them once for
  * all services ("Common Errors"), and SDKs know several by name (a client retries `Throttling` and re-reads its clock
  * on `RequestExpired`).
  */
 import { applicationAutoScaling, type ScalingErrorName } from './application-auto-scaling/model.ts';
+import { type CloudWatchErrorName, cloudWatch } from './cloudwatch/model.ts';
 import { elastiCache, type ModelledErrorName } from './elasticache/model.ts';
 
 /** Wire code -> HTTP status. */
@@ -34,7 +35,7 @@ const COMMON_ERRORS = {
 } as const;
 
 export type CommonErrorName = keyof typeof COMMON_ERRORS;
-export type ErrorName = ModelledErrorName | CommonErrorName | ScalingErrorName;
+export type ErrorName = ModelledErrorName | CommonErrorName | ScalingErrorName | CloudWatchErrorName;
 
 /** Who is to blame, in the words of the query protocol: `Sender` for 4xx, `Receiver` for 5xx. */
 export type Fault = 'Sender' | 'Receiver';
@@ -49,8 +50,9 @@ export interface ErrorEntry {
 }
 
 export const errorCatalogue: ReadonlyMap<string, ErrorEntry> = new Map([
-  ...[...elastiCache.errors.values()].map(({ shapeName, wireCode, httpStatus }) =>
-    entry(shapeName, wireCode, httpStatus),
+  // What both services have is alike in both.
+  ...[...elastiCache.errors.values(), ...cloudWatch.errors.values()].map(
+    ({ shapeName, wireCode, httpStatus }) => entry(shapeName, wireCode, httpStatus),
   ),
   ...Object.entries(applicationAutoScaling.errors).map(([code, httpStatus]) => entry(code, code, httpStatus)),
   ...Object.entries(COMMON_ERRORS).map(([code, httpStatus]) => entry(code, code, httpStatus)),

@@ -7,13 +7,15 @@
 import { NormalizedSchema } from '@smithy/core/schema';
 import type { StaticErrorSchema, StaticOperationSchema } from '@smithy/types';
 
-export type Shape = StructureShape | ListShape | ScalarShape;
+export type Shape = StructureShape | ListShape | MapShape | ScalarShape;
 
 export interface StructureShape {
   readonly kind: 'structure';
   readonly name: string;
   /** By wire name. A Map, because a wire name comes from the client and must never be looked up on an object. */
   readonly members: ReadonlyMap<string, MemberShape>;
+  /** Of the members exactly one is there. */
+  readonly union?: true;
 }
 
 export interface MemberShape {
@@ -33,8 +35,14 @@ export interface ListShape {
   readonly mostItems?: number;
 }
 
+/** From texts to values. In the query protocol its items are called `entry`, with a `key` and a `value`. */
+export interface MapShape {
+  readonly kind: 'map';
+  readonly value: Shape;
+}
+
 export interface ScalarShape {
-  readonly kind: 'string' | 'boolean' | 'number' | 'timestamp';
+  readonly kind: 'string' | 'boolean' | 'number' | 'timestamp' | 'blob';
   /** Of a text, in characters; only where it is written down. */
   readonly length?: { readonly least: number; readonly most: number };
 }
@@ -78,8 +86,8 @@ const ERROR = -3;
 /**
  * Reads every operation and error schema that `schemaModule` exports.
  *
- * @throws Error when a schema uses a shape the codecs do not speak (maps, blobs, unions, documents), so that a newer
- *   SDK can't silently lose a member.
+ * @throws Error when a schema uses a shape the codecs do not speak (documents, big numbers), so that a newer SDK can't
+ *   silently lose a member.
  */
 export function readServiceModel(
   schemaModule: Readonly<Record<string, unknown>>,
@@ -126,7 +134,12 @@ function readStructure(
   const seen = known.get(raw);
   if (seen !== undefined) return seen;
   const members = new Map<string, MemberShape>();
-  const structure: StructureShape = { kind: 'structure', name: schema.getName() ?? '', members };
+  const structure: StructureShape = {
+    kind: 'structure',
+    name: schema.getName() ?? '',
+    members,
+    ...(schema.isUnionSchema() && { union: true }),
+  };
   // Registered before its members are read: a structure may contain itself.
   known.set(raw, structure);
   const requiredCount = requiredMemberCount(raw);
@@ -145,6 +158,8 @@ function readShape(schema: NormalizedSchema, known: Map<unknown, StructureShape>
   if (schema.isBooleanSchema()) return { kind: 'boolean' };
   if (schema.isNumericSchema()) return { kind: 'number' };
   if (schema.isTimestampSchema()) return { kind: 'timestamp' };
+  if (schema.isBlobSchema()) return { kind: 'blob' };
+  if (schema.isMapSchema()) return { kind: 'map', value: readShape(schema.getValueSchema(), known) };
   if (schema.isListSchema()) {
     const item = schema.getValueSchema();
     return {
@@ -153,8 +168,7 @@ function readShape(schema: NormalizedSchema, known: Map<unknown, StructureShape>
       item: readShape(item, known),
     };
   }
-  const structure =
-    schema.isStructSchema() && !schema.isUnionSchema() ? readStructure(schema, known) : undefined;
+  const structure = schema.isStructSchema() ? readStructure(schema, known) : undefined;
   if (structure === undefined) throw new Error(`unsupported shape ${schema.getName(true)}`);
   return structure;
 }
@@ -193,3 +207,37 @@ type NamesOfSchemaKind<Module, Kind extends number> = {
       : never
     : never;
 }[keyof Module];
+
+/** What a handler receives: decoded, of the modelled types, every required member present. */
+export type InputOf<Module, Op extends string> = Present<CommandTypes<Module, Op>['input']>;
+
+/** What a handler returns: the SDK's result type without the client's metadata. */
+export type OutputOf<Module, Op extends string> = Omit<CommandTypes<Module, Op>['output'], '$metadata'>;
+
+type CommandTypes<Module, Op extends string> = `${Op}Command` extends keyof Module
+  ? Module[`${Op}Command`] extends new (
+      ...args: never[]
+    ) => { resolveMiddleware(...args: never[]): (...args: never[]) => Promise<{ output: infer Result }> } & {
+      input: infer Request;
+    }
+    ? { input: Request; output: Result }
+    : never
+  : never;
+
+/**
+ * The SDK types a required member as `string | undefined`, because a client may not have validated it. The decoder
+ * has, so the `undefined` goes; optional members stay optional.
+ */
+type Present<T> = T extends Date | Uint8Array
+  ? T
+  : T extends readonly (infer Item)[]
+    ? Present<Item>[]
+    : T extends object
+      ? {
+          [Key in keyof T]: undefined extends T[Key]
+            ? object extends Pick<T, Key>
+              ? Present<T[Key]>
+              : Present<Exclude<T[Key], undefined>>
+            : Present<T[Key]>;
+        }
+      : T;

@@ -1,5 +1,6 @@
 /** Puts the control plane together: reconcilers, the delivery of logs and restore drills, over one host and one database. */
 import type { ScalingHandlers } from '@larder/contract/application-auto-scaling/handlers';
+import type { CloudWatchHandlers } from '@larder/contract/cloudwatch/handlers';
 import type { Handlers } from '@larder/contract/elasticache/handlers';
 import type { EngineStore } from '@larder/engine/store/engine-store';
 import type { Host } from '@larder/fleet/host';
@@ -59,6 +60,7 @@ export interface ControlPlaneOptions {
 export interface ControlPlane {
   readonly handlers: Handlers;
   readonly scalingHandlers: ScalingHandlers;
+  readonly cloudWatchHandlers: CloudWatchHandlers;
   readonly wake: ControlContext['wake'];
   /** Loads each source's last snapshot now, or that of one source, to see that it can be. */
   readonly drill: RestoreDrills['run'];
@@ -209,6 +211,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   return {
     handlers: controlHandlers(context),
     scalingHandlers: scalingHandlers(context),
+    cloudWatchHandlers: {},
     wake,
     drill: drills.run,
     wakeHost(name) {

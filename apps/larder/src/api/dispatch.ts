@@ -1,71 +1,61 @@
-/** From a request's parameters to a handler and back to XML. Knows nothing of HTTP. */
-import type { Pair } from '@larder/contract/codec/form';
-import { decodeQuery } from '@larder/contract/codec/query';
-import { encodeResponse } from '@larder/contract/codec/xml';
-import type { Caller, Handlers } from '@larder/contract/elasticache/handlers';
-import {
-  elastiCache,
-  isOperationName,
-  type OperationName,
-  operationModel,
-} from '@larder/contract/elasticache/model';
+/** From what a request asks to a handler, and its output. Knows nothing of HTTP, and of protocols only their seam. */
+import type { Caller } from '@larder/contract/elasticache/handlers';
 import { serviceError } from '@larder/contract/errors';
+import type { OperationModel } from '@larder/contract/service-model';
+import { type Asked, noOperation } from './protocol.ts';
 
-const CLOUDWATCH_API_VERSION = '2010-08-01';
-
-export interface Action {
-  readonly operation: OperationName;
-  readonly pairs: readonly Pair[];
+/** A service that is served at this address. */
+export interface Service {
+  /** As people call it. */
+  readonly title: string;
+  readonly apiVersion: string;
+  /** The service part of the scope that requests are signed for. */
+  readonly signingName: string;
+  readonly takesCompressed: boolean;
+  readonly operations: ReadonlyMap<string, OperationModel>;
+  /** By operation. One that is absent has no effect here, and says so. */
+  readonly handlers: ReadonlyMap<string, AnyHandler>;
 }
 
+type AnyHandler = (input: object, caller: Caller) => Promise<unknown>;
+
 /**
- * Reads which operation the parameters ask for.
- *
- * @throws ServiceError MissingAction, InvalidAction (no such operation in this API version), MalformedInput for
- *   `Action` or `Version` given twice, UnsupportedOperation for CloudWatch's version.
+ * A table of handlers as a map that names of operations are looked up in. The table ties each handler to its own input
+ * type; by name alone the compiler can't follow. The decoder builds exactly that input from the same model the types are
+ * generated from.
  */
-export function readAction(pairs: readonly Pair[]): Action {
-  const action = single(pairs, 'Action');
-  const version = single(pairs, 'Version');
-  if (version === CLOUDWATCH_API_VERSION) throw cloudWatchNotServed();
-  if (action === undefined) throw serviceError('MissingAction', 'The request has no Action parameter.');
-  if (version !== elastiCache.apiVersion || !isOperationName(action)) {
-    throw serviceError(
-      'InvalidAction',
-      `Could not find operation ${action.slice(0, 100)} for version ${(version ?? 'NO_VERSION_SPECIFIED').slice(0, 40)}.`,
-      { hint: `This service speaks ElastiCache's API version ${elastiCache.apiVersion}.` },
-    );
-  }
-  return { operation: action, pairs };
+export function handlerMap(handlers: object): ReadonlyMap<string, AnyHandler> {
+  return new Map(Object.entries(handlers as Record<string, AnyHandler>));
 }
 
-function single(pairs: readonly Pair[], name: string): string | undefined {
-  const values = pairs.filter(([key]) => key === name);
-  if (values.length > 1)
-    throw serviceError('MalformedInput', `The parameter ${name} is given more than once.`);
-  return values[0]?.[1];
+/** @throws ServiceError InvalidAction for an operation that the service does not have. */
+export function operationOf(
+  { title, apiVersion, operations }: Service,
+  { operation }: Asked,
+): OperationModel {
+  const model = operations.get(operation);
+  if (model !== undefined) return model;
+  throw noOperation(operation, apiVersion, `It is none of the operations of ${title} that are known here.`);
 }
 
 /**
- * Decodes the input, lets the operation's handler act on it, and encodes what it returns.
+ * Decodes the input and lets the operation's handler act on it.
  *
  * Every operation is decoded and checked, also those without a handler: a client learns about its own mistakes
  * before it learns what is missing here.
  *
- * @returns the response's XML.
  * @throws ServiceError from the decoder or the handler; UnsupportedOperation without a handler.
  */
-export async function dispatch(handlers: Handlers, action: Action, caller: Caller): Promise<string> {
-  const model = operationModel(action.operation);
-  const input = decodeQuery(model, action.pairs, elastiCache.inputNumbers);
-  // The table ties each handler to its own input type; by name alone the compiler can't follow. The decoder has
-  // just built exactly that input from the same model the types are generated from.
-  const handler = handlers[action.operation] as
-    | ((input: object, caller: Caller) => Promise<unknown>)
-    | undefined;
-  if (handler === undefined) throw noEffectYet(action.operation);
-  const output = await handler(input, caller);
-  return encodeResponse(model, output, caller.requestId, elastiCache.xmlNamespace);
+export async function dispatch(
+  { handlers }: Service,
+  model: OperationModel,
+  asked: Asked,
+  caller: Caller,
+): Promise<unknown> {
+  const input = asked.input(model);
+  const handler = handlers.get(model.name);
+  if (handler === undefined) throw noEffectYet(model.name);
+  return handler(input, caller);
 }
 
 /**
@@ -75,13 +65,6 @@ export async function dispatch(handlers: Handlers, action: Action, caller: Calle
  * which says the operation does not exist. `UnsupportedOperation` is AWS's own code for "this service, this
  * operation, not supported"; SDKs throw it at once, with this message, under that name.
  */
-function noEffectYet(operation: OperationName) {
+function noEffectYet(operation: string) {
   return serviceError('UnsupportedOperation', `Larder decodes ${operation} but has no effect for it yet.`);
-}
-
-/** As noEffectYet, for the other service whose requests arrive at the same address. */
-export function cloudWatchNotServed() {
-  return serviceError('UnsupportedOperation', 'CloudWatch is not served here yet.', {
-    hint: 'Point the CloudWatch client at another endpoint.',
-  });
 }

@@ -1,25 +1,32 @@
 /** The raw request, read within bounds. What HTTP allows and this API does not ends here. */
+import { promisify } from 'node:util';
+import { gunzip } from 'node:zlib';
 import { MAX_BODY_BYTES } from '@larder/contract/codec/form';
 import { serviceError } from '@larder/contract/errors';
 import type { SignedRequest } from '@larder/contract/sigv4';
 
-export const FORM_TYPE = 'application/x-www-form-urlencoded';
-export const JSON_TYPE = 'application/x-amz-json-1.1';
+/** A compressed body may be this long when it is unpacked. */
+export const MAX_UNPACKED_BYTES = 4 * 1024 * 1024;
+
+export interface ReadRequest extends SignedRequest {
+  /** The body, unpacked when it came compressed. `body` is what was sent, and signed. */
+  readonly content: Uint8Array;
+}
+
+const unpack = promisify(gunzip);
 
 /**
  * Reads method, path, query, headers and the whole body.
  *
  * The body is counted while it arrives: a request that declares or sends more than MAX_BODY_BYTES is refused at that
- * byte, and the rest is never read.
+ * byte, and the rest is never read. Unpacking ends at MAX_UNPACKED_BYTES.
  *
  * @param bodyType the only media type that a body may have.
- * @throws ServiceError RequestEntityTooLarge, UnsupportedMediaType
+ * @throws ServiceError RequestEntityTooLarge, UnsupportedMediaType, MalformedInput
  */
-export async function readRequest(request: Request, bodyType = FORM_TYPE): Promise<SignedRequest> {
+export async function readRequest(request: Request, bodyType: string): Promise<ReadRequest> {
   const headers = Object.fromEntries(request.headers);
   const body = await readBody(request);
-  // A presigned POST carries its parameters in the query, and nothing that could have a type.
-  if (body.byteLength > 0) checkContentType(headers, bodyType);
   const url = new URL(request.url);
   return {
     method: request.method,
@@ -27,17 +34,47 @@ export async function readRequest(request: Request, bodyType = FORM_TYPE): Promi
     queryText: url.search.slice(1),
     headers,
     body,
+    // A presigned POST carries its parameters in the query, and nothing that could have a type.
+    content: body.byteLength === 0 ? body : await readContent(headers, body, bodyType),
   };
 }
 
-function checkContentType(headers: Readonly<Record<string, string>>, bodyType: string): void {
+/** @throws ServiceError UnsupportedMediaType */
+export function refuseCompressed({ headers, body }: ReadRequest): void {
+  if (body.byteLength > 0 && encodingOf(headers) !== 'identity') {
+    throw serviceError('UnsupportedMediaType', 'A request body must not be compressed.');
+  }
+}
+
+function encodingOf(headers: Readonly<Record<string, string>>): string {
+  return (headers['content-encoding'] ?? 'identity').trim().toLowerCase();
+}
+
+async function readContent(
+  headers: Readonly<Record<string, string>>,
+  body: Uint8Array,
+  bodyType: string,
+): Promise<Uint8Array> {
   const mediaType = (headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase();
   if (mediaType !== bodyType) {
     throw serviceError('UnsupportedMediaType', `The Content-Type of a request must be ${bodyType}.`);
   }
-  const encoding = headers['content-encoding'] ?? 'identity';
-  if (encoding !== 'identity')
-    throw serviceError('UnsupportedMediaType', 'A request body must not be compressed.');
+  const encoding = encodingOf(headers);
+  if (encoding === 'identity') return body;
+  if (encoding !== 'gzip') {
+    throw serviceError('UnsupportedMediaType', 'The Content-Encoding of a request can only be gzip.');
+  }
+  try {
+    return await unpack(body, { maxOutputLength: MAX_UNPACKED_BYTES });
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') {
+      throw serviceError(
+        'RequestEntityTooLarge',
+        `A compressed request body can have up to ${MAX_UNPACKED_BYTES} bytes when it is unpacked.`,
+      );
+    }
+    throw serviceError('MalformedInput', 'The request body is not valid gzip.', { cause });
+  }
 }
 
 async function readBody(request: Request): Promise<Uint8Array> {

@@ -21,6 +21,7 @@ export async function startApi(options: Partial<ApiOptions>): Promise<RunningApi
     handlers: {},
     // Tests of scaling give their own; no other sends such requests.
     scalingHandlers: {} as ScalingHandlers,
+    cloudWatchHandlers: {},
     region: 'eu-test-1',
     accountId: '000000000000',
     now: () => new Date(),

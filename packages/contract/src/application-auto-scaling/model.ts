@@ -16,6 +16,7 @@ import {
 import type { OperationModel } from '../service-model.ts';
 
 export const applicationAutoScaling = {
+  apiVersion: '2016-02-06',
   signingName: 'application-autoscaling',
   /** `X-Amz-Target: AnyScaleFrontendService.RegisterScalableTarget` */
   targetPrefix: 'AnyScaleFrontendService.',

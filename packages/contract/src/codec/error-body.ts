@@ -1,5 +1,6 @@
 /** An error in the words of each protocol a client may have spoken. */
 import { cbor } from '@smithy/core/cbor';
+import { cloudWatch, cloudWatchShapes } from '../cloudwatch/model.ts';
 import type { ServiceError } from '../errors.ts';
 import { escapeXml } from './xml.ts';
 
@@ -29,6 +30,11 @@ const JSON_NAMES: Readonly<Record<string, string>> = {
   ValidationError: 'ValidationException',
 };
 
+/** A modelled error goes by its shape, which is where clients find its class; a common one by its code. */
+function shapeOf({ error, code }: ServiceError): string {
+  return cloudWatch.errors.has(error) ? cloudWatchShapes + error : code;
+}
+
 /** Pure; the HTTP status is the error's own. */
 export function encodeError(error: ServiceError, requestId: string, protocol: ErrorProtocol): ErrorBody {
   // No AWS protocol has a field for a hint, and no client would show it; as part of the message all do.
@@ -50,7 +56,7 @@ export function encodeError(error: ServiceError, requestId: string, protocol: Er
   }
   // Query-compatible clients take the code from this header and the shape from the body.
   const headers = { 'x-amzn-query-error': `${error.code};${error.fault}` };
-  const fields = { __type: error.code, message };
+  const fields = { __type: shapeOf(error), message };
   if (protocol.kind === 'json-1.0') {
     return {
       headers: { ...headers, 'content-type': 'application/x-amz-json-1.0' },

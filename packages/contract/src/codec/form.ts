@@ -1,6 +1,7 @@
 /** `application/x-www-form-urlencoded`, as AWS clients send it, from senders that may be hostile. */
 import { serviceError } from '../errors.ts';
 
+/** Of a request's body as it is sent. */
 export const MAX_BODY_BYTES = 1024 * 1024;
 export const MAX_PAIRS = 10_000;
 /** Longest decoded key: several times the longest path in the model. */
@@ -14,18 +15,16 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
  * Splits a form body into its pairs, in order, keys and values decoded. `+` and `%20` are both a space. A pair
  * without `=` has an empty value; an empty pair (`a=1&&b=2`) is skipped.
  *
- * @throws ServiceError RequestEntityTooLarge above MAX_BODY_BYTES; MalformedQueryString for bytes that are no UTF-8,
- *   a broken percent escape, more than MAX_PAIRS pairs or a key above MAX_KEY_LENGTH.
+ * @param body bounded by who read it.
+ * @throws ServiceError MalformedQueryString for bytes that are no UTF-8, a broken percent escape, more than `mostPairs`
+ *   pairs or a key above MAX_KEY_LENGTH.
  */
-export function parseForm(body: Uint8Array): readonly Pair[] {
-  if (body.byteLength > MAX_BODY_BYTES) {
-    throw serviceError('RequestEntityTooLarge', `A request body can have up to ${MAX_BODY_BYTES} bytes.`);
-  }
-  return parseFormText(decodeUtf8(body));
+export function parseForm(body: Uint8Array, mostPairs = MAX_PAIRS): readonly Pair[] {
+  return parseFormText(decodeUtf8(body), mostPairs);
 }
 
-/** As parseForm, for text that is already bounded, such as the query of a URL (without its `?`). */
-export function parseFormText(text: string): readonly Pair[] {
+/** As parseForm, for text, such as the query of a URL (without its `?`). */
+export function parseFormText(text: string, mostPairs = MAX_PAIRS): readonly Pair[] {
   const pairs: Pair[] = [];
   let start = 0;
   while (start < text.length) {
@@ -33,7 +32,7 @@ export function parseFormText(text: string): readonly Pair[] {
     const end = ampersand === -1 ? text.length : ampersand;
     if (end > start) {
       // Counted before the pair is decoded, so that the bound also bounds the work.
-      if (pairs.length === MAX_PAIRS) throw malformed(`A request can have up to ${MAX_PAIRS} parameters.`);
+      if (pairs.length === mostPairs) throw malformed(`A request can have up to ${mostPairs} parameters.`);
       pairs.push(parsePair(text.slice(start, end)));
     }
     start = end + 1;

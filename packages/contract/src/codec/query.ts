@@ -8,8 +8,16 @@
  * What is unknown is ignored, as AWS does, so that newer clients keep working. What is known but wrong is refused.
  */
 import { serviceError } from '../errors.ts';
-import type { ListShape, MemberShape, OperationModel, Shape, StructureShape } from '../service-model.ts';
+import type {
+  ListShape,
+  MapShape,
+  MemberShape,
+  OperationModel,
+  Shape,
+  StructureShape,
+} from '../service-model.ts';
 import type { Pair } from './form.ts';
+import { notOne } from './not-one.ts';
 import { type InputNumbers, parseScalar, type Scalar } from './scalar.ts';
 
 export const MAX_LIST_INDEX = 10_000;
@@ -42,7 +50,7 @@ export function decodeQuery(
 
 // The result is built in two steps: nodes while keys still arrive in any order, then plain values with every list
 // dense and every requirement checked.
-type Node = StructureNode | ListNode | ScalarNode;
+type Node = StructureNode | ListNode | MapNode | ScalarNode;
 
 interface StructureNode {
   readonly kind: 'structure';
@@ -54,6 +62,12 @@ interface ListNode {
   readonly kind: 'list';
   readonly shape: ListShape;
   readonly items: Map<number, Node>;
+}
+
+interface MapNode {
+  readonly kind: 'map';
+  readonly shape: MapShape;
+  readonly entries: Map<number, StructureNode>;
 }
 
 interface ScalarNode {
@@ -85,6 +99,20 @@ function place(root: StructureNode, key: string, value: string, inputNumbers: In
       shape = node.shape.item;
       node = child;
       depth += 2;
+    } else if (node.kind === 'map') {
+      // `Attributes.entry.1.key`: an entry is read as a structure of a key and a value.
+      const rest = path.length - depth;
+      if (rest === 1 && value === '') return;
+      const index = listIndex(path[depth + 1], key);
+      shape = entryShape(node.shape);
+      const child: StructureNode = node.entries.get(index) ?? {
+        kind: 'structure',
+        shape,
+        members: new Map(),
+      };
+      node.entries.set(index, child);
+      node = child;
+      depth += 2;
     } else {
       throw malformed(`The parameter ${quoted(key)} has members where the model has a plain value.`);
     }
@@ -100,7 +128,24 @@ function place(root: StructureNode, key: string, value: string, inputNumbers: In
 function newNode(shape: Shape): Node {
   if (shape.kind === 'structure') return { kind: 'structure', shape, members: new Map() };
   if (shape.kind === 'list') return { kind: 'list', shape, items: new Map() };
+  if (shape.kind === 'map') return { kind: 'map', shape, entries: new Map() };
   return { kind: 'scalar', value: undefined };
+}
+
+/** One for each map of a model: members are told apart by identity. */
+const entryShapes = new WeakMap<MapShape, StructureShape>();
+
+function entryShape(map: MapShape): StructureShape {
+  const known = entryShapes.get(map);
+  if (known !== undefined) return known;
+  const member = (name: string, shape: Shape): [string, MemberShape] => [
+    name,
+    { name, wireName: name, required: true, shape },
+  ];
+  const members = new Map([member('key', { kind: 'string' }), member('value', map.value)]);
+  const shape: StructureShape = { kind: 'structure', name: 'entry', members };
+  entryShapes.set(map, shape);
+  return shape;
 }
 
 function listIndex(text: string | undefined, key: string): number {
@@ -121,19 +166,27 @@ function finishStructure(node: StructureNode, path: string): DecodedStructure {
     const value = child === undefined ? undefined : finish(child, memberPath);
     if (value !== undefined) {
       result[member.name] = value;
-    } else if (member.required) {
+    } else if (member.required && node.shape.union === undefined) {
       throw serviceError(
         'InvalidParameterValueException',
         `The parameter ${quoted(memberPath)} must be provided.`,
       );
     }
   }
+  if (node.shape.union !== undefined && Object.keys(result).length !== 1) throw notOne(node.shape, path);
   return result;
 }
 
 function finish(node: Node, path: string): DecodedValue | undefined {
   if (node.kind === 'scalar') return node.value;
   if (node.kind === 'structure') return finishStructure(node, path);
+  if (node.kind === 'map') {
+    const entries = [...node.entries].map(([index, entry]) => {
+      const { key, value } = finishStructure(entry, `${path}.entry.${index}`);
+      return [String(key), value!] as const;
+    });
+    return Object.fromEntries(entries);
+  }
   const items: DecodedValue[] = [];
   const byIndex = [...node.items].sort(([a], [b]) => a - b);
   for (const [index, item] of byIndex) {

@@ -2,7 +2,7 @@
 import { serviceError } from '../errors.ts';
 import type { ServiceIdentity, Shape } from '../service-model.ts';
 
-export type Scalar = string | number | boolean | Date;
+export type Scalar = string | number | boolean | Date | Uint8Array;
 export type InputNumbers = ServiceIdentity['inputNumbers'];
 
 const INT32_MIN = -(2 ** 31);
@@ -12,6 +12,7 @@ const DOUBLE = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?$/;
 // Clients differ in the fraction: none (Go), milliseconds (JavaScript), microseconds (botocore).
 const TIMESTAMP =
   /^(\d{4})-(\d{2})-(\d{2})T(\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,9}))?(?:Z|([+-])(\d{2}):(\d{2}))$/;
+export const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
 /** No number or timestamp needs more; the patterns never see longer input. */
 const MAX_SCALAR_LENGTH = 64;
 
@@ -31,6 +32,9 @@ export function parseScalar(shape: Shape, key: string, text: string, inputNumber
       return inputNumbers === 'int32' ? parseInt32(key, text) : parseDouble(key, text);
     case 'timestamp':
       return parseTimestamp(key, text);
+    case 'blob':
+      if (!BASE64.test(text)) throw invalid(key, text, 'base64');
+      return Buffer.from(text, 'base64');
     default:
       // A decoder's own mistake, not the client's.
       throw new TypeError(`${shape.kind} is no scalar`);
@@ -89,6 +93,7 @@ export function formatScalar(shape: Shape, value: unknown): string {
   if (shape.kind === 'boolean' && typeof value === 'boolean') return String(value);
   if (shape.kind === 'number' && typeof value === 'number' && Number.isFinite(value)) return String(value);
   if (shape.kind === 'timestamp' && value instanceof Date) return value.toISOString();
+  if (shape.kind === 'blob' && value instanceof Uint8Array) return Buffer.from(value).toString('base64');
   throw new TypeError(`a ${shape.kind} can't be written from a ${typeof value}`);
 }
 

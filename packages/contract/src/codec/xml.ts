@@ -46,6 +46,18 @@ function shapeContent(shape: Shape, value: unknown, path: string): string {
       )
       .join('');
   }
+  if (shape.kind === 'map') {
+    if (!isRecord(value)) throw new TypeError(`${path} must be an object`);
+    return Object.entries(value)
+      .map(([key, each]) =>
+        element(
+          'entry',
+          element('key', escapeXml(key)) +
+            element('value', shapeContent(shape.value, each, `${path}.${key}`)),
+        ),
+      )
+      .join('');
+  }
   try {
     return escapeXml(formatScalar(shape, value));
   } catch (cause) {

@@ -7,8 +7,10 @@
 import * as sdk from '@aws-sdk/client-elasticache';
 import {
   type ErrorShapeNames,
+  type InputOf,
   type OperationModel,
   type OperationNames,
+  type OutputOf,
   readServiceModel,
   type ServiceModel,
 } from '../service-model.ts';
@@ -18,11 +20,8 @@ export type OperationName = OperationNames<typeof sdk>;
 /** Shape names of the errors ElastiCache models, without the SDK's own base class. */
 export type ModelledErrorName = Exclude<ErrorShapeNames<typeof sdk>, 'ElastiCacheServiceException'>;
 
-/** What a handler receives: decoded, of the modelled types, every required member present. */
-export type Input<Op extends OperationName> = Present<CommandTypes<Op>['input']>;
-
-/** What a handler returns: the SDK's result type without the client's metadata. */
-export type Output<Op extends OperationName> = Omit<CommandTypes<Op>['output'], '$metadata'>;
+export type Input<Op extends OperationName> = InputOf<typeof sdk, Op>;
+export type Output<Op extends OperationName> = OutputOf<typeof sdk, Op>;
 
 export const elastiCache: ServiceModel = readServiceModel(sdk, {
   apiVersion: '2015-02-02',
@@ -45,29 +44,3 @@ export function operationModel(name: OperationName): OperationModel {
   if (model === undefined) throw new Error(`no model for ${name}`);
   return model;
 }
-
-type CommandTypes<Op extends OperationName> = (typeof sdk)[`${Op}Command`] extends new (
-  ...args: never[]
-) => { resolveMiddleware(...args: never[]): (...args: never[]) => Promise<{ output: infer Result }> } & {
-  input: infer Request;
-}
-  ? { input: Request; output: Result }
-  : never;
-
-/**
- * The SDK types a required member as `string | undefined`, because a client may not have validated it. The decoder
- * has, so the `undefined` goes; optional members stay optional.
- */
-type Present<T> = T extends Date
-  ? T
-  : T extends readonly (infer Item)[]
-    ? Present<Item>[]
-    : T extends object
-      ? {
-          [Key in keyof T]: undefined extends T[Key]
-            ? object extends Pick<T, Key>
-              ? Present<T[Key]>
-              : Present<Exclude<T[Key], undefined>>
-            : Present<T[Key]>;
-        }
-      : T;
