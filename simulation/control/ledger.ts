@@ -98,7 +98,7 @@ export class Ledger {
       // Events, and what only shows in descriptions: nothing is planned by it.
       beginRecovery: written,
       tellOfNode: written,
-      markShardFormed: notSimulated,
+      markShardsFormed: notSimulated,
       dismissShard: notSimulated,
       forgetShard: notSimulated,
       endResharding: notSimulated,

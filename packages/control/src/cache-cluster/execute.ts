@@ -1,5 +1,4 @@
 /** Performs one step. Makes no choices, and is safe to repeat. */
-import { nodeGroupIdOf } from '@larder/contract/ids';
 import type { Host, StartData } from '@larder/fleet/host';
 import type { RouterClient } from '@larder/fleet/router/router-client';
 import type { Database } from '../database/connect.ts';
@@ -20,7 +19,7 @@ export interface ExecuteDeps {
   readonly router: Pick<RouterClient, 'put'>;
   readonly wanted: (node: string) => WantedNode;
   /** What a node begins with that is started with a snapshot. */
-  readonly startData: (shard: string) => StartData;
+  readonly startData: () => StartData;
   readonly nowMs: () => number;
 }
 
@@ -31,7 +30,7 @@ export async function execute(deps: ExecuteDeps, cluster: CacheCluster, step: St
     case 'start-node':
       return deps.host.startNode(
         nodeSpec(cluster, nodeOf(cluster, step.node), deps.wanted(step.node)),
-        step.snapshot === undefined ? undefined : deps.startData(nodeGroupIdOf(1)),
+        step.snapshot === undefined ? undefined : deps.startData(),
       );
     case 'stop-node':
       await tellOfShutdown(tell, cluster.id, step.node);

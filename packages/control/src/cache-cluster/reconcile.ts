@@ -68,9 +68,9 @@ export async function reconcileCacheCluster(deps: ReconcileDeps, id: string): Pr
     return 'again';
   }
   if (restore?.kind === 'waiting') return 'settled';
-  const startData = (shard: string) => {
+  const startData = () => {
     if (restore?.kind !== 'data') throw new Error(`${id} begins with no snapshot.`);
-    return restore.of(shard);
+    return restore.of([]);
   };
   const observations = await deps.host.observe(nodeIds);
   const planned = plan({

@@ -72,7 +72,7 @@ export async function createCacheCluster(
     ...(seed !== undefined && { restoreFrom: seedName(id, context.nowMs()) }),
   };
   if (seed !== undefined) await checkSeed(context, seed, { ...intent, shards: 1 });
-  if (snapshot !== undefined) checkRestore(snapshot, { ...choice, clusterEnabled: false, slots: [[]] });
+  if (snapshot !== undefined) checkRestore(snapshot, { ...choice, clusterEnabled: false, shards: 1 });
 
   const cluster = await context.database.transaction().execute(async (transaction) => {
     if (

@@ -26,9 +26,14 @@ export async function executeShardStep(
       }
       return group;
     }
-    case 'form-shard':
-      await deps.records.markShardFormed(group, step.nodeGroup);
-      return changed(group, step.nodeGroup, (nodeGroup) => ({ ...nodeGroup, formed: true }));
+    case 'form-shards':
+      await deps.records.markShardsFormed(group, step.nodeGroups);
+      return {
+        ...group,
+        nodeGroups: group.nodeGroups.map((each) =>
+          step.nodeGroups.includes(each.id) ? { ...each, formed: true } : each,
+        ),
+      };
     case 'migrate-slots':
       await send(step.member, [
         [

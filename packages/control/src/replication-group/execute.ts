@@ -1,5 +1,6 @@
 /** Performs one step. Makes no choices, and is safe to repeat. */
 import { clusterBusPort } from '@larder/engine/config-file';
+import type { SlotRange } from '@larder/engine/slots';
 import { formatSlots } from '@larder/engine/slots';
 import { type Host, NodeUnreachable, type StartData } from '@larder/fleet/host';
 import type { RouterClient } from '@larder/fleet/router/router-client';
@@ -28,7 +29,8 @@ export interface ExecuteDeps {
   /** What a member of the group is to be set to. */
   readonly wanted: (member: string) => WantedNode;
   /** What a member begins with that is started with a snapshot. */
-  readonly startData: (shard: string) => StartData;
+  /** Of a shard that begins with data: by its slots. */
+  readonly startData: (slots: readonly SlotRange[]) => StartData;
   readonly clock: Clock;
 }
 
@@ -56,7 +58,7 @@ export async function execute(
           endpointAddresses: step.endpointAddresses,
           ...(replicaOf !== undefined && { replicaOf }),
         }),
-        step.snapshot === undefined ? undefined : deps.startData(shardOf(group, step.member).id),
+        step.snapshot === undefined ? undefined : deps.startData(shardOf(group, step.member).slots),
       );
       return group;
     }
@@ -132,7 +134,7 @@ export async function execute(
       );
       return group;
     case 'copy-functions':
-    case 'form-shard':
+    case 'form-shards':
     case 'migrate-slots':
     case 'cancel-slot-migrations':
     case 'move-slots':

@@ -42,6 +42,8 @@ export function planCluster(input: PlanInput): Plan {
   const shards = seeShards(input);
   const staying = shards.filter((shard) => !dismissed(shard));
   const stands = staying.some(({ nodeGroup }) => nodeGroup.formed);
+  // A shard that gets its slots from others joins when those are whole.
+  const beginning = shards.filter(({ nodeGroup }) => nodeGroup.slots.length > 0);
 
   for (const shard of staying) planShard(input, shard, shards, steps, waitingFor);
   if (stands) {
@@ -50,12 +52,17 @@ export function planCluster(input: PlanInput): Plan {
     }
     planStrangers(shards, steps);
   } else {
-    planForming(shards, steps, waitingFor);
+    planForming(beginning, steps, waitingFor);
   }
   const routed = planConfigurationEndpoint(input, shards, steps);
   // Slots move while every role is settled: whoever dies in between is replaced first.
   const settled = routed && steps.every(({ kind }) => kind === 'ask-replicas');
   if (stands && settled) planResharding(input, shards, steps, waitingFor);
+  const loaded = !stands && routed && steps.length === 0 && waitingFor.length === 0;
+  if (loaded && beginning.some(isOnItsWay) && beginning.every(inSync)) {
+    const nodeGroups = beginning.map(({ nodeGroup }) => nodeGroup.id);
+    steps.push({ kind: 'form-shards', nodeGroups, because: 'the data is loaded; its slots are to go on' });
+  }
 
   return {
     steps,
@@ -219,7 +226,7 @@ function planJoining(
   const because = 'the new shard is in sync';
   steps.push(
     { kind: 'copy-functions', member: primary.member.id, from: peers[0]!.member.id, because },
-    { kind: 'form-shard', nodeGroup: nodeGroup.id, because },
+    { kind: 'form-shards', nodeGroups: [nodeGroup.id], because },
   );
 }
 
@@ -364,9 +371,16 @@ function planConfigurationEndpoint(
   return planRoutes(front, [...routes, ...entry], steps);
 }
 
-function healthy({ nodeGroup, primary, members }: SeenShard): boolean {
+function healthy(shard: SeenShard): boolean {
+  return !isOnItsWay(shard) && inSync(shard);
+}
+
+function isOnItsWay({ nodeGroup }: SeenShard): boolean {
+  return nodeGroup.resharding !== undefined;
+}
+
+function inSync({ primary, members }: SeenShard): boolean {
   return (
-    nodeGroup.resharding === undefined &&
     ownsSlots(primary) &&
     members.every(
       (each) =>

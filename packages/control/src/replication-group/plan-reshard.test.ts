@@ -22,7 +22,9 @@ function kinds({ steps }: Plan): string[] {
       ? `${step.kind} ${step.member}`
       : 'nodeGroup' in step
         ? `${step.kind} ${step.nodeGroup}`
-        : step.kind,
+        : 'nodeGroups' in step
+          ? `${step.kind} ${step.nodeGroups}`
+          : step.kind,
   );
 }
 
@@ -193,7 +195,7 @@ describe('a shard that is new', () => {
 
   test('in sync and known, it is given functions and is whole', () => {
     const made = plan(input(withNew(false)));
-    expect(kinds(made)).toEqual([`copy-functions ${member(1)}`, 'form-shard 0003']);
+    expect(kinds(made)).toEqual([`copy-functions ${member(1)}`, 'form-shards 0003']);
   });
 
   test('whole, it is given slots by both others', () => {
@@ -244,6 +246,26 @@ describe('slots on their way', () => {
     expect(kinds(seen('failed'))).toEqual(['migrate-slots shop-0002-001']);
     expect(kinds(seen('failed', 1_002_000))).toContain(`migrate-slots ${source}`);
     expect(kinds(seen('under-way', 2_000_000))).toContain(`cancel-slot-migrations ${source}`);
+  });
+
+  test('two shards that give to each other do it one after the other', () => {
+    const halves = clusterGroup(2, 0);
+    const swapped = {
+      ...halves,
+      nodeGroups: halves.nodeGroups.map((each, index) => ({
+        ...each,
+        resharding: { slots: halves.nodeGroups[1 - index]!.slots, gains: 8_192, leaving: false },
+      })),
+    };
+    const [one, other] = ['shop-0001-001', 'shop-0002-001'] as const;
+    expect(kinds(plan(input(swapped, everywhere(swapped, atomic()))))).toEqual([`migrate-slots ${one}`]);
+    const move = { message: '', createdAtMs: 999_000, updatedAtMs: 999_500, state: 'under-way' } as const;
+    const way = { ...move, sourceId: `id-${other}`, targetId: `id-${one}` };
+    const seen = {
+      [one]: atomic([{ ...way, operation: 'import' }]),
+      [other]: atomic([{ ...way, operation: 'export' }]),
+    };
+    expect(plan(input(swapped, seen)).steps).toEqual([]);
   });
 
   test('engines that do not move slots are moved key by key, a piece at a time', () => {

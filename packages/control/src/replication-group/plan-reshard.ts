@@ -94,13 +94,7 @@ export function planResharding(
     );
     return;
   }
-  const sources = new Set(moves.map(({ source }) => source));
-  for (const source of sources) {
-    const own = moves.filter((each) => each.source === source);
-    if (source.primary.engine!.cluster!.slotMigrations !== undefined) {
-      planWholeSlots(input, source, own, steps, waitingFor);
-    }
-  }
+  planWholeMoves(input, shards, moves, steps, waitingFor);
   const first = moves.find(({ source }) => source.primary.engine!.cluster!.slotMigrations === undefined);
   if (first !== undefined) steps.push(byKeys(first, first.slots, 'the slots are to be evenly spread'));
 }
@@ -202,6 +196,42 @@ function byKeys({ source, target }: PairMoves, slots: readonly number[], because
     slots: slots.slice(0, slotsPerStep),
     because,
   };
+}
+
+/**
+ * No shard gives slots while it takes some: to hand over, the engine holds its writes back, those of what it takes among
+ * them. Two that gave to each other at once stood still until their moves' time was up, and one process ended.
+ */
+function planWholeMoves(
+  input: PlanInput,
+  shards: readonly SeenShard[],
+  moves: readonly PairMoves[],
+  steps: Step[],
+  waitingFor: string[],
+): void {
+  const giving = new Set<string>();
+  const taking = new Set<string>();
+  for (const { primary } of shards) {
+    for (const { state, sourceId, targetId } of primary.engine?.cluster?.slotMigrations ?? []) {
+      if (state !== 'under-way') continue;
+      giving.add(sourceId);
+      taking.add(targetId);
+    }
+  }
+  for (const source of new Set(moves.map((each) => each.source))) {
+    const sourceId = clusterNodeId(source.primary)!;
+    if (source.primary.engine!.cluster!.slotMigrations === undefined) continue;
+    const own = moves.filter(
+      (each) => each.source === source && !giving.has(clusterNodeId(each.target.primary)!),
+    );
+    if (taking.has(sourceId) || own.length === 0) {
+      waitingFor.push(`the moves to ${source.primary.member.id}, or from its targets, to end`);
+      continue;
+    }
+    giving.add(sourceId);
+    for (const { target } of own) taking.add(clusterNodeId(target.primary)!);
+    planWholeSlots(input, source, own, steps, waitingFor);
+  }
 }
 
 /** The next batch of one source, unless one is under way. */

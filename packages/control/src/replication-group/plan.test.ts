@@ -1,3 +1,4 @@
+import { splitEvenly } from '@larder/engine/slots';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { checkPlan } from './check-plan.ts';
@@ -23,6 +24,7 @@ import {
 } from './group.test-support.ts';
 import { plan } from './plan.ts';
 import { membersOf, type ReplicationGroup } from './replication-group.ts';
+import { lostMeanwhile } from './restore.ts';
 import type { Plan, Step } from './step.ts';
 
 function kinds({ steps }: Plan): string[] {
@@ -59,6 +61,37 @@ describe('a group that is made with the data of a snapshot', () => {
     expect(plan(input(made, { 'shop-001': loading }))).toMatchObject({ steps: [], converged: false });
     const pair = restoredGroup(replicatedGroup(2));
     expect(plan(input(pair, { 'shop-001': loading, 'shop-002': absent })).steps).toEqual([]);
+  });
+
+  test('with other shards: those with data come together first, the rest joins and gets its slots then', () => {
+    const base = restoredGroup(clusterGroup(2, 1));
+    const [kept, empty] = base.nodeGroups;
+    const made = {
+      ...base,
+      nodeGroups: [
+        { ...kept!, slots: splitEvenly(1), resharding: { slots: kept!.slots, gains: 0, leaving: false } },
+        { ...empty!, slots: [], resharding: { slots: empty!.slots, gains: 8_192, leaving: false } },
+      ],
+    };
+    expect(snapshots(plan(input(made, allAbsent(made)))).filter(([, snapshot]) => snapshot)).toEqual([
+      ['shop-0001-001', 'kept'],
+    ]);
+    const alone = { ...made, nodeGroups: [made.nodeGroups[0]!] };
+    const observations = new Map([...observe(made), ...observe(alone)]);
+    expect(plan({ ...input(made), observations })).toMatchObject({
+      steps: [{ kind: 'form-shards', nodeGroups: ['0001'] }],
+      converged: false,
+    });
+  });
+
+  test('whose nodes all end while its slots go on is not whole any more', () => {
+    const base = restoredGroup(clusterGroup(2, 1));
+    const made = { ...base, nodeGroups: base.nodeGroups.map((each) => ({ ...each, formed: true })) };
+    const lost = { 'shop-0002-001': dead, 'shop-0002-002': dead };
+    expect(lostMeanwhile(made, observe(made, lost))).toContain('shard 0002');
+    expect(lostMeanwhile(made, observe(made, { 'shop-0002-001': dead }))).toBeUndefined();
+    expect(lostMeanwhile({ ...made, status: 'available' }, observe(made, lost))).toBeUndefined();
+    expect(lostMeanwhile(base, observe(base, lost))).toBeUndefined();
   });
 
   test('with cluster mode: each shard its own, and only the slots without keys are added', () => {

@@ -31,7 +31,7 @@ import { plan } from './plan.ts';
 import { planSettings, type SettingsPlan } from './plan-settings.ts';
 import { recordPass, recordSeen } from './record.ts';
 import { membersOf, nodeIdOf, type ReplicationGroup } from './replication-group.ts';
-import { failRestore, restoreOf, snapshottingMember } from './restore.ts';
+import { failRestore, lostMeanwhile, restoreOf, snapshottingMember } from './restore.ts';
 import type { Step } from './step.ts';
 import { recordsInDatabase } from './step-records.ts';
 import { readReplicationGroup } from './store.ts';
@@ -70,6 +70,11 @@ export async function reconcileReplicationGroup(deps: ReconcileDeps, id: string)
   }
   if (restore?.kind === 'waiting') return 'settled';
   const observations = await deps.host.observe(membersOf(group).map(nodeIdOf));
+  const lost = lostMeanwhile(group, observations);
+  if (lost !== undefined) {
+    await failRestore(deps, group, lost);
+    return 'again';
+  }
   const planned = plan({
     group,
     observations,
@@ -155,9 +160,9 @@ async function carryOut(
     clock: monotonicClock,
     records: recordsInDatabase(deps.database, deps.nowMs),
     wanted: wantedOf(deps, group, environment),
-    startData(shard) {
+    startData(slots) {
       if (restore?.kind !== 'data') throw new Error(`${group.id} begins with no snapshot.`);
-      return restore.of(shard);
+      return restore.of(slots);
     },
   };
   let now = group;

@@ -26,6 +26,7 @@ import { checkRestore, groupRequestOf, snapshotToRestore } from '../snapshot/res
 import { checkSeed, insertSeed, seedName, seedOf } from '../snapshot/seed.ts';
 import { writeTags } from '../tag/store.ts';
 import { checkUserGroups } from '../user-group/group-users.ts';
+import { type BeginningNodeGroup, beginWith } from './begin-with.ts';
 import type { Member, NodeGroup, ReplicationGroup, ReplicationGroupIntent } from './replication-group.ts';
 import { planShape, type Shape, type ShapedNodeGroup } from './shape.ts';
 import { nextStatus } from './status.ts';
@@ -73,14 +74,18 @@ export async function createReplicationGroup(
       : adoptedIntent(adopted, input, shape);
   if (seed !== undefined) await checkSeed(context, seed, { ...intent, shards: shape.nodeGroups.length });
   if (snapshot !== undefined) {
-    checkRestore(snapshot, { ...intent, slots: shape.nodeGroups.map(({ slots }) => slots) });
+    checkRestore(snapshot, { ...intent, shards: shape.nodeGroups.length });
   }
+  const nodeGroups =
+    snapshot !== undefined && shape.clusterEnabled
+      ? beginWith(shape.nodeGroups, snapshot.shards, zones)
+      : shape.nodeGroups;
 
   const group = await context.database.transaction().execute(async (transaction) => {
-    await refuseTaken(transaction, id, shape, adopted?.id);
+    await refuseTaken(transaction, id, { ...shape, nodeGroups }, adopted?.id);
     // It may have gone since it was looked at.
     if (snapshot !== undefined) await idleSnapshot(transaction, snapshot.name, 'restore-requested');
-    const seats = seatsOf(id, shape.nodeGroups, shape.clusterEnabled);
+    const seats = seatsOf(id, nodeGroups, shape.clusterEnabled);
     const places = await context.placement.take(transaction, {
       port: intent.port,
       resource: 'replication-group',
@@ -89,7 +94,7 @@ export async function createReplicationGroup(
     // The adopted node keeps its place.
     if (adopted !== undefined) places.set(`${id}/${firstMember(id)}`, adopted.nodes[0]!);
     const createdAtMs = context.nowMs();
-    const placed = shape.nodeGroups.map((each) =>
+    const placed = nodeGroups.map((each) =>
       placeNodeGroup(id, each, places, shape.clusterEnabled, createdAtMs),
     );
     const created: ReplicationGroup = {
@@ -353,7 +358,7 @@ function memberIdOf(
 
 function placeNodeGroup(
   groupId: string,
-  shaped: ShapedNodeGroup,
+  shaped: BeginningNodeGroup,
   places: ReadonlyMap<string, Place>,
   clusterEnabled: boolean,
   createdAtMs: number,
@@ -368,6 +373,7 @@ function placeNodeGroup(
     primary: members[0]!.id,
     formed: false,
     members,
+    ...(shaped.resharding !== undefined && { resharding: shaped.resharding }),
     ...(!clusterEnabled && {
       primaryAddress: places.get(`${groupId}/primary`)!.address,
       readerAddress: places.get(`${groupId}/reader`)!.address,

@@ -41,23 +41,23 @@ export async function setSlots(
     .execute();
 }
 
-/** One shard was in sync. */
-export async function markShardFormed(
+/** Every member of them was in sync. */
+export async function markShardsFormed(
   transaction: DatabaseTransaction,
   groupId: string,
-  nodeGroupId: string,
+  nodeGroupIds: readonly string[],
 ): Promise<void> {
   await transaction
     .updateTable('node_group')
     .set({ formed: 1 })
     .where('group_id', '=', groupId)
-    .where('id', '=', nodeGroupId)
+    .where('id', 'in', nodeGroupIds)
     .execute();
   await transaction
     .updateTable('member')
     .set({ status: 'available' })
     .where('group_id', '=', groupId)
-    .where('node_group_id', '=', nodeGroupId)
+    .where('node_group_id', 'in', nodeGroupIds)
     .where('status', '=', 'creating')
     .execute();
 }

@@ -113,11 +113,11 @@ export function startable(
 /** What a primary that is started now begins with: the snapshot that a new group is made from, if it is. */
 export function startingData(
   { group }: PlanInput,
-  { formed, primary }: NodeGroup,
+  { formed, primary, slots }: NodeGroup,
   { member }: SeenMember,
 ): { readonly snapshot?: string } {
   const { restoreFrom } = group.intent;
-  const begins = group.status === 'creating' && !formed && member.id === primary;
+  const begins = group.status === 'creating' && !formed && member.id === primary && slots.length > 0;
   return begins && restoreFrom !== undefined ? { snapshot: restoreFrom } : {};
 }
 

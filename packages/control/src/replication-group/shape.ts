@@ -47,15 +47,19 @@ export function planShape(
   const nodeGroups = clusterEnabled
     ? shapeCluster(input, configurations, zones)
     : [shapeReplicated(input, configurations, zones)];
-  const nodes = nodeGroups.reduce((sum, { memberZones }) => sum + memberZones.length, 0);
-  if (nodes > mostNodes) {
-    throw serviceError(
-      'NodeQuotaForClusterExceededFault',
-      `The group would have ${nodes} nodes; at most ${mostNodes} are allowed.`,
-    );
-  }
+  refuseManyNodes(nodeGroups);
   const replicas = Math.min(...nodeGroups.map(({ memberZones }) => memberZones.length - 1));
   return { clusterEnabled, nodeGroups, ...failoverFlags(input, clusterEnabled, replicas) };
+}
+
+/** @throws ServiceError NodeQuotaForClusterExceededFault */
+export function refuseManyNodes(nodeGroups: readonly Pick<ShapedNodeGroup, 'memberZones'>[]): void {
+  const nodes = nodeGroups.reduce((sum, { memberZones }) => sum + memberZones.length, 0);
+  if (nodes <= mostNodes) return;
+  throw serviceError(
+    'NodeQuotaForClusterExceededFault',
+    `The group would have ${nodes} nodes; at most ${mostNodes} are allowed.`,
+  );
 }
 
 /** With several shards, or when asked for; `compatible` is for groups on their way. */

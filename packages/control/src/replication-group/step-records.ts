@@ -10,7 +10,7 @@ import { passAddress, releaseAddresses } from '../placement/addresses.ts';
 import { deleteUpdateActions } from '../service-update/store.ts';
 import { deleteTags } from '../tag/store.ts';
 import type { Member, Migration, ReplicationGroup } from './replication-group.ts';
-import { deleteNodeGroup, dismissMembers, endResharding, markShardFormed } from './reshard-store.ts';
+import { deleteNodeGroup, dismissMembers, endResharding, markShardsFormed } from './reshard-store.ts';
 import {
   changeStatus,
   decidePrimary,
@@ -37,7 +37,8 @@ export interface StepRecords {
   /** @param emptyShard set when the member is this shard's primary, which begins without data. */
   beginRecovery(group: ReplicationGroup, member: string, emptyShard: string | undefined): Promise<void>;
   readonly tellOfNode: TellOfNode;
-  markShardFormed(group: ReplicationGroup, nodeGroup: string): Promise<void>;
+  /** All of them, or none. */
+  markShardsFormed(group: ReplicationGroup, nodeGroups: readonly string[]): Promise<void>;
   dismissShard(group: ReplicationGroup, nodeGroup: string): Promise<void>;
   forgetShard(group: ReplicationGroup, nodeGroup: string): Promise<void>;
   endResharding(group: ReplicationGroup): Promise<void>;
@@ -81,8 +82,8 @@ export function recordsInDatabase(database: Database, nowMs: () => number): Step
         const text = `Primary node ${member} of node group ${emptyShard} starts without data: no other node held any`;
         await tell(transaction, 'replication-group', id, text);
       }),
-    markShardFormed: ({ id }, nodeGroup) =>
-      write((transaction) => markShardFormed(transaction, id, nodeGroup)),
+    markShardsFormed: ({ id }, nodeGroups) =>
+      write((transaction) => markShardsFormed(transaction, id, nodeGroups)),
     dismissShard: ({ id }, nodeGroup) => write((transaction) => dismissMembers(transaction, id, nodeGroup)),
     forgetShard: ({ id }, nodeGroup) =>
       write(async (transaction) => {

@@ -18,7 +18,7 @@ export type ShardStep =
   /** Gives the member the functions that another one has. */
   | { readonly kind: 'copy-functions'; readonly member: string; readonly from: string }
   /** A shard that joined a cluster is whole, and may be given slots. */
-  | { readonly kind: 'form-shard'; readonly nodeGroup: string }
+  | { readonly kind: 'form-shards'; readonly nodeGroups: readonly string[] }
   /** The engines move them by themselves, all at once for clients. */
   | { readonly kind: 'migrate-slots'; readonly member: string; readonly moves: readonly SlotMove[] }
   | { readonly kind: 'cancel-slot-migrations'; readonly member: string }

@@ -2,7 +2,8 @@
 
 import type { Input } from '@larder/contract/elasticache/model';
 import { compareVersions, type EngineName, engineTraits, versionLine } from '@larder/engine/engine';
-import { formatSlots, type SlotRange } from '@larder/engine/slots';
+import { nodeTypes } from '@larder/engine/node-type';
+import { formatSlots, type SlotRange, sameSlots } from '@larder/engine/slots';
 import type { StartData } from '@larder/fleet/host';
 import type { ControlContext } from '../control-context.ts';
 import type { Database } from '../database/connect.ts';
@@ -28,11 +29,15 @@ export function groupRequestOf(snapshot: Snapshot, input: GroupRequest): GroupRe
     throw invalidCombination("With PrimaryClusterId the data is the cluster's own; leave SnapshotName out.");
   }
   const { settings, shards } = snapshot;
-  const request = { ...input, ...commonDefaults(snapshot, input) };
+  const request = { ...input, ...commonDefaults(snapshot, input, keepsClusterMode(snapshot, input)) };
   if (!settings.clusterEnabled) return request;
   const given = input.NodeGroupConfiguration ?? [];
   const count = input.NumNodeGroups ?? (given.length > 0 ? given.length : shards.length);
-  if (count !== shards.length) throw otherShards(snapshot, count);
+  if (count !== shards.length) {
+    const replicas = Math.max(0, (shards[0]?.zones.length ?? 1) - 1);
+    const each = given.length > 0 ? {} : { ReplicasPerNodeGroup: input.ReplicasPerNodeGroup ?? replicas };
+    return { ...request, NumNodeGroups: count, ...each };
+  }
   return {
     ...request,
     NumNodeGroups: count,
@@ -58,10 +63,10 @@ export function clusterRequestOf(snapshot: Snapshot, input: ClusterRequest): Clu
       `Snapshot ${snapshot.name} is of a group with cluster mode; use CreateReplicationGroup.`,
     );
   }
-  return { ...input, ...commonDefaults(snapshot, input) };
+  return { ...input, ...commonDefaults(snapshot, input, true) };
 }
 
-function commonDefaults({ settings }: Snapshot, input: GroupRequest | ClusterRequest) {
+function commonDefaults({ settings }: Snapshot, input: GroupRequest | ClusterRequest, keepsMode: boolean) {
   const sameEngine = input.Engine === undefined || input.Engine.toLowerCase() === settings.engine;
   const sameVersion = sameEngine && input.EngineVersion === undefined;
   return {
@@ -69,9 +74,9 @@ function commonDefaults({ settings }: Snapshot, input: GroupRequest | ClusterReq
     EngineVersion: input.EngineVersion ?? (sameEngine ? settings.engineVersion : undefined),
     CacheNodeType: input.CacheNodeType ?? settings.nodeType,
     Port: input.Port ?? settings.port,
-    // A parameter group is of one family: another engine or version gets the default one.
+    // A parameter group is of one family and cluster mode: with others the default one is taken.
     CacheParameterGroupName:
-      input.CacheParameterGroupName ?? (sameVersion ? defaultParameters(settings, input) : undefined),
+      input.CacheParameterGroupName ?? (sameVersion && keepsMode ? settings.parameterGroup : undefined),
     CacheSubnetGroupName: input.CacheSubnetGroupName ?? settings.subnetGroup,
     PreferredMaintenanceWindow: input.PreferredMaintenanceWindow ?? settings.preferredMaintenanceWindow,
     NotificationTopicArn: input.NotificationTopicArn ?? settings.topicArn,
@@ -85,21 +90,19 @@ function commonDefaults({ settings }: Snapshot, input: GroupRequest | ClusterReq
   };
 }
 
-/** One without cluster mode is no group for a request that asks for it. */
-function defaultParameters(settings: Snapshot['settings'], input: GroupRequest | ClusterRequest) {
-  const changesMode =
-    'ReplicationGroupId' in input &&
-    'ClusterMode' in input &&
-    (input.ClusterMode === 'enabled') !== settings.clusterEnabled;
-  return changesMode ? undefined : settings.parameterGroup;
+function keepsClusterMode({ settings }: Snapshot, { ClusterMode: asked, ...input }: GroupRequest): boolean {
+  const several = (input.NumNodeGroups ?? input.NodeGroupConfiguration?.length ?? 0) > 1;
+  const wanted = asked === undefined ? settings.clusterEnabled || several : asked === 'enabled';
+  return wanted === settings.clusterEnabled;
 }
 
 export interface RestoreTarget {
+  readonly nodeType: string;
   readonly engine: EngineName;
   readonly engineVersion: string;
   readonly clusterEnabled: boolean;
-  /** Of each shard. */
-  readonly slots: readonly (readonly SlotRange[])[];
+  /** How many it is to have in the end. */
+  readonly shards: number;
 }
 
 /** The first Redis whose files Valkey can't read. */
@@ -125,13 +128,11 @@ export function checkRestore(snapshot: Snapshot, target: RestoreTarget): void {
   if (settings.clusterEnabled && !target.clusterEnabled) {
     throw invalidCombination(`Snapshot ${name} is of a group with cluster mode and needs one again.`);
   }
-  if (target.slots.length !== shards.length) throw otherShards(snapshot, target.slots.length);
-  const moved = shards.findIndex(
-    ({ slots }, index) => settings.clusterEnabled && formatSlots(slots) !== formatSlots(target.slots[index]!),
-  );
-  if (moved >= 0) {
+  const usedBytes = shards.reduce((sum, { saved }) => sum + (saved?.usedMemoryBytes ?? 0), 0);
+  const roomBytes = target.shards * (nodeTypes.get(target.nodeType)?.maxmemoryBytes ?? 0);
+  if (target.shards < shards.length && usedBytes > roomBytes) {
     throw invalidCombination(
-      `Shard ${shards[moved]!.id} of snapshot ${name} has the slots ${formatSlots(shards[moved]!.slots)}; other slots come with a later version of Larder.`,
+      `The data of snapshot ${name} took ${usedBytes} bytes of memory; ${target.shards} ${target.nodeType} have ${roomBytes}.`,
     );
   }
   const databases = shards.flatMap(({ saved }) => saved?.databases ?? []).filter((number) => number > 0);
@@ -144,7 +145,8 @@ export function checkRestore(snapshot: Snapshot, target: RestoreTarget): void {
 
 /** What the nodes of a new group or cluster begin with, or why they can't. */
 export type Restore =
-  | { readonly kind: 'data'; readonly of: (shard: string) => StartData }
+  /** Of the shard with those slots; a snapshot of one shard has but that. */
+  | { readonly kind: 'data'; readonly of: (slots: readonly SlotRange[]) => StartData }
   /** Its files are still being fetched; whoever does wakes what waits. */
   | { readonly kind: 'waiting' }
   | { readonly kind: 'impossible'; readonly because: string };
@@ -165,16 +167,12 @@ export async function readRestore(
   }
   return {
     kind: 'data',
-    of(id) {
-      const shard = snapshot.shards.find((each) => each.id === id);
-      if (shard?.saved === undefined) throw new Error(`Snapshot ${name} has no shard ${id}.`);
+    of(slots) {
+      const [only, ...others] = snapshot.shards;
+      const shard = others.length === 0 ? only : snapshot.shards.find((each) => sameSlots(each.slots, slots));
+      if (shard?.saved === undefined)
+        throw new Error(`Snapshot ${name} has no shard of ${formatSlots(slots)}.`);
       return { file: fileOf(snapshot, shard), sha256: shard.saved.sha256 };
     },
   };
-}
-
-function otherShards({ name, shards }: Snapshot, count: number) {
-  return invalidCombination(
-    `Snapshot ${name} has ${shards.length} node groups; it can't be restored into ${count} in this version of Larder.`,
-  );
 }

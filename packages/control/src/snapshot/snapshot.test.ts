@@ -105,8 +105,15 @@ describe('a request for a restored one', () => {
     expect(groupRequestOf(single, { ...request, Engine: 'redis' }).EngineVersion).toBeUndefined();
   });
 
-  test('has the shards of the snapshot', () => {
-    expect(() => groupRequestOf(sharded, { ...request, NumNodeGroups: 3 })).toThrow('2 node groups');
+  test('has other shards when it asks for them', () => {
+    expect(groupRequestOf(sharded, { ...request, NumNodeGroups: 3 })).toMatchObject({
+      NumNodeGroups: 3,
+      ReplicasPerNodeGroup: 1,
+      CacheParameterGroupName: 'default.valkey9.cluster.on',
+    });
+    expect(groupRequestOf(sharded, { ...request, NumNodeGroups: 3 }).NodeGroupConfiguration).toBeUndefined();
+    const several = groupRequestOf(single, { ...request, NumNodeGroups: 2 });
+    expect(several.CacheParameterGroupName).toBeUndefined();
     expect(() => clusterRequestOf(sharded, { CacheClusterId: 'copy' })).toThrow('CreateReplicationGroup');
   });
 });
@@ -116,10 +123,10 @@ describe('what a snapshot can be restored into', () => {
     engine: 'valkey',
     engineVersion: '9.1.2',
     clusterEnabled: false,
-    slots: [splitEvenly(1)],
+    nodeType: 'cache.t4g.micro',
+    shards: 1,
   };
   const clusterLike = { ...like, clusterEnabled: true };
-  const two = splitEvenly(2).map((range) => [range]);
   const redis = (version: string) =>
     snapshot({ ...single, settings: { ...settings, engine: 'redis', engineVersion: version } });
 
@@ -127,7 +134,9 @@ describe('what a snapshot can be restored into', () => {
     ['the same', single, like],
     ['a newer version', single, { ...like, engineVersion: '9.2.0' }],
     ['one shard with cluster mode', single, clusterLike],
-    ['the same shards', sharded, { ...clusterLike, slots: two }],
+    ['the same shards', sharded, { ...clusterLike, shards: 2 }],
+    ['more shards', single, { ...clusterLike, shards: 2 }],
+    ['fewer shards', sharded, clusterLike],
     ['Valkey, from Redis', redis('7.0.15'), like],
   ])('%s', (_, from, target) => {
     expect(() => checkRestore(from, target)).not.toThrow();
@@ -144,8 +153,15 @@ describe('what a snapshot can be restored into', () => {
     ['Valkey, from a Redis of another format', redis('8.0.2'), like, "can't be restored"],
     ['Memcached', single, { ...like, engine: 'memcached' }, "can't be restored"],
     ['no cluster mode, from several shards', sharded, like, 'cluster mode'],
-    ['more shards', single, { ...clusterLike, slots: two }, 'node groups'],
-    ['other slots', sharded, { ...clusterLike, slots: [...two].reverse() }, 'other slots'],
+    [
+      'fewer shards than its data needs',
+      snapshot({
+        ...sharded,
+        shards: sharded.shards.map((each) => ({ ...each, saved: { ...saved, usedMemoryBytes: 2 ** 29 } })),
+      }),
+      clusterLike,
+      'bytes of memory',
+    ],
     [
       'cluster mode, with other databases',
       snapshot({ ...single, shards: [{ ...single.shards[0]!, saved: { ...saved, databases: [0, 3] } }] }),
