@@ -4,22 +4,31 @@ import { type Metric, metricKey, type Unit } from './metric.ts';
 import type { MetricFilter, MetricStore, Point, PointsQuery, RecordedData } from './metric-store.ts';
 import type { Datum, Summary } from './summary.ts';
 
+interface KeptDatum extends Datum {
+  readonly withinMinute: boolean;
+}
+
 interface Kept {
   readonly metric: Metric;
-  readonly byUnit: Map<Unit, Datum[]>;
+  readonly byUnit: Map<Unit, KeptDatum[]>;
 }
 
 export function memoryMetricStore(): MetricStore {
   const metrics = new Map<string, Kept>();
   return {
     async record(recorded: readonly RecordedData[]) {
-      for (const { metric, unit, resolutionSeconds, data } of recorded) {
+      for (const { metric, unit, resolutionSeconds, rollUp, data } of recorded) {
         const key = metricKey(metric);
         const kept = metrics.get(key) ?? { metric, byUnit: new Map() };
         metrics.set(key, kept);
         const before = kept.byUnit.get(unit) ?? [];
         const resolutionMs = resolutionSeconds * 1000;
-        const added = data.map(({ atMs, summary }) => ({ atMs: atMs - (atMs % resolutionMs), summary }));
+        const withinMinute = rollUp === 'within-minute';
+        const added = data.map(({ atMs, summary }) => ({
+          atMs: atMs - (atMs % resolutionMs),
+          summary,
+          withinMinute,
+        }));
         kept.byUnit.set(unit, [...before, ...added]);
       }
     },
@@ -30,8 +39,8 @@ export function memoryMetricStore(): MetricStore {
       for (const [each, data] of metrics.get(metricKey(metric))?.byUnit ?? []) {
         if (unit !== undefined && unit !== each) continue;
         const periods = new Map<number, Summary[]>();
-        for (const { atMs, summary } of data) {
-          if (atMs < startMs || atMs >= endMs) continue;
+        for (const { atMs, summary, withinMinute } of data) {
+          if (atMs < startMs || atMs >= endMs || (withinMinute && periodSeconds >= 60)) continue;
           const period = atMs - (atMs % periodMs);
           periods.set(period, [...(periods.get(period) ?? []), summary]);
         }

@@ -79,6 +79,33 @@ export function metricStoreContract(makeStore: () => Promise<StoreUnderTest>): v
     expect(await store.read({ ...query, periodSeconds: 1 })).toMatchObject([{ startMs }]);
   });
 
+  test('looks inside a minute count in shorter periods alone, and its own datum beside them', async () => {
+    const { store, nowMs } = await makeStore();
+    const startMs = nowMs - (nowMs % 60_000) - 60_000;
+    const metric = cpu('1');
+    await store.record([
+      {
+        metric,
+        unit: 'Count',
+        resolutionSeconds: 1,
+        rollUp: 'within-minute',
+        data: [1, 2, 3].map((value) => ({ atMs: startMs + value * 10_000, summary: summaryOf(value) })),
+      },
+      {
+        metric,
+        unit: 'Count',
+        resolutionSeconds: 60,
+        rollUp: 'without-values',
+        data: [{ atMs: startMs, summary: summaryOf(6) }],
+      },
+    ]);
+    const query = { metric, startMs: startMs + 10_000, endMs: startMs + 60_000 };
+    const looks = await store.read({ ...query, periodSeconds: 10 });
+    expect(looks.map(({ summary }) => summary.sum)).toEqual([1, 2, 3]);
+    const minutes = await store.read({ ...query, startMs, periodSeconds: 60 });
+    expect(minutes).toMatchObject([{ startMs, summary: { sampleCount: 1, sum: 6 } }]);
+  });
+
   test('metrics are listed by what they have, each once, in the order of their keys', async () => {
     const { store, nowMs } = await makeStore();
     const recorded = (metric: Metric, atMs: number) => ({

@@ -7,6 +7,12 @@ export interface RecordedData {
   readonly unit: Unit;
   /** 1 for a metric of high resolution; 60 for others: their data are kept by the minute. */
   readonly resolutionSeconds: 1 | 60;
+  /**
+   * How they are rolled up, where it is not the usual way: into every longer period, with their values.
+   * `within-minute`: they are looks inside a minute whose own datum is recorded besides, as CloudWatch has one for a
+   * minute; no period of a minute or more counts them. `without-values`: in the rollups beyond a minute values are not kept.
+   */
+  readonly rollUp?: 'within-minute' | 'without-values' | undefined;
   readonly data: readonly Datum[];
 }
 
