@@ -1,4 +1,6 @@
 /** The promise: a newer build is rolled out node by node, and writes that were acknowledged are all there afterwards. */
+
+import { readFileSync } from 'node:fs';
 import {
   BatchApplyUpdateActionCommand,
   BatchStopUpdateActionCommand,
@@ -6,16 +8,19 @@ import {
   DescribeUpdateActionsCommand,
   type UpdateAction,
 } from '@aws-sdk/client-elasticache';
+import type { EngineBuild } from '@larder/engine/store/engine-build';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { effect } from '../testing/api-coverage.ts';
 import {
   createGroup,
+  describeCluster,
   describeGroup,
   errorName,
   groupAvailable,
   primaryOf,
 } from '../testing/elasticache-requests.ts';
 import { startLarder, type TestLarder } from '../testing/larder.ts';
+import { rebuiltRedis } from '../testing/rebuilt-engine.ts';
 import { infoField, redisClients } from '../testing/redis-clients.ts';
 import { waitFor } from '../testing/wait-for.ts';
 import { wholeCopies, wholeCopiesSince } from '../testing/whole-copies.ts';
@@ -151,4 +156,30 @@ test('stopped after the node under way; applied again it goes on', async () => {
   await apply('two');
   await groupAvailable(larder, 'two');
   expect(await versionsOf('two')).toEqual(['8.1.1', '8.1.1', '8.1.1']);
+});
+
+test('a newer package of the same release is an update too', async () => {
+  const { older, newer } = await rebuiltRedis();
+  const id = 'rebuilt';
+  await createGroup(larder, id, { Engine: 'redis', EngineVersion: older.version, NumCacheClusters: 2 });
+  await groupAvailable(larder, id);
+  const processes = () => larder.processes().filter(({ nodeId }) => nodeId.startsWith(id));
+  const runs = ({ command }: EngineBuild) =>
+    processes().map(({ pid }) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(command.args.at(-1)!));
+  expect(runs(older)).toEqual([true, true]);
+  const name = `redis-${newer.version}`;
+  expect((await actionsOf(id)).map(({ ServiceUpdateName: each }) => each)).toEqual([name]);
+  const copies = wholeCopies(larder);
+  await larder.client.send(
+    new BatchApplyUpdateActionCommand({ ServiceUpdateName: name, ReplicationGroupIds: [id] }),
+  );
+  await waitFor(
+    () => actionsOf(id),
+    ([action]) => action!.UpdateActionStatus === 'complete',
+    { what: 'the update to be complete' },
+  );
+  expect(runs(newer)).toEqual([true, true]);
+  expect(wholeCopiesSince(larder, copies)).toBe(0);
+  const { EngineVersion: shown } = await describeCluster(larder, `${id}-001`);
+  expect(shown).toBe('7.0');
 });

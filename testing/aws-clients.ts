@@ -7,7 +7,7 @@ import { access, constants, mkdir, rename, rm, writeFile } from 'node:fs/promise
 import { delimiter, join } from 'node:path';
 import { withFileLock } from '@larder/engine/store/file-lock';
 import { firstExisting } from '@larder/engine/store/first-existing';
-import { configuredArchive, fetchPackages } from '@larder/engine/store/package-archive';
+import { configuredArchive, openPackages } from '@larder/engine/store/package-archive';
 import { directories, environmentWith, searchPath } from './config.ts';
 import type { Access } from './larder.ts';
 
@@ -155,14 +155,14 @@ async function install(): Promise<void> {
     }
     const partial = `${tree}.partial`;
     await rm(partial, { recursive: true, force: true });
-    await fetchPackages({
+    const source = await openPackages({
       archive,
       release,
       packages,
       stateDirectory: join(folder, 'packages'),
-      tree: partial,
       onProgress: () => {},
     });
+    await source.unpack(partial);
     await writeFile(join(partial, 'complete'), '');
     await rename(partial, tree);
   });

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { withFileLock } from '@larder/engine/store/file-lock';
 import { firstExisting } from '@larder/engine/store/first-existing';
-import { configuredArchive, fetchPackages } from '@larder/engine/store/package-archive';
+import { configuredArchive, openPackages } from '@larder/engine/store/package-archive';
 import { freePort } from '@larder/storefront/postgres/server';
 import mysql from 'mysql2/promise';
 import { directories } from './config.ts';
@@ -56,14 +56,14 @@ export async function installMariadb(): Promise<void> {
       throw new Error('MariaDB can only be fetched where apt is set up for a Debian archive.');
     const partial = `${tree}.partial`;
     await rm(partial, { recursive: true, force: true });
-    await fetchPackages({
+    const source = await openPackages({
       archive,
       release,
       packages,
       stateDirectory: join(folder, 'packages'),
-      tree: partial,
       onProgress: () => {},
     });
+    await source.unpack(partial);
     await chmod(partial, 0o755);
     await rename(partial, tree);
   });

@@ -10,11 +10,13 @@ import { quantile } from '../statistics.ts';
 import { startWorker } from '../worker-process.ts';
 import type { LoadRecord, LoadStart, Verified } from './load-worker.ts';
 
+type GroupInput = Partial<CreateReplicationGroupCommandInput>;
+
 export interface Operation {
   /** For `--only`. */
   readonly name: string;
   readonly title: string;
-  readonly group: Partial<CreateReplicationGroupCommandInput>;
+  readonly group: GroupInput | (() => Promise<GroupInput>);
   readonly load: Pick<LoadStart, 'keys' | 'valueBytes' | 'operationsPerSecond'>;
   /** Returns when it is done and clients are no longer touched by it. */
   run(larder: TestLarder, group: string): Promise<void>;
@@ -51,7 +53,8 @@ const beforeMs = 5_000;
 const afterMs = 500;
 
 export async function measure(operation: Operation, seed: number): Promise<Figures> {
-  const { group: input, load, name } = operation;
+  const { group, load, name } = operation;
+  const input = typeof group === 'function' ? await group() : group;
   const larder = await startLarder();
   try {
     await createGroup(larder, groupId, input);

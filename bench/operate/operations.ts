@@ -10,6 +10,7 @@ import {
 } from '@aws-sdk/client-elasticache';
 import { groupAvailable } from '../../testing/elasticache-requests.ts';
 import type { TestLarder } from '../../testing/larder.ts';
+import { rebuiltRedis } from '../../testing/rebuilt-engine.ts';
 import { waitFor } from '../../testing/wait-for.ts';
 import type { Operation } from './operation.ts';
 
@@ -121,6 +122,18 @@ export const operations: readonly Operation[] = [
     name: 'patch',
     title: 'a newer build of Valkey 8.0, 3 shards of two nodes',
     group: { Engine: 'valkey', EngineVersion: '8.0', ...threeShards },
+    load: some,
+    run: patch,
+    limits: { worstMs: 100 },
+  },
+  {
+    name: 'patch-redis',
+    title: 'a newer package of Redis OSS 7.0.15, 3 shards of two nodes',
+    group: async () => ({
+      Engine: 'redis',
+      EngineVersion: (await rebuiltRedis()).older.version,
+      ...threeShards,
+    }),
     load: some,
     run: patch,
     limits: { worstMs: 100 },

@@ -185,11 +185,9 @@ engines
 engines
   .command('install [engine] [version]')
   .description('fetch an engine without root; all of them without a name')
-  .action(async (engine?: string, version?: string) =>
-    (await import('./commands/engines.ts')).installEngines(config, {
-      ...(engine !== undefined && { engine }),
-      ...(version !== undefined && { version }),
-    }),
+  .option('--revision <revision>', 'a package\'s own, or "newest": also when an older one is here')
+  .action(async (engine: string | undefined, version: string | undefined, flags: { revision?: string }) =>
+    (await import('./commands/engines.ts')).installEngines(config, { engine, version, ...flags }),
   );
 engines
   .command('path <engine> [version]')

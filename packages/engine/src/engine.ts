@@ -55,7 +55,7 @@ export function versionMatches(version: string, wanted: string): boolean {
   return version === wanted || version.startsWith(`${wanted}.`);
 }
 
-/** Orders version strings by their numbers, oldest first. */
+/** Orders version strings by their numbers, oldest first; a missing number is 0. */
 export function compareVersions(left: string, right: string): number {
   const a = left.split('.').map(Number);
   const b = right.split('.').map(Number);
@@ -64,6 +64,34 @@ export function compareVersions(left: string, right: string): number {
     if (difference !== 0) return difference;
   }
   return 0;
+}
+
+/** What the engine itself calls its version: `7.0.15` of `7.0.15.0.12.10`, the same release as a package rebuilt it. */
+export function releaseOf(version: string): string {
+  return version.split('.').slice(0, 3).join('.');
+}
+
+/** ElastiCache shows patch numbers for Memcached only. */
+export function shownVersion(engine: EngineName, version: string): string {
+  return engineTraits[engine].replicates ? versionLine(version) : releaseOf(version);
+}
+
+/**
+ * The numbers of a Debian revision, behind the release, so that later ones compare as newer: `5:7.0.15-1~deb12u10` of
+ * `7.0.15` is `7.0.15.0.12.10`. What stands after `~` comes before the number without it.
+ */
+export function buildVersion(release: string, revision: string): string {
+  const [first = '0', ...others] = revision.slice(revision.lastIndexOf('-') + 1).match(/~|\d+/g) ?? [];
+  const isBefore = others[0] === '~';
+  const numbers = [Number(first) - (isBefore ? 1 : 0), ...others.filter((each) => each !== '~').map(Number)];
+  return [release, ...numbers].join('.');
+}
+
+/** A later release, or a later build of the same one; of a program that came in no package nothing is known of that. */
+export function isNewerBuild(version: string, than: string): boolean {
+  const difference = compareVersions(releaseOf(version), releaseOf(than));
+  if (difference !== 0) return difference > 0;
+  return than !== releaseOf(than) && compareVersions(version, than) > 0;
 }
 
 /** Whether the engine moves slots by itself, atomically; others are moved key by key. */

@@ -1,6 +1,6 @@
 /** `larder engines ls|install|path`. */
 import { join } from 'node:path';
-import { type EngineName, engineNames, engineTraits, isEngineName } from '@larder/engine/engine';
+import { type EngineName, engineNames, engineTraits, isEngineName, releaseOf } from '@larder/engine/engine';
 import type { EngineBuild } from '@larder/engine/store/engine-build';
 import { engineStore } from '@larder/engine/store/engine-store';
 import type { Config } from '../config.ts';
@@ -18,23 +18,37 @@ export async function listEngines(config: Config, json: boolean): Promise<void> 
     return;
   }
   for (const { engine, version, origin, detail } of builds) {
-    process.stdout.write(`${engine.padEnd(10)} ${version.padEnd(8)} ${origin.padEnd(8)} ${detail}\n`);
+    process.stdout.write(
+      `${engine.padEnd(10)} ${releaseOf(version).padEnd(8)} ${origin.padEnd(8)} ${detail}\n`,
+    );
   }
 }
 
 /** Without a name: all engines in their default versions. */
 export async function installEngines(
   config: Config,
-  request: { readonly engine?: string; readonly version?: string },
+  request: {
+    readonly engine?: string | undefined;
+    readonly version?: string | undefined;
+    readonly revision?: string | undefined;
+  },
 ): Promise<void> {
   const store = storeOf(config);
+  if (request.revision !== undefined && request.revision !== 'newest' && request.engine === undefined) {
+    throw new UsageError(
+      'A revision is of one engine: "larder engines install ENGINE VERSION --revision R".',
+    );
+  }
   const wanted = request.engine === undefined ? engineNames : [engineName(request.engine)];
   for (const engine of wanted) {
     const version = request.version ?? engineTraits[engine].defaultVersion;
     const line = progressLine(`${engineTraits[engine].title} ${version}`, config.plain);
     try {
-      const build = await store.install(engine, version, ({ text, fraction }) => line.update(text, fraction));
-      line.done(`${build.version} (${build.detail})`);
+      const build = await store.install(engine, version, {
+        ...(request.revision !== undefined && { revision: request.revision }),
+        onProgress: ({ text, fraction }) => line.update(text, fraction),
+      });
+      line.done(`${releaseOf(build.version)} (${build.detail})`);
     } catch (error) {
       line.failed();
       throw error;

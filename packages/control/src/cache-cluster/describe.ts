@@ -1,7 +1,7 @@
 /** Cache clusters as ElastiCache shows them: those of their own, and every member of a replication group. */
 import type { Input, Output } from '@larder/contract/elasticache/model';
 import { cacheNodeIdOf, formatArn } from '@larder/contract/ids';
-import { versionLine } from '@larder/engine/engine';
+import { shownVersion } from '@larder/engine/engine';
 import type { ControlContext } from '../control-context.ts';
 import { type LogFailures, noFailures } from '../log-delivery/log-failures.ts';
 import type { PendingChange, ServiceIntent } from '../node/service-intent.ts';
@@ -169,11 +169,6 @@ function showNode(node: CacheNode, clusterStatus: string, { port }: ServiceInten
     ParameterGroupStatus: node.parameterStatus,
     CustomerAvailabilityZone: node.zone,
   };
-}
-
-/** ElastiCache shows patch numbers for Memcached only. */
-function shownVersion(engine: ServiceIntent['engine'], version: string): string {
-  return engine === 'memcached' ? version : versionLine(version);
 }
 
 function showPending(pending: PendingChange | undefined, { engine }: ServiceIntent) {

@@ -7,7 +7,8 @@ import {
   compareVersions,
   type EngineName,
   engineTraits,
-  versionLine,
+  releaseOf,
+  shownVersion,
   versionMatches,
 } from '@larder/engine/engine';
 import { nodeTypes } from '@larder/engine/node-type';
@@ -171,15 +172,10 @@ export async function describeEngineVersions(
       EngineVersion: shownVersion(engine, version),
       CacheParameterGroupFamily: familyName(engine, version),
       CacheEngineDescription: engineTraits[engine].title,
-      CacheEngineVersionDescription: `${engineTraits[engine].title} version ${version}`,
+      CacheEngineVersionDescription: `${engineTraits[engine].title} version ${releaseOf(version)}`,
     })),
     ...marker,
   };
-}
-
-/** As cache clusters show it: patch numbers for Memcached only. */
-function shownVersion(engine: EngineName, version: string): string {
-  return engineTraits[engine].replicates ? versionLine(version) : version;
 }
 
 /** What a request without EngineVersion gets: the newest here. */

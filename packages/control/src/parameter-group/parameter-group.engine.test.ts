@@ -3,7 +3,7 @@ import { mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Input } from '@larder/contract/elasticache/model';
-import { compareVersions, versionMatches } from '@larder/engine/engine';
+import { compareVersions, releaseOf, versionMatches } from '@larder/engine/engine';
 import { familyName } from '@larder/engine/parameters/family';
 import { engineStore } from '@larder/engine/store/engine-store';
 import { type ScratchEngines, scratchEngines } from '@larder/fleet/scratch-engine';
@@ -368,7 +368,7 @@ describe('as clients read it', () => {
       EngineVersion: newest,
     });
     expect(valkey.CacheEngineVersions).toMatchObject([
-      { Engine: 'valkey', CacheEngineVersionDescription: `Valkey version ${newest}` },
+      { Engine: 'valkey', CacheEngineVersionDescription: `Valkey version ${releaseOf(newest)}` },
     ]);
     const none = await control.call('DescribeCacheEngineVersions', { CacheParameterGroupFamily: 'redis2.6' });
     expect(none.CacheEngineVersions).toEqual([]);

@@ -1,7 +1,7 @@
 /** Service updates and what has become of them, as ElastiCache shows them. */
 import type { Input, Output } from '@larder/contract/elasticache/model';
 import { serviceError } from '@larder/contract/errors';
-import { engineTraits } from '@larder/engine/engine';
+import { engineTraits, releaseOf } from '@larder/engine/engine';
 import type { ControlContext } from '../control-context.ts';
 import { nodeIdOf } from '../replication-group/replication-group.ts';
 import { cutPage, readPage } from '../request/page.ts';
@@ -31,10 +31,10 @@ export async function describeServiceUpdates(
       ServiceUpdateName: name,
       ServiceUpdateSeverity: 'important',
       ServiceUpdateStatus: 'available',
-      ServiceUpdateDescription: `${engineTraits[engine].title} ${version}, from the package ${detail}`,
+      ServiceUpdateDescription: `${engineTraits[engine].title} ${releaseOf(version)}, from the package ${detail}`,
       ServiceUpdateType: 'security-update',
       Engine: engine,
-      EngineVersion: `${engineTraits[engine].title} ${version}`,
+      EngineVersion: `${engineTraits[engine].title} ${releaseOf(version)}`,
       AutoUpdateAfterRecommendedApplyByDate: false,
       EstimatedUpdateTime: 'a few seconds per node',
     })),

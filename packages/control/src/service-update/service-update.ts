@@ -1,10 +1,10 @@
 /** (pure) The nouns of service updates: a newer build in the engine store, and what was done with it where. */
-import { compareVersions, type EngineName, engineTraits } from '@larder/engine/engine';
+import { type EngineName, engineTraits, isNewerBuild } from '@larder/engine/engine';
 import type { EngineBuild } from '@larder/engine/store/engine-build';
 
 /** A build of the store, as something that older nodes of the same major version can be brought to. */
 export interface ServiceUpdate {
-  /** `valkey-8.1.1`. */
+  /** `valkey-8.1.1.2.13.3`: the release and the revision of its package. */
   readonly name: string;
   readonly engine: EngineName;
   readonly version: string;
@@ -46,7 +46,7 @@ export function appliesTo(
     engineTraits[engine].replicates &&
     update.engine === engine &&
     major(update.version) === major(engineVersion) &&
-    compareVersions(update.version, engineVersion) > 0
+    isNewerBuild(update.version, engineVersion)
   );
 }
 

@@ -1,7 +1,13 @@
 /** Making something with a snapshot's data: what it takes over of the snapshot, what fits, and the data itself. */
 
 import type { Input } from '@larder/contract/elasticache/model';
-import { compareVersions, type EngineName, engineTraits, versionLine } from '@larder/engine/engine';
+import {
+  compareVersions,
+  type EngineName,
+  engineTraits,
+  releaseOf,
+  versionLine,
+} from '@larder/engine/engine';
 import { nodeTypes } from '@larder/engine/node-type';
 import { formatSlots, type SlotRange, sameSlots } from '@larder/engine/slots';
 import type { StartData } from '@larder/fleet/host';
@@ -120,7 +126,10 @@ export function checkRestore(snapshot: Snapshot, target: RestoreTarget): void {
       `Snapshot ${name} of ${from} can't be restored into ${engineTraits[target.engine].title}.`,
     );
   }
-  if (!changesEngine && compareVersions(target.engineVersion, settings.engineVersion) < 0) {
+  if (
+    !changesEngine &&
+    compareVersions(releaseOf(target.engineVersion), releaseOf(settings.engineVersion)) < 0
+  ) {
     throw invalidCombination(
       `Snapshot ${name} is of ${from}; it can't be restored into the older ${target.engineVersion}.`,
     );

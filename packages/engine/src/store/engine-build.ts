@@ -3,7 +3,7 @@ import type { EngineName } from '../engine.ts';
 /** One runnable version of an engine on this machine. */
 export interface EngineBuild {
   readonly engine: EngineName;
-  /** As the program itself prints it, for example `9.1.2`. */
+  /** As the program itself prints it, `9.1.2`; of a package with its revision behind it (`buildVersion`). */
   readonly version: string;
   /** `package`: a package tree in the store, run through its own loader. `system`: a program on PATH. */
   readonly origin: 'package' | 'system';

@@ -8,15 +8,23 @@ import { execFile } from 'node:child_process';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
-import { compareVersions, type EngineName, engineNames, engineTraits, versionMatches } from '../engine.ts';
+import {
+  buildVersion,
+  compareVersions,
+  type EngineName,
+  engineNames,
+  engineTraits,
+  versionMatches,
+} from '../engine.ts';
 import type { EngineBuild, InstallProgress } from './engine-build.ts';
 import { withFileLock } from './file-lock.ts';
 import { firstExisting } from './first-existing.ts';
-import { configuredArchive, fetchPackages } from './package-archive.ts';
+import { configuredArchive, openPackages } from './package-archive.ts';
 import { type PackagedEngine, packagedEngine, packagedEngines } from './package-catalogue.ts';
 
 const run = promisify(execFile);
 const versionTimeoutMs = 10_000;
+const manifestFile = 'larder-engine.json';
 
 export class EngineUnavailable extends Error {
   override name = 'EngineUnavailable';
@@ -34,7 +42,16 @@ export interface EngineStore {
    * Finds, or fetches and unpacks. Safe to call from several processes at once.
    * @throws EngineUnavailable with what is missing and the command that mends it.
    */
-  install(engine: EngineName, version?: string, onProgress?: InstallProgress): Promise<EngineBuild>;
+  install(engine: EngineName, version?: string, options?: InstallOptions): Promise<EngineBuild>;
+}
+
+export interface InstallOptions {
+  /**
+   * `newest`: what the archive has now, also when an older build is here; nodes run on what they were started with.
+   * Else a package's revision, `5:7.0.15-1~deb12u7`. Left out: any build of the version will do.
+   */
+  readonly revision?: 'newest' | (string & {});
+  readonly onProgress?: InstallProgress;
 }
 
 export interface EngineStoreOptions {
@@ -67,20 +84,30 @@ export function engineStore(options: EngineStoreOptions): EngineStore {
   async function install(
     engine: EngineName,
     version: string = engineTraits[engine].defaultVersion,
-    onProgress: InstallProgress = () => {},
+    { revision, onProgress = () => {} }: InstallOptions = {},
   ): Promise<EngineBuild> {
-    const present = await find(engine, version);
-    if (present !== undefined) return present;
+    const fits = ({ detail }: EngineBuild) =>
+      revision === undefined || (revision !== 'newest' && detail === `${engine} ${revision}`);
+    const present = async () =>
+      (await list()).find(
+        (build) => build.engine === engine && versionMatches(build.version, version) && fits(build),
+      );
+    const found = await present();
+    if (found !== undefined) return found;
     const wanted = packagedEngine(engine, version);
     if (wanted === undefined)
       throw unavailable(engine, version, 'no package source is known for this version');
     await mkdir(directory, { recursive: true, mode: 0o755 });
     return withFileLock(join(directory, 'install.lock'), async () => {
-      const meanwhile = await find(engine, version);
+      const meanwhile = await present();
       if (meanwhile !== undefined) return meanwhile;
-      await fetchTree(directory, wanted, onProgress);
-      const build = await find(engine, version);
-      if (build !== undefined) return build;
+      const fetched = await fetchTree(
+        directory,
+        wanted,
+        revision === 'newest' ? undefined : revision,
+        onProgress,
+      );
+      if (versionMatches(fetched.version, version)) return fetched;
       throw unavailable(
         engine,
         version,
@@ -94,66 +121,73 @@ export function engineStore(options: EngineStoreOptions): EngineStore {
 
 interface TreeManifest {
   readonly engine: EngineName;
+  /** As the program prints it. */
   readonly version: string;
   readonly revision: string;
   readonly programPath: string;
 }
 
+/** Leaves alone what is there already. */
 async function fetchTree(
   directory: string,
   wanted: PackagedEngine,
+  revision: string | undefined,
   onProgress: InstallProgress,
-): Promise<void> {
+): Promise<EngineBuild> {
+  const { engine, line, release, programPath } = wanted;
+  const failed = (reason: string) => unavailable(engine, line, reason);
   const archive = await configuredArchive();
-  if (archive === undefined) {
-    throw unavailable(
-      wanted.engine,
-      wanted.line,
-      'this system has no Debian package archive to fetch it from',
-    );
-  }
-  const partial = join(directory, `${wanted.engine}-${wanted.line}.partial`);
-  await rm(partial, { recursive: true, force: true });
-  const revision = await fetchPackages({
+  if (archive === undefined) throw failed('this system has no Debian package archive to fetch it from');
+  const source = await openPackages({
     archive,
-    release: wanted.release,
+    release,
+    securedBy: wanted.securedBy,
     packages: [wanted.package, ...wanted.libraries],
+    revision,
     stateDirectory: join(directory, 'packages'),
-    tree: partial,
     onProgress,
   }).catch((error: Error) => {
-    throw unavailable(wanted.engine, wanted.line, error.message);
+    throw failed(error.message);
   });
-  const command = await treeCommand(partial, wanted.programPath, engineTraits[wanted.engine].program);
-  const version = await askVersion(command);
-  if (version === undefined)
-    throw unavailable(wanted.engine, wanted.line, 'the unpacked program does not start');
-  const manifest: TreeManifest = {
-    engine: wanted.engine,
-    version,
-    revision,
-    programPath: wanted.programPath,
-  };
-  await writeFile(join(partial, 'larder-engine.json'), JSON.stringify(manifest));
-  const tree = join(directory, `${wanted.engine}-${version}`);
+  const detail = `${engine} ${source.revision}`;
+  const present = (await packageTrees(directory)).find((build) => build.detail === detail);
+  if (present !== undefined) return present;
+
+  const partial = join(directory, `${engine}-${line}.partial`);
+  await rm(partial, { recursive: true, force: true });
+  await source.unpack(partial).catch((error: Error) => {
+    throw failed(error.message);
+  });
+  const printed = await askVersion(await treeCommand(partial, programPath, engineTraits[engine].program));
+  if (printed === undefined) throw failed('the unpacked program does not start');
+  const manifest: TreeManifest = { engine, version: printed, revision: source.revision, programPath };
+  await writeFile(join(partial, manifestFile), JSON.stringify(manifest));
+  const tree = join(directory, `${engine}-${buildVersion(printed, source.revision)}`);
   await rm(tree, { recursive: true, force: true });
   await rename(partial, tree);
+  return treeBuild(tree, manifest);
+}
+
+async function treeBuild(
+  tree: string,
+  { engine, version, revision, programPath }: TreeManifest,
+): Promise<EngineBuild> {
+  return {
+    engine,
+    version: buildVersion(version, revision),
+    origin: 'package',
+    detail: `${engine} ${revision}`,
+    command: await treeCommand(tree, programPath, engineTraits[engine].program),
+  };
 }
 
 async function packageTrees(directory: string): Promise<EngineBuild[]> {
   const builds: EngineBuild[] = [];
   for (const name of await readdir(directory).catch(() => [])) {
     const tree = join(directory, name);
-    const text = await readFile(join(tree, 'larder-engine.json'), 'utf8').catch(() => undefined);
+    const text = await readFile(join(tree, manifestFile), 'utf8').catch(() => undefined);
     if (text === undefined || name.endsWith('.partial')) continue;
-    const manifest = JSON.parse(text) as TreeManifest;
-    builds.push({
-      engine: manifest.engine,
-      version: manifest.version,
-      origin: 'package',
-      detail: `${manifest.engine} ${manifest.revision}`,
-      command: await treeCommand(tree, manifest.programPath, engineTraits[manifest.engine].program),
-    });
+    builds.push(await treeBuild(tree, JSON.parse(text) as TreeManifest));
   }
   return builds;
 }
@@ -164,14 +198,14 @@ async function treeCommand(
   calledAs: string,
 ): Promise<EngineBuild['command']> {
   const loader = await firstExisting([
-    join(tree, 'usr/lib64/ld-linux-x86-64.so.2'),
-    join(tree, 'lib64/ld-linux-x86-64.so.2'),
-    join(tree, 'usr/lib/ld-linux-aarch64.so.1'),
-    join(tree, 'lib/ld-linux-aarch64.so.1'),
-    ...['x86_64', 'aarch64'].flatMap((cpu) => [
-      join(tree, `lib/${cpu}-linux-gnu/ld-linux-x86-64.so.2`),
-      join(tree, `usr/lib/${cpu}-linux-gnu/ld-linux-x86-64.so.2`),
-      join(tree, `usr/lib/${cpu}-linux-gnu/ld-linux-aarch64.so.1`),
+    // Beside its C library first: `lib64` may hold a link to the system's own, which is of another release.
+    ...['usr/lib', 'lib'].flatMap((folder) => [
+      join(tree, folder, 'x86_64-linux-gnu/ld-linux-x86-64.so.2'),
+      join(tree, folder, 'aarch64-linux-gnu/ld-linux-aarch64.so.1'),
+    ]),
+    ...['usr/', ''].flatMap((prefix) => [
+      join(tree, `${prefix}lib64/ld-linux-x86-64.so.2`),
+      join(tree, `${prefix}lib/ld-linux-aarch64.so.1`),
     ]),
   ]);
   const libraryPath = ['x86_64-linux-gnu', 'aarch64-linux-gnu']

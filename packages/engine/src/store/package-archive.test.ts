@@ -35,4 +35,20 @@ describe('the archive a system is configured with', () => {
   ])('%s', (_, text, uri) => {
     expect(debianUri(text)).toBe(uri);
   });
+
+  test.each([
+    [
+      'one line',
+      'deb http://m.example/debian-security trixie-security main',
+      'http://m.example/debian-security',
+    ],
+    ['main only', 'deb http://m.example/debian trixie main', undefined],
+    [
+      'stanzas',
+      'Types: deb\nURIs: http://m.example/debian\nSuites: trixie\n\nTypes: deb\nURIs: http://s.example/debian-security/\nSuites: trixie-security\n',
+      'http://s.example/debian-security',
+    ],
+  ])('its security updates: %s', (_, text, uri) => {
+    expect(debianUri(text, 'security')).toBe(uri);
+  });
 });

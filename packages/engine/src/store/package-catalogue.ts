@@ -11,6 +11,8 @@ export interface PackagedEngine {
   readonly line: string;
   /** Debian release whose archive holds it. */
   readonly release: string;
+  /** The release whose security updates belong to it; testing has none. */
+  readonly securedBy?: string;
   readonly package: string;
   /** Inside the tree. Valkey's and Redis's programs are one file that looks at the name it is called by. */
   readonly programPath: string;
@@ -32,6 +34,7 @@ export const packagedEngines: readonly PackagedEngine[] = [
     engine: 'valkey',
     line: '8.1',
     release: 'trixie',
+    securedBy: 'trixie',
     package: 'valkey-tools',
     programPath: 'usr/bin/valkey-check-rdb',
     libraries: [...base, 'libjemalloc2', 'liblzf1', 'libssl3t64', 'libsystemd0', 'libatomic1', 'libstdc++6'],
@@ -40,6 +43,7 @@ export const packagedEngines: readonly PackagedEngine[] = [
     engine: 'valkey',
     line: '8.0',
     release: 'bookworm-backports',
+    securedBy: 'bookworm',
     package: 'valkey-tools',
     programPath: 'usr/bin/valkey-check-rdb',
     libraries: [...base, 'libjemalloc2', 'liblzf1', 'libssl3', 'libsystemd0', 'libatomic1', 'libstdc++6'],
@@ -48,6 +52,7 @@ export const packagedEngines: readonly PackagedEngine[] = [
     engine: 'redis',
     line: '7.0',
     release: 'bookworm',
+    securedBy: 'bookworm',
     package: 'redis-tools',
     programPath: 'usr/bin/redis-check-rdb',
     libraries: [
@@ -60,6 +65,7 @@ export const packagedEngines: readonly PackagedEngine[] = [
     engine: 'memcached',
     line: '1.6',
     release: 'bookworm',
+    securedBy: 'bookworm',
     package: 'memcached',
     programPath: 'usr/bin/memcached',
     libraries: [...base, 'libevent-2.1-7', 'libsasl2-2', 'libdb5.3', 'libssl3'],
