@@ -56,7 +56,7 @@ export async function startLeading({
   held,
   logger,
 }: LeadingOptions): Promise<LeadingService> {
-  const { database, term } = held;
+  const { database, metricDatabase, term } = held;
   const engines = engineStore({
     directory: join(config.directories.cache, 'engines'),
     searchPath: config.searchPath,
@@ -104,6 +104,7 @@ export async function startLeading({
     }));
   const control = await startControlPlane({
     database,
+    metricDatabase,
     host: site.host,
     engines,
     scratch,

@@ -2,6 +2,7 @@
 import type { EngineStore } from '@larder/engine/store/engine-store';
 import type { Host } from '@larder/fleet/host';
 import type { ScratchEngines } from '@larder/fleet/scratch-engine';
+import type { MetricStore } from '@larder/metrics/metric-store';
 import type { Buckets } from './bucket/bucket.ts';
 import type { Database } from './database/connect.ts';
 import type { LogFailures } from './log-delivery/log-failures.ts';
@@ -15,6 +16,8 @@ export interface ControlContext {
   readonly scratch: ScratchEngines;
   /** Missing: the service knows no object store. */
   readonly buckets?: Buckets | undefined;
+  /** Data of all metrics, our own and those that others put. */
+  readonly metrics: MetricStore;
   readonly placement: Placement;
   readonly nowMs: () => number;
   /** Why logs of it were not delivered last. */

@@ -15,7 +15,10 @@ import type { ControlContext } from './control-context.ts';
 import type { Database } from './database/connect.ts';
 import { controlHandlers } from './handlers.ts';
 import { logDeliveryLoop } from './log-delivery/log-delivery.ts';
+import { everySecond } from './metric/every-second.ts';
+import { metricKeeper } from './metric/metric-keeper.ts';
 import { metricSampler } from './metric/sampler.ts';
+import type { MetricDatabase } from './metric/tables.ts';
 import type { NodePlaces, Owner, PlacedNode } from './placement/node-places.ts';
 import type { Placement } from './placement/placement.ts';
 import { type PassOutcome, type Reconciler, reconciler } from './reconciler/driver.ts';
@@ -37,6 +40,7 @@ import { readExports } from './snapshot-export/store.ts';
 
 export interface ControlPlaneOptions {
   readonly database: Database;
+  readonly metricDatabase: MetricDatabase;
   readonly host: Host;
   readonly engines: EngineStore;
   readonly scratch: ScratchEngines;
@@ -129,7 +133,9 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     }),
   };
   const logs = logDeliveryLoop({ database, host, logger });
-  const context: ControlContext = { ...options, wake, logFailures: logs.failures };
+  const metrics = metricKeeper({ database: options.metricDatabase, nowMs });
+  const maintaining = everySecond(metrics.maintain, logger, 'Data of metrics were not moved or dropped.');
+  const context: ControlContext = { ...options, metrics, wake, logFailures: logs.failures };
   const scaling = {
     context,
     sampler: metricSampler({ host, nowMs, keptMs: keptLooks * scalingPeriodMs }),
@@ -220,7 +226,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     async stop() {
       stopListening();
       stopping.abort();
-      await Promise.all([...Object.values(loops), logs, drills].map((loop) => loop.stop()));
+      await Promise.all([...Object.values(loops), logs, drills, maintaining].map((loop) => loop.stop()));
+      await metrics.close();
     },
   };
 }

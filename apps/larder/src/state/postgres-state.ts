@@ -10,6 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database } from '@larder/control/database/connect';
 import { beginTerm } from '@larder/control/database/leadership';
 import { createTables, type Tables } from '@larder/control/database/tables';
+import { createMetricTables, type MetricTables } from '@larder/control/metric/tables';
 import { Kysely, PostgresDialect, sql } from 'kysely';
 import { Client, type ClientConfig, types } from 'pg';
 import type { HeldState } from './held-state.ts';
@@ -79,14 +80,17 @@ async function lead(
       await sleep(tryEveryMs);
     }
     await beat(client);
-    for (const statement of createTables('postgres')) await client.query(statement);
-    const database: Database = new Kysely<Tables>({
-      dialect: new PostgresDialect({ pool: onlyConnection(client) }),
-    });
+    for (const statement of [...createTables('postgres'), ...createMetricTables('postgres')]) {
+      await client.query(statement);
+    }
+    const pool = onlyConnection(client);
+    const database: Database = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
+    const metricDatabase = new Kysely<MetricTables>({ dialect: new PostgresDialect({ pool }) });
     const term = await beginTerm(database);
     const stop = keepBeating(database, lose);
     return {
       database,
+      metricDatabase,
       term,
       lost,
       async release() {

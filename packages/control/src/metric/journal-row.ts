@@ -1,4 +1,4 @@
-/** (pure) What was recorded at one time as one value of the database. */
+/** What was recorded at one time as one value of the database. */
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import { type Summary, summaryOf } from '@larder/metrics/summary';
 import { isSingle } from './block.ts';
