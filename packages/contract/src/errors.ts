@@ -8,6 +8,7 @@
 import { applicationAutoScaling, type ScalingErrorName } from './application-auto-scaling/model.ts';
 import { type CloudWatchErrorName, cloudWatch } from './cloudwatch/model.ts';
 import { elastiCache, type ModelledErrorName } from './elasticache/model.ts';
+import { type SnsErrorName, snsErrors } from './sns/model.ts';
 
 /** Wire code -> HTTP status. */
 const COMMON_ERRORS = {
@@ -35,7 +36,7 @@ const COMMON_ERRORS = {
 } as const;
 
 export type CommonErrorName = keyof typeof COMMON_ERRORS;
-export type ErrorName = ModelledErrorName | CommonErrorName | ScalingErrorName | CloudWatchErrorName;
+export type ErrorName = ModelledErrorName | CommonErrorName | ScalingErrorName | CloudWatchErrorName | SnsErrorName;
 
 /** Who is to blame, in the words of the query protocol: `Sender` for 4xx, `Receiver` for 5xx. */
 export type Fault = 'Sender' | 'Receiver';
@@ -54,6 +55,7 @@ export const errorCatalogue: ReadonlyMap<string, ErrorEntry> = new Map([
   ...[...elastiCache.errors.values(), ...cloudWatch.errors.values()].map(
     ({ shapeName, wireCode, httpStatus }) => entry(shapeName, wireCode, httpStatus),
   ),
+  ...Object.entries(snsErrors).map(([code, httpStatus]) => entry(code, code, httpStatus)),
   ...Object.entries(applicationAutoScaling.errors).map(([code, httpStatus]) => entry(code, code, httpStatus)),
   ...Object.entries(COMMON_ERRORS).map(([code, httpStatus]) => entry(code, code, httpStatus)),
 ]);

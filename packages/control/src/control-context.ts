@@ -7,6 +7,7 @@ import type { Buckets } from './bucket/bucket.ts';
 import type { Database } from './database/connect.ts';
 import type { LogFailures } from './log-delivery/log-failures.ts';
 import type { Placement } from './placement/placement.ts';
+import type { Publish } from './topic/topics.ts';
 
 export interface ControlContext {
   readonly database: Database;
@@ -20,6 +21,8 @@ export interface ControlContext {
   readonly metrics: MetricStore;
   readonly placement: Placement;
   readonly nowMs: () => number;
+  /** Tells a topic's subscribers, at least once. */
+  readonly publish: Publish;
   /** Why logs of it were not delivered last. */
   readonly logFailures: (resource: 'replication-group' | 'cache-cluster', id: string) => LogFailures;
   /** Called after a commit, with the resource to look at. */

@@ -22,6 +22,7 @@ export async function startApi(options: Partial<ApiOptions>): Promise<RunningApi
     // Tests of scaling give their own; no other sends such requests.
     scalingHandlers: {} as ScalingHandlers,
     cloudWatchHandlers: {},
+    snsHandlers: {},
     region: 'eu-test-1',
     accountId: '000000000000',
     now: () => new Date(),

@@ -10,6 +10,8 @@ import { cloudWatch, cloudWatchTarget } from '@larder/contract/cloudwatch/model'
 import { MAX_PAIRS } from '@larder/contract/codec/form';
 import type { Handlers } from '@larder/contract/elasticache/handlers';
 import { elastiCache } from '@larder/contract/elasticache/model';
+import type { SnsHandlers } from '@larder/contract/sns/handlers';
+import { sns } from '@larder/contract/sns/model';
 import { handlerMap, type Service } from './dispatch.ts';
 import { cborProtocol, jsonProtocol, type Protocol, queryProtocol, versionOfForm } from './protocol.ts';
 import type { ReadRequest } from './read-request.ts';
@@ -18,9 +20,10 @@ export interface ServiceHandlers {
   readonly handlers: Handlers;
   readonly scalingHandlers: ScalingHandlers;
   readonly cloudWatchHandlers: CloudWatchHandlers;
+  readonly snsHandlers: SnsHandlers;
 }
 
-type ServiceName = 'elastiCache' | 'cloudWatch' | 'applicationAutoScaling';
+type ServiceName = 'elastiCache' | 'cloudWatch' | 'applicationAutoScaling' | 'sns';
 
 /** What a request says before its body is read. A form's API version comes with the body. */
 export interface Spoken {
@@ -42,6 +45,7 @@ const cloudWatchForm: Spoken = {
   service: 'cloudWatch',
   protocol: queryProtocol(cloudWatch, 'CloudWatch', mostMetricPairs),
 };
+const snsForm: Spoken = { service: 'sns', protocol: queryProtocol(sns, 'SNS', MAX_PAIRS) };
 const cloudWatchJson: Spoken = { service: 'cloudWatch', protocol: jsonProtocol('1.0', jsonTarget) };
 const cloudWatchCbor: Spoken = { service: 'cloudWatch', protocol: cborProtocol(cborPath) };
 const scalingJson: Spoken = {
@@ -57,10 +61,16 @@ export function spokenBy(head: { readonly path: string; readonly target: string 
   return target.startsWith(applicationAutoScaling.targetPrefix) ? scalingJson : elastiCacheForm;
 }
 
-/** As `spoken`, or CloudWatch's own where a form names its version. */
+/** What a form is for, by the API version that it names. */
+const formsByVersion: ReadonlyMap<string | undefined, Spoken> = new Map([
+  [cloudWatch.apiVersion, cloudWatchForm],
+  [sns.apiVersion, snsForm],
+]);
+
+/** As `spoken`, or the service's own whose version a form names. */
 export function spokenInBody(spoken: Spoken, request: ReadRequest): Spoken {
   if (spoken !== elastiCacheForm) return spoken;
-  return versionOfForm(request) === cloudWatch.apiVersion ? cloudWatchForm : spoken;
+  return formsByVersion.get(versionOfForm(request)) ?? spoken;
 }
 
 export function servicesOf(by: ServiceHandlers): Readonly<Record<ServiceName, Service>> {
@@ -76,6 +86,12 @@ export function servicesOf(by: ServiceHandlers): Readonly<Record<ServiceName, Se
       title: 'CloudWatch',
       takesCompressed: true,
       handlers: handlerMap(by.cloudWatchHandlers),
+    },
+    sns: {
+      ...sns,
+      title: 'SNS',
+      takesCompressed: false,
+      handlers: handlerMap(by.snsHandlers),
     },
     applicationAutoScaling: {
       title: 'Application Auto Scaling',

@@ -66,25 +66,27 @@ export async function execute(deps: ExecuteDeps, cluster: CacheCluster, step: St
     case 'forget-node':
       return deps.database.transaction().execute(async (transaction) => {
         await deleteNode(transaction, cluster.id, step.node);
-        await recordEvent(transaction, {
+        const event = {
           atMs: deps.nowMs(),
-          sourceType: 'cache-cluster',
+          sourceType: 'cache-cluster' as const,
           sourceId: cluster.id,
           message: `Removed cache node ${step.node}`,
-        });
+        };
+        await recordEvent(transaction, event, 'RemoveCacheNodeComplete');
       });
     case 'forget-cluster':
       return deps.database.transaction().execute(async (transaction) => {
+        const event = {
+          atMs: deps.nowMs(),
+          sourceType: 'cache-cluster' as const,
+          sourceId: cluster.id,
+          message: `Cache cluster ${cluster.id} deleted`,
+        };
+        await recordEvent(transaction, event, 'DeleteCacheClusterComplete');
         await deleteCacheCluster(transaction, cluster.id);
         await releaseAddresses(transaction, { resource: 'cache-cluster', id: cluster.id });
         await deleteTags(transaction, { resourceType: 'cluster', name: cluster.id });
         await deleteUpdateActions(transaction, 'cache-cluster', cluster.id);
-        await recordEvent(transaction, {
-          atMs: deps.nowMs(),
-          sourceType: 'cache-cluster',
-          sourceId: cluster.id,
-          message: `Cache cluster ${cluster.id} deleted`,
-        });
       });
   }
 }

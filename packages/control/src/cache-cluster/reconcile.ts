@@ -26,6 +26,7 @@ import { type Plan, plan } from './plan.ts';
 import { routesOf } from './routes.ts';
 import { nextStatus } from './status.ts';
 import { changeStatus, readCacheCluster, setNodesAvailable, setParameterStatus } from './store.ts';
+import type { CacheNotice } from '../topic/cache-notice.ts';
 
 export interface ReconcileDeps {
   readonly database: Database;
@@ -127,12 +128,13 @@ async function failRestore(
   if (to === 'stay' || to === 'refuse') return;
   await database.transaction().execute(async (transaction) => {
     if (!(await changeStatus(transaction, id, { from: status, to }))) return;
-    await recordEvent(transaction, {
+    const event = {
       atMs: nowMs(),
-      sourceType: 'cache-cluster',
+      sourceType: 'cache-cluster' as const,
       sourceId: id,
       message: `Cache cluster ${id} could not be restored from ${describeData(intent.restoreFrom!)}: ${because}`,
-    });
+    };
+    await recordEvent(transaction, event, 'CacheClusterProvisioningFailed');
   });
 }
 
@@ -161,23 +163,33 @@ async function record(
     if (restarted.length > 0) {
       await setNodesAvailable(transaction, cluster.id);
       for (const { id } of restarted.filter((node) => node.status === 'rebooting')) {
-        await recordEvent(transaction, {
+        const event = {
           atMs: nowMs(),
-          sourceType: 'cache-cluster',
+          sourceType: 'cache-cluster' as const,
           sourceId: cluster.id,
           message: `Cache node ${id} restarted`,
-        });
+        };
+        await recordEvent(transaction, event, 'CacheNodesRebooted');
       }
     }
     if (status === 'stay' || status === 'refuse') return;
     if (!(await changeStatus(transaction, cluster.id, { from: cluster.status, to: status }))) return;
-    await recordEvent(transaction, {
+    const said = {
       atMs: nowMs(),
-      sourceType: 'cache-cluster',
+      sourceType: 'cache-cluster' as const,
       sourceId: cluster.id,
       message: statusMessage(cluster, status),
-    });
+    };
+    await recordEvent(transaction, said, statusNotice(cluster, status));
   });
+}
+
+/** What the cluster's topic is told. A change that added nodes is their arrival. */
+function statusNotice({ status, nodes }: CacheCluster, to: CacheCluster['status']): CacheNotice | undefined {
+  if (to === 'create-failed' || to === 'restore-failed') return 'CacheClusterProvisioningFailed';
+  if (status === 'creating') return 'CacheClusterProvisioningComplete';
+  const added = status === 'modifying' && nodes.some((node) => node.status === 'creating');
+  return added ? 'AddCacheNodeComplete' : undefined;
 }
 
 function statusMessage({ id, status, nodes }: CacheCluster, to: CacheCluster['status']): string {

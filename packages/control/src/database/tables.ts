@@ -252,6 +252,34 @@ export interface Tables {
   };
   /** By the resource's type and name as in its ARN. */
   tag: { resource_type: string; resource_name: string; key: string; value: string };
+  topic: { arn: string; name: string; display_name: string; created_at: number };
+  topic_subscription: {
+    arn: string;
+    topic_arn: string;
+    protocol: string;
+    endpoint: string;
+    secret_generation: number;
+    created_at: number;
+  };
+  /** Kept for a while after its last delivery: published again, it is known. */
+  topic_message: {
+    id: string;
+    topic_arn: string;
+    subject: string | null;
+    body: string;
+    created_at: number;
+  };
+  /** What is not delivered yet, and what was given up. */
+  topic_delivery: {
+    topic_arn: string;
+    message_id: string;
+    subscription_arn: string;
+    /** `pending` or `dead`. */
+    status: string;
+    attempts: number;
+    at: number;
+    failure: string | null;
+  };
   event: {
     id: Generated<number>;
     at: number;
@@ -382,6 +410,22 @@ export function createTables(database: 'sqlite' | 'postgres'): readonly string[]
     `create table if not exists tag (
      resource_type ${text} not null, resource_name ${text} not null, key ${text} not null, value ${text} not null,
      primary key (resource_type, resource_name, key))${end}`,
+    `create table if not exists topic (
+     arn ${text} primary key, name ${text} not null, display_name ${text} not null, created_at ${whole} not null)${end}`,
+    `create table if not exists topic_subscription (
+     arn ${text} primary key, topic_arn ${text} not null references topic(arn) on delete cascade,
+     protocol ${text} not null, endpoint ${text} not null, secret_generation ${whole} not null,
+     created_at ${whole} not null)${end}`,
+    `create index if not exists subscription_of_topic on topic_subscription (topic_arn)`,
+    `create table if not exists topic_message (
+     id ${text} not null, topic_arn ${text} not null references topic(arn) on delete cascade, subject ${text},
+     body ${text} not null, created_at ${whole} not null, primary key (topic_arn, id))${end}`,
+    `create table if not exists topic_delivery (
+     topic_arn ${text} not null, message_id ${text} not null,
+     subscription_arn ${text} not null references topic_subscription(arn) on delete cascade, status ${text} not null,
+     attempts ${whole} not null, at ${whole} not null, failure ${text}, primary key (message_id, subscription_arn),
+     foreign key (topic_arn, message_id) references topic_message(topic_arn, id) on delete cascade)${end}`,
+    `create index if not exists delivery_due on topic_delivery (status, at)`,
     `create table if not exists event (
      id ${numbered}, at ${whole} not null, source_type ${text} not null,
      source_id ${text} not null, message ${text} not null)${end}`,

@@ -1,5 +1,6 @@
 /** What happened, for people: the history behind DescribeEvents. Written in the transaction of what it tells. */
 import type { Database, DatabaseTransaction } from '../database/connect.ts';
+import { type CacheNotice, publishNotice } from '../topic/cache-notice.ts';
 
 export type EventSource =
   | 'replication-group'
@@ -18,8 +19,16 @@ export interface ClusterEvent {
 
 const keptMs = 14 * 24 * 3_600_000;
 
-export async function recordEvent(transaction: DatabaseTransaction, event: ClusterEvent): Promise<void> {
-  await transaction
+/**
+ * @param notice what a cache's topic is told of it, if anything. It is looked up with the cache: an event of its end is
+ *   recorded before its rows go.
+ */
+export async function recordEvent(
+  transaction: DatabaseTransaction,
+  event: ClusterEvent,
+  notice?: CacheNotice,
+): Promise<void> {
+  const { id } = await transaction
     .insertInto('event')
     .values({
       at: event.atMs,
@@ -27,7 +36,9 @@ export async function recordEvent(transaction: DatabaseTransaction, event: Clust
       source_id: event.sourceId,
       message: event.message,
     })
-    .execute();
+    .returning('id')
+    .executeTakeFirstOrThrow();
+  if (notice !== undefined) await publishNotice(transaction, id, { ...event, notice });
   await transaction
     .deleteFrom('event')
     .where('at', '<', event.atMs - keptMs)

@@ -147,10 +147,11 @@ async function tell(
   from: string,
   to: Place,
 ): Promise<void> {
-  await recordEvent(transaction, {
+  const event = {
     atMs: nowMs(),
-    sourceType: 'cache-cluster',
+    sourceType: 'cache-cluster' as const,
     sourceId: cluster,
     message: `Recovering cache nodes ${cacheNodeIdOf(1)}: host ${from} is lost, it is made anew on ${to.host}`,
-  });
+  };
+  await recordEvent(transaction, event, 'CacheNodeReplaceStarted');
 }

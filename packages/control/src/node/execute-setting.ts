@@ -3,6 +3,7 @@ import { cacheNodeIdOf } from '@larder/contract/ids';
 import type { Host, Order } from '@larder/fleet/host';
 import type { Database } from '../database/connect.ts';
 import { recordEvent } from '../event-log/event-log.ts';
+import type { CacheNotice } from '../topic/cache-notice.ts';
 import type { SettingStep } from './node-settings.ts';
 
 /** What the service sets by itself in the life of a node: nobody asked for it, and nobody need hear of it. */
@@ -19,14 +20,14 @@ export interface SettingTarget {
 }
 
 /** Tells people of something about a cluster's node: an event of that cluster. */
-export type TellOfNode = (clusterId: string, message: string) => Promise<void>;
+export type TellOfNode = (clusterId: string, message: string, notice?: CacheNotice) => Promise<void>;
 
 export function tellInDatabase(database: Database, nowMs: () => number): TellOfNode {
-  return (sourceId, message) =>
+  return (sourceId, message, notice) =>
     database
       .transaction()
       .execute((transaction) =>
-        recordEvent(transaction, { atMs: nowMs(), sourceType: 'cache-cluster', sourceId, message }),
+        recordEvent(transaction, { atMs: nowMs(), sourceType: 'cache-cluster', sourceId, message }, notice),
       );
 }
 
@@ -52,7 +53,7 @@ export async function executeSetting(
       const message = step.drift
         ? `Cache node ${cacheNodeId} was changed by hand in ${names}; it was set back to its parameter group`
         : `Cache node ${cacheNodeId} took on its parameters: ${names}`;
-      await tell(clusterId, message);
+      await tell(clusterId, message, 'CacheClusterParametersChanged');
     }
   }
 }

@@ -9,6 +9,7 @@ import type { Environment } from '../node/environment.ts';
 import { stillAsked } from '../parameter-group/settings.ts';
 import type { StartHistory } from '../reconciler/start-history.ts';
 import { describeData } from '../snapshot/seed.ts';
+import type { CacheNotice } from '../topic/cache-notice.ts';
 import type { SettingsPlan } from './plan-settings.ts';
 import { membersOf, type ReplicationGroup, type ReplicationGroupStatus } from './replication-group.ts';
 import { setSlots } from './reshard-store.ts';
@@ -76,12 +77,13 @@ export async function recordPass(
   await database.transaction().execute(async (transaction) => {
     for (const { id } of recovered) {
       await setRecovering(transaction, [id], false);
-      await recordEvent(transaction, {
+      const event = {
         atMs: nowMs(),
-        sourceType: 'cache-cluster',
+        sourceType: 'cache-cluster' as const,
         sourceId: id,
         message: `Finished recovery for cache nodes ${cacheNodeIdOf(1)}`,
-      });
+      };
+      await recordEvent(transaction, event, 'CacheNodeReplaceComplete');
     }
     if (forming) await markFormed(transaction, group.id);
     if (parameters.length > 0 && (await stillAsked(transaction, group.intent, environment.parameters))) {
@@ -90,12 +92,13 @@ export async function recordPass(
     if (usersDigest !== group.usersDigest) await setUsersDigest(transaction, group.id, usersDigest);
     if (status === 'stay' || status === 'refuse') return;
     if (!(await changeStatus(transaction, group.id, { from: group.status, to: status }))) return;
-    await recordEvent(transaction, {
+    const said = {
       atMs: nowMs(),
-      sourceType: 'replication-group',
+      sourceType: 'replication-group' as const,
       sourceId: group.id,
       message: statusMessage(group, status),
-    });
+    };
+    await recordEvent(transaction, said, statusNotice(group, status));
   });
 }
 
@@ -107,6 +110,15 @@ function usersDigestAfter(
 ): string | undefined {
   if (settings === undefined) return group.usersDigest;
   return settings.usersInSync && groupUsers !== undefined ? digestUsers(groupUsers.users) : undefined;
+}
+
+/** What the group's topic is told. A change that added members is their arrival. */
+function statusNotice(group: ReplicationGroup, to: ReplicationGroupStatus): CacheNotice | undefined {
+  if (to === 'create-failed') return 'CacheClusterProvisioningFailed';
+  if (group.status === 'creating') return 'CreateReplicationGroupComplete';
+  const added =
+    group.status === 'modifying' && membersOf(group).some((member) => member.status === 'creating');
+  return added ? 'ReplicationGroupIncreaseReplicaCountFinished' : undefined;
 }
 
 function statusMessage({ id, status, intent }: ReplicationGroup, to: ReplicationGroupStatus): string {

@@ -162,15 +162,17 @@ async function changeMembers(
     if (status === 'refuse' || status === 'stay') throw wrongState(group, "can't change its replicas now");
     await change(transaction, group);
     await changeStatus(transaction, id, { from: group.status, to: status });
-    await recordEvent(transaction, {
+    const event = {
       atMs: context.nowMs(),
-      sourceType: 'replication-group',
+      sourceType: 'replication-group' as const,
       sourceId: id,
       message:
         verb === 'Rebooting'
           ? `Rebooting a node of replication group ${id}`
           : `${verb} number of replicas of replication group ${id}`,
-    });
+    };
+    const notice = verb === 'Increasing' ? 'ReplicationGroupIncreaseReplicaCountStarted' : undefined;
+    await recordEvent(transaction, event, notice);
     return (await readReplicationGroup(transaction, id))!;
   });
   context.wake('replication-group', id);

@@ -59,12 +59,13 @@ export async function failRestore(
   if (to === 'stay' || to === 'refuse') return;
   await database.transaction().execute(async (transaction) => {
     if (!(await changeStatus(transaction, id, { from: status, to }))) return;
-    await recordEvent(transaction, {
+    const event = {
       atMs: nowMs(),
-      sourceType: 'replication-group',
+      sourceType: 'replication-group' as const,
       sourceId: id,
       message: `Replication group ${id} could not be restored from ${describeData(intent.restoreFrom!)}: ${because}`,
-    });
+    };
+    await recordEvent(transaction, event, 'CacheClusterProvisioningFailed');
   });
 }
 

@@ -9,6 +9,7 @@ import { serviceIntentOf } from '../node/service-intent.ts';
 import { passAddress, releaseAddresses } from '../placement/addresses.ts';
 import { deleteUpdateActions } from '../service-update/store.ts';
 import { deleteTags } from '../tag/store.ts';
+import type { CacheNotice } from '../topic/cache-notice.ts';
 import type { Member, Migration, ReplicationGroup } from './replication-group.ts';
 import { deleteNodeGroup, dismissMembers, endResharding, markShardsFormed } from './reshard-store.ts';
 import {
@@ -58,7 +59,8 @@ export function recordsInDatabase(database: Database, nowMs: () => number): Step
     sourceType: 'replication-group' | 'cache-cluster',
     sourceId: string,
     message: string,
-  ) => recordEvent(transaction, { atMs: nowMs(), sourceType, sourceId, message });
+    notice?: CacheNotice,
+  ) => recordEvent(transaction, { atMs: nowMs(), sourceType, sourceId, message }, notice);
 
   return {
     tellOfNode: tellInDatabase(database, nowMs),
@@ -66,7 +68,7 @@ export function recordsInDatabase(database: Database, nowMs: () => number): Step
       write(async (transaction) => {
         const epoch = await decidePrimary(transaction, group, nodeGroup, member);
         const text = `Failover from primary node ${previous} to replica node ${member} completed`;
-        await tell(transaction, 'cache-cluster', member, text);
+        await tell(transaction, 'cache-cluster', member, text, 'FailoverComplete');
         await tell(transaction, 'replication-group', group.id, text);
         return epoch;
       }),
@@ -77,7 +79,8 @@ export function recordsInDatabase(database: Database, nowMs: () => number): Step
     beginRecovery: ({ id }, member, emptyShard) =>
       write(async (transaction) => {
         await setRecovering(transaction, [member], true);
-        await tell(transaction, 'cache-cluster', member, `Recovering cache nodes ${cacheNodeIdOf(1)}`);
+        const recovering = `Recovering cache nodes ${cacheNodeIdOf(1)}`;
+        await tell(transaction, 'cache-cluster', member, recovering, 'CacheNodeReplaceStarted');
         if (emptyShard === undefined) return;
         const text = `Primary node ${member} of node group ${emptyShard} starts without data: no other node held any`;
         await tell(transaction, 'replication-group', id, text);
@@ -93,7 +96,8 @@ export function recordsInDatabase(database: Database, nowMs: () => number): Step
     endResharding: ({ id }) =>
       write(async (transaction) => {
         await endResharding(transaction, id);
-        await tell(transaction, 'replication-group', id, `Resharding of replication group ${id} completed`);
+        const text = `Resharding of replication group ${id} completed`;
+        await tell(transaction, 'replication-group', id, text, 'ReplicationGroupScalingComplete');
       }),
     noteSource: ({ id }, migration) =>
       write(async (transaction) => {
@@ -112,8 +116,9 @@ export function recordsInDatabase(database: Database, nowMs: () => number): Step
       }),
     forgetMember: (group, member) =>
       write(async (transaction) => {
+        const text = `Cache cluster ${member} deleted`;
+        await tell(transaction, 'cache-cluster', member, text, 'DeleteCacheClusterComplete');
         await deleteMember(transaction, group, member);
-        await tell(transaction, 'cache-cluster', member, `Cache cluster ${member} deleted`);
       }),
     retainPrimary: (group, member) =>
       write(async (transaction) => {
@@ -131,11 +136,12 @@ export function recordsInDatabase(database: Database, nowMs: () => number): Step
       }),
     forgetGroup: (group) =>
       write(async (transaction) => {
+        const text = `Replication group ${group.id} deleted`;
+        await tell(transaction, 'replication-group', group.id, text, 'DeleteCacheClusterComplete');
         await deleteReplicationGroup(transaction, group);
         await releaseAddresses(transaction, { resource: 'replication-group', id: group.id });
         await deleteTags(transaction, { resourceType: 'replicationgroup', name: group.id });
         await deleteUpdateActions(transaction, 'replication-group', group.id);
-        await tell(transaction, 'replication-group', group.id, `Replication group ${group.id} deleted`);
       }),
   };
 }

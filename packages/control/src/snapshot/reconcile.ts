@@ -158,14 +158,15 @@ async function keep(
   const kept = await database.transaction().execute(async (transaction) => {
     if (!(await changeStatus(transaction, name, { from: status, to: 'available' }))) return false;
     if (verb === 'succeeded') await releaseSource(transaction, snapshot);
-    await recordEvent(transaction, {
+    const event = {
       atMs: nowMs(),
       ...eventSource(origin),
       message:
         verb === 'succeeded'
           ? `Snapshot succeeded for snapshot with ID '${name}' of ${describeOrigin(origin)}`
           : `Snapshot with ID '${name}' of ${describeOrigin(origin)} was copied`,
-    });
+    };
+    await recordEvent(transaction, event, verb === 'succeeded' ? 'SnapshotComplete' : undefined);
     return true;
   });
   if (kept) wake(origin.resource, origin.id);
@@ -185,11 +186,12 @@ async function giveUp(
     if (!(await changeStatus(transaction, name, { from: status, to }))) return;
     await writeTrouble(transaction, name, { trouble: because, attempts });
     if (status === 'creating') await releaseSource(transaction, snapshot);
-    await recordEvent(transaction, {
+    const event = {
       atMs: nowMs(),
       ...eventSource(origin),
       message: `Snapshot failed for snapshot with ID '${name}' of ${describeOrigin(origin)}: ${because}`,
-    });
+    };
+    await recordEvent(transaction, event, status === 'creating' ? 'SnapshotFailed' : undefined);
   });
   wake(origin.resource, origin.id);
 }
