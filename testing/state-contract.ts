@@ -34,6 +34,19 @@ import {
 } from '@larder/control/scaling/store';
 import { restoringNames } from '@larder/control/snapshot/store';
 import { nodesInSubnetGroup } from '@larder/control/subnet-group/store';
+import { publishIn } from '@larder/control/topic/publish';
+import {
+  countDeliveries,
+  deleteDelivery,
+  forgetOld,
+  insertSubscription,
+  insertTopic,
+  raiseSecretGeneration,
+  readDeliveries,
+  reviveDead,
+  writeFailure,
+} from '@larder/control/topic/store';
+import { limits, type Subscription } from '@larder/control/topic/topic';
 import { beforeEach, describe, expect, test } from 'vitest';
 import {
   clusterGroup,
@@ -346,6 +359,41 @@ export function stateContract(current: () => Database): void {
       }
       expect([await use('x', 1_780_000_000_000), await use('x', 1_780_000_000_000)]).toEqual([true, false]);
       expect(await use('y', 1_790_000_000_000)).toBe(false);
+    });
+
+    test('what is published is there once, waits, is given up, revived and forgotten', async () => {
+      const arn = 'arn:aws:sns:us-east-1:000000000000:t';
+      const subscription: Subscription = {
+        arn: `${arn}:s`,
+        topicArn: arn,
+        protocol: 'https',
+        endpoint: 'https://hooks.example/',
+        secretGeneration: 1,
+        createdAtMs: 1,
+      };
+      const message = { id: 'm', topicArn: arn, subject: undefined, body: 'ü', createdAtMs: 5 };
+      await write((transaction) =>
+        insertTopic(transaction, { arn, name: 't', displayName: '', createdAtMs: 1 }),
+      );
+      await write((transaction) => insertSubscription(transaction, subscription));
+      await write((transaction) => publishIn(transaction, message, 'refuse'));
+      await write((transaction) => publishIn(transaction, message, 'refuse'));
+      const waiting = (dueMs: number) => readDeliveries(database, { status: 'pending', dueMs, limit: 9 });
+      const standing = { status: 'pending', attempts: 0, atMs: 5, failure: undefined };
+      expect(await waiting(4)).toEqual([]);
+      expect(await waiting(5)).toEqual([{ message, subscription, ...standing }]);
+      const [delivery] = await waiting(5);
+      await writeFailure(database, delivery!, { status: 'dead', attempts: 3, atMs: 9, failure: 'no' });
+      expect([await waiting(99), await countDeliveries(database, 'dead', arn)]).toEqual([[], 1]);
+      expect(await reviveDead(database, 10)).toBe(1);
+      await deleteDelivery(database, delivery!);
+      expect(await countDeliveries(database, 'pending')).toBe(0);
+      expect(await raiseSecretGeneration(database, subscription.arn)).toBe(2);
+      const messages = () => database.selectFrom('topic_message').select('id').execute();
+      await forgetOld(database, 5 + limits.rememberedMs);
+      expect(await messages()).toEqual([{ id: 'm' }]);
+      await forgetOld(database, 6 + limits.rememberedMs);
+      expect(await messages()).toEqual([]);
     });
 
     test('terms rise', async () => {

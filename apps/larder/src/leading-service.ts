@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { startControlPlane } from '@larder/control/control-plane';
 import { checkLikeness } from '@larder/control/database/likeness';
 import { nodePlaces } from '@larder/control/placement/node-places';
+import type { NotificationSettings } from '@larder/control/topic/topics';
 import type { EngineName } from '@larder/engine/engine';
 import type { EngineBuild } from '@larder/engine/store/engine-build';
 import { engineStore } from '@larder/engine/store/engine-store';
@@ -34,6 +35,7 @@ export interface LeadingOptions {
   readonly scalingPeriodMs: number;
   readonly objectStore?: ObjectStoreFlags | undefined;
   readonly drillEveryMs: number;
+  readonly notifications: NotificationSettings;
   readonly held: HeldState;
   readonly logger: Logger;
 }
@@ -53,6 +55,7 @@ export async function startLeading({
   scalingPeriodMs,
   objectStore,
   drillEveryMs,
+  notifications,
   held,
   logger,
 }: LeadingOptions): Promise<LeadingService> {
@@ -117,16 +120,23 @@ export async function startLeading({
     places,
     nowMs: Date.now,
     scalingPeriodMs,
+    notifications,
     logger,
   });
   await site.begin(control);
   const doors = await fleet?.serve(control);
-  const operators = await operatorSocket({ directory: place, drill: control.drill, ...doors?.operations });
+  const operators = await operatorSocket({
+    directory: place,
+    drill: control.drill,
+    topics: control.topics,
+    ...doors?.operations,
+  });
   return {
     api: createApi({
       handlers: control.handlers,
       scalingHandlers: control.scalingHandlers,
       cloudWatchHandlers: control.cloudWatchHandlers,
+      snsHandlers: control.topics.handlers,
       lookupAccessKey: accessKeyLookup(place),
       region: defaultRegion,
       accountId,

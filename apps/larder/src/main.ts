@@ -1,9 +1,10 @@
 #!/usr/bin/env node
 /** The command line. Exit codes: 0 done, 1 failed, 2 called wrongly. */
-import { readFile } from 'node:fs/promises';
 import { Command, CommanderError } from 'commander';
 import type { AgentFlags } from './commands/agent.ts';
 import { defaultPort, defaultRegion, defaultSentinelPort, readConfig } from './config.ts';
+import { type NotificationFlags, notificationSettings } from './notification-flags.ts';
+import { readUrlFile } from './read-url-file.ts';
 import { UsageError } from './usage-error.ts';
 
 // Commands are loaded when they run: one needs a client of AWS, another must be back in an instant.
@@ -40,6 +41,10 @@ program
     'how often the last snapshots are loaded to see; 0 for never',
     '24',
   )
+  .option('--smtp-url-file <file>', 'holds smtps://user:password@host: e-mail of topics goes there')
+  .option('--mail-from <address>', 'whom e-mail of topics is from')
+  .option('--notify-command <path...>', 'programs that topics may give messages to')
+  .option('--webhooks-to-loopback', 'webhooks of topics may lead to this machine and its link')
   .action(async (flags: ServerFlags) =>
     (await import('./commands/server.ts')).runServer(config, {
       dataDirectory: flags.dataDir,
@@ -50,7 +55,10 @@ program
       ...fleetFlags(flags),
       ...objectStoreFlags(flags),
       drillEveryMs: drillEveryMs(flags.restoreDrillEvery),
-      ...(flags.databaseUrlFile !== undefined && { databaseUrl: await readUrl(flags.databaseUrlFile) }),
+      notifications: await notificationSettings(config, flags),
+      ...(flags.databaseUrlFile !== undefined && {
+        databaseUrl: await readDatabaseUrl(flags.databaseUrlFile),
+      }),
     }),
   );
 
@@ -128,6 +136,34 @@ snapshots
   .option('--json', 'as a JSON array')
   .action(async (id: string | undefined, flags: { dataDir: string; json?: boolean }) =>
     (await import('./commands/snapshots.ts')).drillSnapshots(flags.dataDir, id, flags.json ?? false),
+  );
+
+const topics = program
+  .command('topics')
+  .description('what topics have to deliver; topics themselves are made with "aws sns"');
+topics
+  .command('deliveries')
+  .description('list what waits and what was given up, with why')
+  .option('--retry', 'try again what was given up')
+  .option('--data-dir <folder>', "the service's data directory", config.directories.data)
+  .option('--json', 'as a JSON array')
+  .action(async (flags: { dataDir: string; retry?: boolean; json?: boolean }) =>
+    (await import('./commands/topics.ts')).listDeliveries(flags.dataDir, {
+      retry: flags.retry ?? false,
+      json: flags.json ?? false,
+    }),
+  );
+topics
+  .command('secret <subscription>')
+  .description("make the secret that a webhook's messages are signed with; it is shown this once")
+  .option('--data-dir <folder>', "the service's data directory", config.directories.data)
+  .option('--json', 'as one JSON object')
+  .action(async (subscription: string, flags: { dataDir: string; json?: boolean }) =>
+    (await import('./commands/topics.ts')).makeWebhookSecret(
+      flags.dataDir,
+      subscription,
+      flags.json ?? false,
+    ),
   );
 
 program
@@ -238,7 +274,7 @@ type RawAgentFlags = Omit<AgentFlags, 'sentinelPort'> & {
   readonly sentinelPort: string;
 };
 
-interface ServerFlags {
+interface ServerFlags extends NotificationFlags {
   readonly dataDir: string;
   readonly port: string;
   readonly sentinelPort: string;
@@ -319,13 +355,11 @@ function fleetFlags({
   return { hosts: { listen: hostsListen, endpoints, replaceAfterMs: seconds * 1_000 } };
 }
 
-async function readUrl(file: string): Promise<string> {
-  const text = await readFile(file, 'utf8').catch((error: Error) => {
-    throw new UsageError(`--database-url-file can't be read: ${error.message}`);
+function readDatabaseUrl(file: string): Promise<string> {
+  return readUrlFile('--database-url-file', file, {
+    pattern: /^postgres(ql)?:\/\/\S+$/,
+    example: 'postgres://user:password@host:5432/larder',
   });
-  const url = text.trim();
-  if (/^postgres(ql)?:\/\/\S+$/.test(url)) return url;
-  throw new UsageError(`${file} must hold one URL, such as postgres://user:password@host:5432/larder.`);
 }
 
 function portNumber(option: string, text: string): number {

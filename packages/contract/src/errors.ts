@@ -36,7 +36,12 @@ const COMMON_ERRORS = {
 } as const;
 
 export type CommonErrorName = keyof typeof COMMON_ERRORS;
-export type ErrorName = ModelledErrorName | CommonErrorName | ScalingErrorName | CloudWatchErrorName | SnsErrorName;
+export type ErrorName =
+  | ModelledErrorName
+  | CommonErrorName
+  | ScalingErrorName
+  | CloudWatchErrorName
+  | SnsErrorName;
 
 /** Who is to blame, in the words of the query protocol: `Sender` for 4xx, `Receiver` for 5xx. */
 export type Fault = 'Sender' | 'Receiver';

@@ -37,6 +37,7 @@ import { reconcileSnapshot } from './snapshot/reconcile.ts';
 import { readSnapshots } from './snapshot/store.ts';
 import { reconcileExport } from './snapshot-export/reconcile.ts';
 import { readExports } from './snapshot-export/store.ts';
+import { type NotificationSettings, startTopics, type Topics } from './topic/topics.ts';
 
 export interface ControlPlaneOptions {
   readonly database: Database;
@@ -58,6 +59,7 @@ export interface ControlPlaneOptions {
   readonly nowMs: () => number;
   /** How often autoscaling looks at the load. */
   readonly scalingPeriodMs: number;
+  readonly notifications: NotificationSettings;
   readonly logger: Logger;
 }
 
@@ -65,6 +67,7 @@ export interface ControlPlane {
   readonly handlers: Handlers;
   readonly scalingHandlers: ScalingHandlers;
   readonly cloudWatchHandlers: CloudWatchHandlers;
+  readonly topics: Omit<Topics, 'publish' | 'stop'>;
   readonly wake: ControlContext['wake'];
   /** Loads each source's last snapshot now, or that of one source, to see that it can be. */
   readonly drill: RestoreDrills['run'];
@@ -135,7 +138,20 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const logs = logDeliveryLoop({ database, host, logger });
   const metrics = metricKeeper({ database: options.metricDatabase, nowMs });
   const maintaining = everySecond(metrics.maintain, logger, 'Data of metrics were not moved or dropped.');
-  const context: ControlContext = { ...options, metrics, wake, logFailures: logs.failures };
+  const topics = startTopics({
+    settings: options.notifications,
+    database,
+    webhookSecret: secrets.webhook,
+    nowMs,
+    logger,
+  });
+  const context: ControlContext = {
+    ...options,
+    metrics,
+    wake,
+    logFailures: logs.failures,
+    publish: topics.publish,
+  };
   const scaling = {
     context,
     sampler: metricSampler({ host, nowMs, keptMs: keptLooks * scalingPeriodMs }),
@@ -218,6 +234,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     handlers: controlHandlers(context),
     scalingHandlers: scalingHandlers(context),
     cloudWatchHandlers: {},
+    topics,
     wake,
     drill: drills.run,
     wakeHost(name) {
@@ -226,7 +243,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     async stop() {
       stopListening();
       stopping.abort();
-      await Promise.all([...Object.values(loops), logs, drills, maintaining].map((loop) => loop.stop()));
+      const all = [...Object.values(loops), logs, drills, topics, maintaining];
+      await Promise.all(all.map((loop) => loop.stop()));
       await metrics.close();
     },
   };

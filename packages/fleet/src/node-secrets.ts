@@ -1,5 +1,5 @@
 /**
- * The passwords between the service and its engines, and between engines, and the keys of snapshots. Each is derived
+ * The passwords between the service and its engines, and between engines, the keys of snapshots and of webhooks. Each is derived
  * from one key, so that none has to be kept, and a service that comes back knows them all.
  */
 import { createHash, createHmac, randomBytes } from 'node:crypto';
@@ -15,6 +15,8 @@ export interface NodeSecrets {
   iamUser(groupId: string, userId: string): string;
   /** 32 bytes: the key of one file of a snapshot, by the random salt that the file itself holds. */
   snapshotFile(salt: string): Buffer;
+  /** With which messages to one webhook are signed, as Standard Webhooks writes it. */
+  webhook(subscriptionArn: string, generation: number): string;
 }
 
 const keyBytes = 32;
@@ -45,6 +47,8 @@ export function nodeSecrets(key: Buffer): NodeSecrets {
     admin: (nodeId) => derive('admin', nodeId),
     replication: derive('replication'),
     iamUser: (groupId, userId) => derive('iam', groupId, userId),
+    webhook: (subscriptionArn, generation) =>
+      `whsec_${Buffer.from(derive('webhook', subscriptionArn, String(generation)), 'hex').toString('base64')}`,
     snapshotFile: (salt) => Buffer.from(derive('snapshot', salt), 'hex'),
   };
 }

@@ -4,6 +4,7 @@ import { mkdir, rename, writeFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { serve } from '@hono/node-server';
+import type { NotificationSettings } from '@larder/control/topic/topics';
 import { type Logger, pino } from 'pino';
 import { ensureAccessKeys } from '../access-keys.ts';
 import { createStandby } from '../api/standby.ts';
@@ -31,6 +32,7 @@ export interface ServerOptions {
   readonly objectStore?: ObjectStoreFlags;
   /** 0: only when asked. */
   readonly drillEveryMs: number;
+  readonly notifications: NotificationSettings;
   /** Set: the state is there, and this is one of several controllers. */
   readonly databaseUrl?: string;
 }
@@ -97,6 +99,7 @@ export async function runServer(config: Config, options: ServerOptions): Promise
         scalingPeriodMs: options.scalingPeriodMs,
         objectStore: options.objectStore,
         drillEveryMs: options.drillEveryMs,
+        notifications: options.notifications,
         place,
         held,
         logger,

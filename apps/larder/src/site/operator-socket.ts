@@ -2,12 +2,14 @@
  * What the command line asks a running service: HTTP on a unix socket in the data directory, for its owner alone.
  *
  * - `POST /restore-drills`, with `?id=ID` for one group or cluster: answered when they are over.
+ * - `GET /topic-deliveries`; `POST /topic-deliveries/retry`; `POST /webhook-secrets?subscription=ARN`.
  * - With a fleet: `GET /hosts`; `DELETE /hosts/NAME`, with `?lost` for one that is gone for good; `POST /join-tokens`.
  */
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import { HostRefused, type HostsContext, listHosts, removeHost } from '@larder/control/host/requests';
 import type { RestoreDrills } from '@larder/control/restore-drill/restore-drills';
+import type { Topics } from '@larder/control/topic/topics';
 import { socketPlace } from '@larder/fleet/router/control-socket';
 import { UsageError } from '../usage-error.ts';
 
@@ -22,6 +24,7 @@ export interface FleetOperations {
 export interface OperatorSocketOptions extends Partial<FleetOperations> {
   readonly directory: string;
   readonly drill: RestoreDrills['run'];
+  readonly topics: Pick<Topics, 'showDeliveries' | 'revive' | 'newSecret'>;
 }
 
 const noFleet =
@@ -42,6 +45,19 @@ export async function operatorSocket(options: OperatorSocketOptions): Promise<{ 
     const { pathname, searchParams } = new URL(url, 'http://operator');
     if (method === 'POST' && pathname === '/restore-drills') {
       return send(response, 200, await options.drill(searchParams.get('id')?.toLowerCase()));
+    }
+    if (method === 'GET' && pathname === '/topic-deliveries') {
+      return send(response, 200, await options.topics.showDeliveries());
+    }
+    if (method === 'POST' && pathname === '/topic-deliveries/retry') {
+      return send(response, 200, { retried: await options.topics.revive() });
+    }
+    if (method === 'POST' && pathname === '/webhook-secrets') {
+      const secret = await options.topics.newSecret(searchParams.get('subscription') ?? '');
+      if (secret !== undefined) return send(response, 200, { secret });
+      return send(response, 404, {
+        message: 'There is no such subscription; see "aws sns list-subscriptions".',
+      });
     }
     if (hosts === undefined || makeJoinToken === undefined) {
       return send(response, 404, { message: noFleet });

@@ -18,6 +18,7 @@ import { waitsForSnapshot } from '../snapshot/final.ts';
 import { sourceOfCluster } from '../snapshot/origin.ts';
 import { readRestore } from '../snapshot/restore.ts';
 import { describeData } from '../snapshot/seed.ts';
+import type { CacheNotice } from '../topic/cache-notice.ts';
 import { type CacheCluster, nodeIdOf } from './cache-cluster.ts';
 import { checkPlan } from './check-plan.ts';
 import { execute } from './execute.ts';
@@ -26,7 +27,6 @@ import { type Plan, plan } from './plan.ts';
 import { routesOf } from './routes.ts';
 import { nextStatus } from './status.ts';
 import { changeStatus, readCacheCluster, setNodesAvailable, setParameterStatus } from './store.ts';
-import type { CacheNotice } from '../topic/cache-notice.ts';
 
 export interface ReconcileDeps {
   readonly database: Database;

@@ -99,6 +99,14 @@ async function groupOf(transaction: DatabaseTransaction, memberId: string): Prom
 
 /** A UUID, as SNS's are. */
 function messageId(topicArn: string, eventId: number, atMs: number): string {
-  const hash = createHash('sha256').update(JSON.stringify([topicArn, eventId, atMs])).digest('hex');
-  return [hash.slice(0, 8), hash.slice(8, 12), `8${hash.slice(13, 16)}`, `a${hash.slice(17, 20)}`, hash.slice(20, 32)].join('-');
+  const hash = createHash('sha256')
+    .update(JSON.stringify([topicArn, eventId, atMs]))
+    .digest('hex');
+  return [
+    hash.slice(0, 8),
+    hash.slice(8, 12),
+    `8${hash.slice(13, 16)}`,
+    `a${hash.slice(17, 20)}`,
+    hash.slice(20, 32),
+  ].join('-');
 }

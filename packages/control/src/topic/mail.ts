@@ -30,7 +30,7 @@ export function mailSender({ smtpUrl, from }: MailOptions): Sender & { close(): 
         text: `${message.body}\n\n--\n${footer(message, subscription.arn)}\n`,
         // The same in every attempt: a mail server may drop the second of two alike.
         messageId: `<${message.id}.${subscription.arn.slice(-12)}@larder>`,
-        headers: { 'X-Larder-Message-Id': message.id, 'Auto-Submitted': 'auto-generated' },
+        headers: { 'X-Larder-Message-ID': message.id, 'Auto-Submitted': 'auto-generated' },
       });
     },
     close: () => transport.close(),

@@ -17,7 +17,13 @@ test.each([
   expect(isOwnAddress(address)).toBe(true);
 });
 
-test.each(['10.0.0.1', '192.168.1.1', '93.184.216.34', '2001:db8::1', '::ffff:10.0.0.1'])('%s is not', (address) => {
+test.each([
+  '10.0.0.1',
+  '192.168.1.1',
+  '93.184.216.34',
+  '2001:db8::1',
+  '::ffff:10.0.0.1',
+])('%s is not', (address) => {
   expect(isOwnAddress(address)).toBe(false);
 });
 

@@ -33,5 +33,7 @@ export function refusalOfUrl(text: string, toOwnAddresses: boolean): string | un
   if (toOwnAddresses) return undefined;
   const host = hostname.replace(/^\[|\]$/g, '');
   const own = isIP(host) === 0 ? /(^|\.)localhost\.?$/.test(host) : isOwnAddress(host);
-  return own ? 'it leads to this machine or its link; "larder server --webhooks-to-loopback" allows that' : undefined;
+  return own
+    ? 'it leads to this machine or its link; "larder server --webhooks-to-loopback" allows that'
+    : undefined;
 }

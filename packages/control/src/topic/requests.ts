@@ -161,7 +161,8 @@ function checkedEndpoint(
     throw invalidParameter('Endpoint', 'it is no address such as ops@example.com');
   }
   if (protocol === 'command') {
-    if (isAbsolute(endpoint) && normalize(endpoint) === endpoint && commands.includes(endpoint)) return endpoint;
+    if (isAbsolute(endpoint) && normalize(endpoint) === endpoint && commands.includes(endpoint))
+      return endpoint;
     throw invalidParameter(
       'Endpoint',
       'a command is the absolute path of a program that "larder server --notify-command PATH" allows',

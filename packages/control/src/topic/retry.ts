@@ -22,7 +22,12 @@ export const retryPolicy: RetryPolicy = {
  */
 export function nextAttemptMs(
   policy: RetryPolicy,
-  failed: { readonly attempts: number; readonly sinceMs: number; readonly nowMs: number; readonly random: number },
+  failed: {
+    readonly attempts: number;
+    readonly sinceMs: number;
+    readonly nowMs: number;
+    readonly random: number;
+  },
 ): number | undefined {
   const { attempts, sinceMs, nowMs, random } = failed;
   const wholeMs = Math.min(policy.longestDelayMs, policy.firstDelayMs * 2 ** (attempts - 1));

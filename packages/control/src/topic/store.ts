@@ -106,7 +106,10 @@ export async function raiseSecretGeneration(database: Database, arn: string): Pr
 }
 
 /** @returns whether it is new: a message whose id is known was published before. */
-export async function insertMessage(transaction: DatabaseTransaction, message: TopicMessage): Promise<boolean> {
+export async function insertMessage(
+  transaction: DatabaseTransaction,
+  message: TopicMessage,
+): Promise<boolean> {
   const rows = await transaction
     .insertInto('topic_message')
     .values({
@@ -227,7 +230,10 @@ export async function readDeliveries(
 
 export type DeliveryKey = Pick<Delivery, 'message' | 'subscription'>;
 
-export async function deleteDelivery(database: Reader, { message, subscription }: DeliveryKey): Promise<void> {
+export async function deleteDelivery(
+  database: Reader,
+  { message, subscription }: DeliveryKey,
+): Promise<void> {
   await database
     .deleteFrom('topic_delivery')
     .where('message_id', '=', message.id)

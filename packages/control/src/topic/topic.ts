@@ -47,7 +47,10 @@ export const limits = {
   rememberedMs: 24 * 3_600_000,
 } as const;
 
-export function topicArnOf(name: string, { region, accountId }: { region: string; accountId: string }): string {
+export function topicArnOf(
+  name: string,
+  { region, accountId }: { region: string; accountId: string },
+): string {
   return `arn:aws:sns:${region}:${accountId}:${name}`;
 }
 

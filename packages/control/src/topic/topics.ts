@@ -99,7 +99,10 @@ export function startTopics(options: TopicsOptions): Topics {
       commands: settings.commands,
     }),
     async publish(topicArn, { id, subject, message }) {
-      const line = subject?.replace(/\p{Cc}+/gu, ' ').trim().slice(0, limits.subjectLength);
+      const line = subject
+        ?.replace(/\p{Cc}+/gu, ' ')
+        .trim()
+        .slice(0, limits.subjectLength);
       const published = { id, topicArn, subject: line || undefined, body: message, createdAtMs: nowMs() };
       await database.transaction().execute((transaction) => publishIn(transaction, published, 'refuse'));
       loop.wake();

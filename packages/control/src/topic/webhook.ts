@@ -22,7 +22,12 @@ export interface WebhookOptions {
 
 const mostAnswerBytes = 64 * 1024;
 
-export function webhookSender({ toOwnAddresses, secretOf, nowMs, timeoutMs = 10_000 }: WebhookOptions): Sender {
+export function webhookSender({
+  toOwnAddresses,
+  secretOf,
+  nowMs,
+  timeoutMs = 10_000,
+}: WebhookOptions): Sender {
   return {
     async send(message, subscription, stopping) {
       const refusal = refusalOfUrl(subscription.endpoint, toOwnAddresses);
@@ -91,7 +96,10 @@ const lookupElsewhere: LookupFunction = (hostname, options, callback) => {
     const elsewhere = addresses.filter(({ address }) => !isOwnAddress(address));
     const [first] = elsewhere;
     if (first === undefined) {
-      return callback(new Error(`${hostname} leads to this machine or its link, where webhooks may not go.`), []);
+      return callback(
+        new Error(`${hostname} leads to this machine or its link, where webhooks may not go.`),
+        [],
+      );
     }
     if (options.all === true) callback(null, elsewhere);
     else callback(null, first.address, first.family);
