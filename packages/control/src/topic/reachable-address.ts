@@ -1,4 +1,4 @@
-/** (pure) Where webhooks may go. What only this machine and its own network stack answer is no place for them. */
+/** Where webhooks may go. What only this machine and its own network stack answer is no place for them. */
 import { BlockList, isIP, isIPv6 } from 'node:net';
 
 const own = new BlockList();
