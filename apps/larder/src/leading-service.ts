@@ -117,6 +117,7 @@ export async function startLeading({
     drillEveryMs,
     secrets,
     placement: site.placement,
+    place: { region: defaultRegion, accountId },
     places,
     nowMs: Date.now,
     scalingPeriodMs,

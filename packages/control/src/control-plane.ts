@@ -7,6 +7,8 @@ import type { Host } from '@larder/fleet/host';
 import type { NodeSecrets } from '@larder/fleet/node-secrets';
 import type { RouterClient } from '@larder/fleet/router/router-client';
 import type { ScratchEngines } from '@larder/fleet/scratch-engine';
+import type { Place } from './alarm/alarm.ts';
+import { startCloudWatch } from './alarm/cloudwatch.ts';
 import type { Buckets } from './bucket/bucket.ts';
 import { nodeIdOf } from './cache-cluster/cache-cluster.ts';
 import { reconcileCacheCluster } from './cache-cluster/reconcile.ts';
@@ -54,6 +56,8 @@ export interface ControlPlaneOptions {
   readonly drillEveryMs: number;
   readonly secrets: NodeSecrets;
   readonly placement: Placement;
+  /** Where and whose this service is. */
+  readonly place: Place;
   /** Kept up to date here. */
   readonly places: NodePlaces;
   readonly nowMs: () => number;
@@ -166,6 +170,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     everyMs: options.drillEveryMs,
     stopping: stopping.signal,
   });
+  const cloudWatch = startCloudWatch({ ...options, metrics, publish: topics.publish });
+
   async function forgetWhenGone(
     resource: Resource,
     id: string,
@@ -233,7 +239,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   return {
     handlers: controlHandlers(context),
     scalingHandlers: scalingHandlers(context),
-    cloudWatchHandlers: {},
+    cloudWatchHandlers: cloudWatch.handlers,
     topics,
     wake,
     drill: drills.run,
@@ -243,7 +249,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     async stop() {
       stopListening();
       stopping.abort();
-      const all = [...Object.values(loops), logs, drills, topics, maintaining];
+      const all = [...Object.values(loops), logs, drills, topics, maintaining, cloudWatch];
       await Promise.all(all.map((loop) => loop.stop()));
       await metrics.close();
     },

@@ -250,6 +250,58 @@ export interface Tables {
     keys_found: number;
     because: string | null;
   };
+  /** Of metrics, and of other alarms. */
+  alarm: {
+    name: string;
+    /** `metric` or `composite`. */
+    kind: string;
+    /** JSON of the request that put it, without its tags. */
+    configuration: string;
+    state: string;
+    state_reason: string;
+    state_reason_data: string | null;
+    state_updated_at: number;
+    state_transitioned_at: number;
+    configured_at: number;
+    /** Rises with every change but that of an evaluation. */
+    revision: number;
+    /** The group or cluster that it was made for and goes with, as `replication-group/ID`. */
+    owner: string | null;
+  };
+  /** Stays when its alarm is gone. */
+  alarm_history: {
+    number: Generated<number>;
+    alarm: string;
+    kind: string;
+    at: number;
+    type: string;
+    summary: string;
+    data: string;
+  };
+  /** What an alarm owes to topics. Written with the transition that it tells. */
+  alarm_notification: {
+    number: Generated<number>;
+    id: string;
+    alarm: string;
+    at: number;
+    /** JSON of the ARNs it has not been handed to. */
+    topics: string;
+    subject: string;
+    message: string;
+    attempts: number;
+    retry_at: number;
+    /** Held back while another alarm suppresses it. */
+    held: number;
+  };
+  /** Groups and clusters that are to have the recommended alarms. */
+  alarm_recommendation: {
+    resource: string;
+    id: string;
+    topic: string | null;
+    /** JSON of the names that were made: what a person deletes is not made again. */
+    made: string;
+  };
+  dashboard: { name: string; body: string; modified_at: number };
   /** By the resource's type and name as in its ARN. */
   tag: { resource_type: string; resource_name: string; key: string; value: string };
   topic: { arn: string; name: string; display_name: string; created_at: number };
@@ -407,6 +459,25 @@ export function createTables(database: 'sqlite' | 'postgres'): readonly string[]
      origin_resource ${text} not null, origin_id ${text} not null, snapshot ${text} not null, ended_at ${whole} not null,
      took_ms ${whole} not null, outcome ${text} not null, keys_recorded ${whole} not null, keys_found ${whole} not null,
      because ${text}, primary key (origin_resource, origin_id))${end}`,
+    `create table if not exists alarm (
+     name ${text} primary key, kind ${text} not null, configuration ${text} not null, state ${text} not null,
+     state_reason ${text} not null, state_reason_data ${text}, state_updated_at ${whole} not null,
+     state_transitioned_at ${whole} not null, configured_at ${whole} not null, revision ${whole} not null,
+     owner ${text})${end}`,
+    `create table if not exists alarm_history (
+     number ${numbered}, alarm ${text} not null, kind ${text} not null, at ${whole} not null, type ${text} not null,
+     summary ${text} not null, data ${text} not null)${end}`,
+    `create index if not exists alarm_history_of_alarm on alarm_history (alarm, number)`,
+    `create index if not exists alarm_history_by_time on alarm_history (at)`,
+    `create table if not exists alarm_notification (
+     number ${numbered}, id ${text} not null, alarm ${text} not null, at ${whole} not null, topics ${text} not null,
+     subject ${text} not null, message ${text} not null, attempts ${whole} not null, retry_at ${whole} not null,
+     held ${whole} not null)${end}`,
+    `create table if not exists alarm_recommendation (
+     resource ${text} not null, id ${text} not null, topic ${text}, made ${text} not null,
+     primary key (resource, id))${end}`,
+    `create table if not exists dashboard (
+     name ${text} primary key, body ${text} not null, modified_at ${whole} not null)${end}`,
     `create table if not exists tag (
      resource_type ${text} not null, resource_name ${text} not null, key ${text} not null, value ${text} not null,
      primary key (resource_type, resource_name, key))${end}`,

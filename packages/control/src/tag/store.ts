@@ -4,7 +4,8 @@ import type { Database, DatabaseTransaction } from '../database/connect.ts';
 import type { Tag } from '../request/tags.ts';
 
 export interface TaggedResource {
-  readonly resourceType: ArnResourceType;
+  /** Alarms and dashboards are CloudWatch's; the others are ElastiCache's. */
+  readonly resourceType: ArnResourceType | 'alarm' | 'dashboard';
   readonly name: string;
 }
 
