@@ -1,0 +1,139 @@
+/**
+ * The promise: an alarm with periods of a second tells a topic within seconds; a kill of the service loses no transition,
+ * makes none twice, and what arrives twice has one id.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  CloudWatchClient,
+  DescribeAlarmHistoryCommand,
+  DescribeAlarmsCommand,
+  PutMetricAlarmCommand,
+  PutMetricDataCommand,
+} from '@aws-sdk/client-cloudwatch';
+import { CreateTopicCommand, SNSClient, SubscribeCommand } from '@aws-sdk/client-sns';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { startLarder, type TestLarder } from '../testing/larder.ts';
+import { chosenSeed, randomFrom } from '../testing/seed.ts';
+import { waitFor } from '../testing/wait-for.ts';
+import { type WebhookReceiver, webhookReceiver } from '../testing/webhook-receiver.ts';
+
+let larder: TestLarder;
+let receiver: WebhookReceiver;
+let topicArn: string;
+
+beforeAll(async () => {
+  larder = await startLarder({ flags: ['--webhooks-to-loopback'] });
+  receiver = await webhookReceiver();
+  const sns = new SNSClient(clientOptions());
+  topicArn = (await sns.send(new CreateTopicCommand({ Name: 'ops' }))).TopicArn!;
+  await sns.send(new SubscribeCommand({ TopicArn: topicArn, Protocol: 'http', Endpoint: receiver.url }));
+});
+
+afterAll(async () => {
+  receiver?.close();
+  await larder?.remove();
+});
+
+function clientOptions() {
+  const { endpoint, region, accessKeyId, secretAccessKey } = larder.access;
+  return { endpoint, region, credentials: { accessKeyId, secretAccessKey }, maxAttempts: 1 };
+}
+
+/** A restarted service has another port. */
+const cloudWatch = () => new CloudWatchClient(clientOptions());
+
+const put = (MetricName: string, Value: number) =>
+  cloudWatch().send(
+    new PutMetricDataCommand({
+      Namespace: 'Shop',
+      MetricData: [{ MetricName, Value, StorageResolution: 1 }],
+    }),
+  );
+
+const putAlarm = (AlarmName: string) =>
+  cloudWatch().send(
+    new PutMetricAlarmCommand({
+      ...{ AlarmName, Namespace: 'Shop', MetricName: AlarmName, Statistic: 'Maximum', Period: 1 },
+      ...{ EvaluationPeriods: 1, Threshold: 80, ComparisonOperator: 'GreaterThanThreshold' },
+      ...{ TreatMissingData: 'ignore', AlarmActions: [topicArn], OKActions: [topicArn] },
+    }),
+  );
+
+async function stateOf(name: string): Promise<string | undefined> {
+  const { MetricAlarms } = await cloudWatch().send(new DescribeAlarmsCommand({ AlarmNames: [name] }));
+  return MetricAlarms?.[0]?.StateValue;
+}
+
+async function transitionsOf(name: string): Promise<string[]> {
+  const { AlarmHistoryItems = [] } = await cloudWatch().send(
+    new DescribeAlarmHistoryCommand({
+      ...{ AlarmName: name, HistoryItemType: 'StateUpdate', ScanBy: 'TimestampAscending' },
+    }),
+  );
+  return AlarmHistoryItems.map(({ HistorySummary = '' }) =>
+    HistorySummary.replace('Alarm updated from ', ''),
+  );
+}
+
+/** Of each message about the alarm: its id, and the state that it tells. */
+function toldOf(name: string): { id: string; state: string }[] {
+  return receiver.received.flatMap(({ headers, body }) => {
+    const message = JSON.parse((JSON.parse(body) as { Message: string }).Message) as Record<string, string>;
+    if (message.AlarmName !== name) return [];
+    return [{ id: String(headers['webhook-id']), state: message.NewStateValue! }];
+  });
+}
+
+test('what passes its threshold is told', async () => {
+  await putAlarm('load');
+  await put('load', 40);
+  await waitFor(
+    () => stateOf('load'),
+    (state) => state === 'OK',
+    { what: 'the alarm to be OK' },
+  );
+  await put('load', 95);
+  const told = await waitFor(
+    () => toldOf('load'),
+    (seen) => seen.some(({ state }) => state === 'ALARM'),
+    { what: 'the alarm to be told' },
+  );
+  expect(told.map(({ state }) => state)).toEqual(['OK', 'ALARM']);
+  expect(await transitionsOf('load')).toEqual(['INSUFFICIENT_DATA to OK', 'OK to ALARM']);
+});
+
+test('killed at any moment, the service makes each transition once and tells it under one id', async () => {
+  const random = randomFrom(chosenSeed('alarms'));
+  await putAlarm('killed');
+  await put('killed', 10);
+  await waitFor(
+    () => stateOf('killed'),
+    (state) => state === 'OK',
+    { what: 'the alarm to be OK' },
+  );
+  const expected = ['INSUFFICIENT_DATA to OK'];
+  for (const [value, wanted] of [
+    [95, 'ALARM'],
+    [10, 'OK'],
+    [96, 'ALARM'],
+  ] as const) {
+    await put('killed', value);
+    // Anywhere between the value and the message.
+    await sleep(random() * 1_800);
+    await larder.restart();
+    await waitFor(
+      () => stateOf('killed'),
+      (state) => state === wanted,
+      { what: `the alarm to be ${wanted}` },
+    );
+    expected.push(wanted === 'ALARM' ? 'OK to ALARM' : 'ALARM to OK');
+  }
+  await waitFor(
+    () => new Set(toldOf('killed').map(({ id }) => id)).size,
+    (count) => count >= expected.length,
+    { what: 'every transition to be told' },
+  );
+  expect(await transitionsOf('killed')).toEqual(expected);
+  const byId = new Map(toldOf('killed').map(({ id, state }) => [id, state]));
+  expect([...byId.values()].sort()).toEqual(expected.map((each) => each.split(' ').at(-1)).sort());
+});
