@@ -12,7 +12,8 @@ import {
 } from '@aws-sdk/client-cloudwatch';
 import { CreateTopicCommand, SNSClient, SubscribeCommand } from '@aws-sdk/client-sns';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { startLarder, type TestLarder } from '../testing/larder.ts';
+import { createGroup, deleteGroup, groupAvailable, groupGone } from '../testing/elasticache-requests.ts';
+import { larderCommand, startLarder, type TestLarder } from '../testing/larder.ts';
 import { chosenSeed, randomFrom } from '../testing/seed.ts';
 import { waitFor } from '../testing/wait-for.ts';
 import { type WebhookReceiver, webhookReceiver } from '../testing/webhook-receiver.ts';
@@ -136,4 +137,27 @@ test('killed at any moment, the service makes each transition once and tells it 
   expect(await transitionsOf('killed')).toEqual(expected);
   const byId = new Map(toldOf('killed').map(({ id, state }) => [id, state]));
   expect([...byId.values()].sort()).toEqual(expected.map((each) => each.split(' ').at(-1)).sort());
+});
+
+test('the recommended alarms of a cache are made by one command, and go with it', async () => {
+  const alarms = async (...args: string[]) => {
+    const place = ['--data-dir', larder.dataDirectory, '--json'];
+    const { code, stdout, stderr } = await larderCommand(['alarms', ...args, ...place]);
+    return { code, stderr, answer: stdout === '' ? undefined : JSON.parse(stdout) };
+  };
+  expect(await alarms('recommend', 'shop')).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('no replication group and no cache cluster shop'),
+  });
+  await createGroup(larder, 'shop', { NumCacheClusters: 2 });
+  const { answer } = await alarms('recommend', 'Shop', '--topic', topicArn);
+  expect(answer).toHaveLength(12);
+  expect(answer).toContain('shop-001-DatabaseMemoryUsagePercentage');
+  const here = async () =>
+    (await alarms('ls')).answer.filter(({ name }: { name: string }) => name.startsWith('shop-'));
+  expect(await here()).toHaveLength(12);
+  await groupAvailable(larder, 'shop');
+  await deleteGroup(larder, 'shop');
+  await groupGone(larder, 'shop');
+  await waitFor(here, (left) => left.length === 0, { what: 'its alarms to be gone' });
 });

@@ -1,4 +1,14 @@
 /** What holds of the state, whichever database keeps it. */
+import { putMetricAlarm } from '@larder/control/alarm/put';
+import {
+  changeNotification,
+  countAlarms,
+  deleteAlarmRows,
+  readAlarm,
+  readHistory,
+  readNotifications,
+} from '@larder/control/alarm/store';
+import { transitionIn } from '@larder/control/alarm/transition';
 import type { ControlContext } from '@larder/control/control-context';
 import type { Database, DatabaseTransaction } from '@larder/control/database/connect';
 import { beginTerm } from '@larder/control/database/leadership';
@@ -394,6 +404,55 @@ export function stateContract(current: () => Database): void {
       expect(await messages()).toEqual([{ id: 'm' }]);
       await forgetOld(database, 6 + limits.rememberedMs);
       expect(await messages()).toEqual([]);
+    });
+
+    test('an alarm moves from what was judged, once, and what it owes is kept until it is told', async () => {
+      const context = {
+        database,
+        nowMs: () => 1_000,
+        place: { region: 'us-east-1', accountId: '000000000000' },
+        alarmsChanged: () => undefined,
+      };
+      const { place } = context;
+      const configuration = {
+        AlarmName: 'Ä "b"',
+        ...{ Namespace: 'n', MetricName: 'm', Statistic: 'Sum' as const, Period: 60, Threshold: 0.1 },
+        ...{ EvaluationPeriods: 1, ComparisonOperator: 'LessThanThreshold' as const },
+        AlarmActions: ['arn:aws:sns:us-east-1:000000000000:ops'],
+      };
+      await putMetricAlarm(context, configuration);
+      const alarm = (await readAlarm(database, configuration.AlarmName))!;
+      expect(alarm).toMatchObject({
+        configuration,
+        state: 'INSUFFICIENT_DATA',
+        revision: 1,
+        owner: undefined,
+      });
+      const after = { state: 'ALARM' as const, reason: 'r', reasonData: '{"a":1}', atMs: 2_000 };
+      expect(await write((transaction) => transitionIn(transaction, alarm, after, place, () => 'id'))).toBe(
+        true,
+      );
+      expect(await write((transaction) => transitionIn(transaction, alarm, after, place))).toBe(false);
+      const due = { held: false, dueMs: 0 };
+      expect(await readNotifications(database, due)).toMatchObject([
+        { id: 'id', topics: configuration.AlarmActions },
+      ]);
+      await write((transaction) => changeNotification(transaction, 'id', { attempts: 1, retryAtMs: 9 }));
+      expect(await readNotifications(database, due)).toEqual([]);
+      await write((transaction) => changeNotification(transaction, 'id', { topics: [] }));
+      expect(await readNotifications(database, { held: false })).toEqual([]);
+      const filter = { alarm: alarm.name, kinds: ['metric'], isAscending: false, limit: 9 };
+      const history = await readHistory(database, filter);
+      expect(history.map(({ item }) => [item.atMs, item.type])).toEqual([
+        [2_000, 'StateUpdate'],
+        [1_000, 'ConfigurationUpdate'],
+      ]);
+      expect([
+        await countAlarms(database),
+        (await readAlarm(database, alarm.name))?.stateTransitionedAtMs,
+      ]).toEqual([1, 2_000]);
+      await write((transaction) => deleteAlarmRows(transaction, [alarm.name]));
+      expect(await countAlarms(database)).toBe(0);
     });
 
     test('terms rise', async () => {

@@ -36,6 +36,8 @@ export interface LeadingOptions {
   readonly objectStore?: ObjectStoreFlags | undefined;
   readonly drillEveryMs: number;
   readonly notifications: NotificationSettings;
+  /** Set: every cache gets the recommended alarms, which tell the topic if there is one. */
+  readonly recommendedAlarms?: { readonly topic: string | undefined } | undefined;
   readonly held: HeldState;
   readonly logger: Logger;
 }
@@ -56,6 +58,7 @@ export async function startLeading({
   objectStore,
   drillEveryMs,
   notifications,
+  recommendedAlarms,
   held,
   logger,
 }: LeadingOptions): Promise<LeadingService> {
@@ -122,6 +125,7 @@ export async function startLeading({
     nowMs: Date.now,
     scalingPeriodMs,
     notifications,
+    recommendedAlarms,
     logger,
   });
   await site.begin(control);
@@ -130,6 +134,7 @@ export async function startLeading({
     directory: place,
     drill: control.drill,
     topics: control.topics,
+    alarms: control.alarms,
     ...doors?.operations,
   });
   return {

@@ -2,7 +2,7 @@
 /** The command line. Exit codes: 0 done, 1 failed, 2 called wrongly. */
 import { Command, CommanderError } from 'commander';
 import type { AgentFlags } from './commands/agent.ts';
-import { defaultPort, defaultRegion, defaultSentinelPort, readConfig } from './config.ts';
+import { accountId, defaultPort, defaultRegion, defaultSentinelPort, readConfig } from './config.ts';
 import { type NotificationFlags, notificationSettings } from './notification-flags.ts';
 import { readUrlFile } from './read-url-file.ts';
 import { UsageError } from './usage-error.ts';
@@ -44,6 +44,7 @@ program
   .option('--smtp-url-file <file>', 'holds smtps://user:password@host: e-mail of topics goes there')
   .option('--mail-from <address>', 'whom e-mail of topics is from')
   .option('--notify-command <path...>', 'programs that topics may give messages to')
+  .option('--recommended-alarms <topic>', 'every cache gets them; they tell the topic of that ARN, or "none"')
   .option('--webhooks-to-loopback', 'webhooks of topics may lead to this machine and its link')
   .action(async (flags: ServerFlags) =>
     (await import('./commands/server.ts')).runServer(config, {
@@ -56,6 +57,7 @@ program
       ...objectStoreFlags(flags),
       drillEveryMs: drillEveryMs(flags.restoreDrillEvery),
       notifications: await notificationSettings(config, flags),
+      ...recommendedAlarms(flags),
       ...(flags.databaseUrlFile !== undefined && {
         databaseUrl: await readDatabaseUrl(flags.databaseUrlFile),
       }),
@@ -136,6 +138,30 @@ snapshots
   .option('--json', 'as a JSON array')
   .action(async (id: string | undefined, flags: { dataDir: string; json?: boolean }) =>
     (await import('./commands/snapshots.ts')).drillSnapshots(flags.dataDir, id, flags.json ?? false),
+  );
+
+const alarms = program
+  .command('alarms')
+  .description('alarms; they are made and changed with "aws cloudwatch" as well');
+alarms
+  .command('ls')
+  .description('list them with their states')
+  .option('--data-dir <folder>', "the service's data directory", config.directories.data)
+  .option('--json', 'as a JSON array')
+  .action(async (flags: { dataDir: string; json?: boolean }) =>
+    (await import('./commands/alarms.ts')).listAlarms(flags.dataDir, flags.json ?? false),
+  );
+alarms
+  .command('recommend <id>')
+  .description('make the recommended alarms of a replication group or cache cluster; they go with it')
+  .option('--topic <arn>', 'of the topic that they tell')
+  .option('--data-dir <folder>', "the service's data directory", config.directories.data)
+  .option('--json', 'their names as a JSON array')
+  .action(async (id: string, flags: { topic?: string; dataDir: string; json?: boolean }) =>
+    (await import('./commands/alarms.ts')).recommendAlarms(flags.dataDir, id, {
+      topic: flags.topic === undefined ? undefined : topicArn('--topic', flags.topic),
+      json: flags.json ?? false,
+    }),
   );
 
 const topics = program
@@ -290,6 +316,7 @@ interface ServerFlags extends NotificationFlags {
   readonly s3PathStyle?: boolean;
   readonly s3CredentialsFile?: string;
   readonly restoreDrillEvery: string;
+  readonly recommendedAlarms?: string;
 }
 
 function objectStoreFlags({ s3Endpoint, s3Region, s3PathStyle, s3CredentialsFile }: ServerFlags) {
@@ -310,6 +337,19 @@ function objectStoreFlags({ s3Endpoint, s3Region, s3PathStyle, s3CredentialsFile
       ...(s3CredentialsFile !== undefined && { credentialsFile: s3CredentialsFile }),
     },
   };
+}
+
+function recommendedAlarms({ recommendedAlarms: given }: ServerFlags) {
+  if (given === undefined) return {};
+  const topic = given === 'none' ? undefined : topicArn('--recommended-alarms', given);
+  return { recommendedAlarms: { topic } };
+}
+
+function topicArn(option: string, text: string): string {
+  if (/^arn:aws:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}$/.test(text)) return text;
+  throw new UsageError(
+    `${option} must be a topic's ARN, such as arn:aws:sns:${defaultRegion}:${accountId}:ops, not ${JSON.stringify(text)}.`,
+  );
 }
 
 function isHttpUrl(text: string): boolean {

@@ -8,7 +8,7 @@ import type { NodeSecrets } from '@larder/fleet/node-secrets';
 import type { RouterClient } from '@larder/fleet/router/router-client';
 import type { ScratchEngines } from '@larder/fleet/scratch-engine';
 import type { Place } from './alarm/alarm.ts';
-import { startCloudWatch } from './alarm/cloudwatch.ts';
+import { type CloudWatch, type CloudWatchOptions, startCloudWatch } from './alarm/cloudwatch.ts';
 import type { Buckets } from './bucket/bucket.ts';
 import { nodeIdOf } from './cache-cluster/cache-cluster.ts';
 import { reconcileCacheCluster } from './cache-cluster/reconcile.ts';
@@ -64,6 +64,8 @@ export interface ControlPlaneOptions {
   /** How often autoscaling looks at the load. */
   readonly scalingPeriodMs: number;
   readonly notifications: NotificationSettings;
+  /** Set: every cache gets the recommended alarms. */
+  readonly recommendedAlarms?: CloudWatchOptions['recommendedAlarms'];
   readonly logger: Logger;
 }
 
@@ -72,6 +74,7 @@ export interface ControlPlane {
   readonly scalingHandlers: ScalingHandlers;
   readonly cloudWatchHandlers: CloudWatchHandlers;
   readonly topics: Omit<Topics, 'publish' | 'stop'>;
+  readonly alarms: Pick<CloudWatch, 'recommend' | 'showAlarms'>;
   readonly wake: ControlContext['wake'];
   /** Loads each source's last snapshot now, or that of one source, to see that it can be. */
   readonly drill: RestoreDrills['run'];
@@ -241,6 +244,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     scalingHandlers: scalingHandlers(context),
     cloudWatchHandlers: cloudWatch.handlers,
     topics,
+    alarms: cloudWatch,
     wake,
     drill: drills.run,
     wakeHost(name) {

@@ -33,6 +33,8 @@ export interface ServerOptions {
   /** 0: only when asked. */
   readonly drillEveryMs: number;
   readonly notifications: NotificationSettings;
+  /** Set: every cache gets the recommended alarms, which tell the topic if there is one. */
+  readonly recommendedAlarms?: { readonly topic: string | undefined };
   /** Set: the state is there, and this is one of several controllers. */
   readonly databaseUrl?: string;
 }
@@ -100,6 +102,7 @@ export async function runServer(config: Config, options: ServerOptions): Promise
         objectStore: options.objectStore,
         drillEveryMs: options.drillEveryMs,
         notifications: options.notifications,
+        recommendedAlarms: options.recommendedAlarms,
         place,
         held,
         logger,

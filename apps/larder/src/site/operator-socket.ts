@@ -3,10 +3,12 @@
  *
  * - `POST /restore-drills`, with `?id=ID` for one group or cluster: answered when they are over.
  * - `GET /topic-deliveries`; `POST /topic-deliveries/retry`; `POST /webhook-secrets?subscription=ARN`.
+ * - `GET /alarms`; `POST /recommended-alarms?id=ID`, with `&topic=ARN`.
  * - With a fleet: `GET /hosts`; `DELETE /hosts/NAME`, with `?lost` for one that is gone for good; `POST /join-tokens`.
  */
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
+import type { CloudWatch } from '@larder/control/alarm/cloudwatch';
 import { HostRefused, type HostsContext, listHosts, removeHost } from '@larder/control/host/requests';
 import type { RestoreDrills } from '@larder/control/restore-drill/restore-drills';
 import type { Topics } from '@larder/control/topic/topics';
@@ -24,6 +26,7 @@ export interface FleetOperations {
 export interface OperatorSocketOptions extends Partial<FleetOperations> {
   readonly directory: string;
   readonly drill: RestoreDrills['run'];
+  readonly alarms: Pick<CloudWatch, 'recommend' | 'showAlarms'>;
   readonly topics: Pick<Topics, 'showDeliveries' | 'revive' | 'newSecret'>;
 }
 
@@ -45,6 +48,15 @@ export async function operatorSocket(options: OperatorSocketOptions): Promise<{ 
     const { pathname, searchParams } = new URL(url, 'http://operator');
     if (method === 'POST' && pathname === '/restore-drills') {
       return send(response, 200, await options.drill(searchParams.get('id')?.toLowerCase()));
+    }
+    if (method === 'GET' && pathname === '/alarms') {
+      return send(response, 200, await options.alarms.showAlarms());
+    }
+    if (method === 'POST' && pathname === '/recommended-alarms') {
+      const id = (searchParams.get('id') ?? '').toLowerCase();
+      const names = await options.alarms.recommend(id, searchParams.get('topic') ?? undefined);
+      if (names !== undefined) return send(response, 200, names);
+      return send(response, 404, { message: `There is no replication group and no cache cluster ${id}.` });
     }
     if (method === 'GET' && pathname === '/topic-deliveries') {
       return send(response, 200, await options.topics.showDeliveries());
