@@ -180,6 +180,7 @@ export function remoteHost(world: RemoteWorld, life: Life): RemoteHost {
         machine.command(nodeId, commands, done);
       }),
     readSettings: notSimulated,
+    readings: notSimulated,
     moveKeys: notSimulated,
     setUsers: notSimulated,
     setPorts: notSimulated,

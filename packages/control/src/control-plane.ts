@@ -17,9 +17,8 @@ import type { ControlContext } from './control-context.ts';
 import type { Database } from './database/connect.ts';
 import { controlHandlers } from './handlers.ts';
 import { logDeliveryLoop } from './log-delivery/log-delivery.ts';
-import { everySecond } from './metric/every-second.ts';
-import { metricKeeper } from './metric/metric-keeper.ts';
 import { metricSampler } from './metric/sampler.ts';
+import { startMetrics } from './metric/start-metrics.ts';
 import type { MetricDatabase } from './metric/tables.ts';
 import type { NodePlaces, Owner, PlacedNode } from './placement/node-places.ts';
 import type { Placement } from './placement/placement.ts';
@@ -143,8 +142,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     }),
   };
   const logs = logDeliveryLoop({ database, host, logger });
-  const metrics = metricKeeper({ database: options.metricDatabase, nowMs });
-  const maintaining = everySecond(metrics.maintain, logger, 'Data of metrics were not moved or dropped.');
+  const measuring = startMetrics(options);
+  const metrics = measuring.store;
   const topics = startTopics({
     settings: options.notifications,
     database,
@@ -253,9 +252,9 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     async stop() {
       stopListening();
       stopping.abort();
-      const all = [...Object.values(loops), logs, drills, topics, maintaining, cloudWatch];
+      const all = [...Object.values(loops), logs, drills, topics, cloudWatch];
       await Promise.all(all.map((loop) => loop.stop()));
-      await metrics.close();
+      await measuring.stop();
     },
   };
 }

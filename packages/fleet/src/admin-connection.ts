@@ -15,6 +15,7 @@ import type { EngineName } from '@larder/engine/engine';
 import { parseClusterNodes, parseInfo, parseSlotMigrations } from '@larder/engine/info';
 import { Redis, ReplyError } from 'ioredis';
 import { type EngineObservation, NodeUnreachable, writeFence } from './host.ts';
+import type { OwnConnectionCounter } from './own-connections.ts';
 
 const commandTimeoutMs = 500;
 const reconnectMs = 10;
@@ -29,6 +30,8 @@ export interface AdminConnection {
 }
 
 export interface AdminConnectionEvents {
+  /** It opened a connection (1), or one ended (-1). */
+  readonly onConnection?: (change: 1 | -1) => void;
   readonly onReady: () => void;
   readonly onClose: () => void;
 }
@@ -40,7 +43,7 @@ const longestSocketPath = 107;
 export function adminConnection(
   folder: string,
   password: string,
-  { onReady, onClose }: AdminConnectionEvents,
+  { onConnection, onReady, onClose }: AdminConnectionEvents,
 ): AdminConnection {
   const socket = adminSocketPath(folder);
   const redis = new Redis({
@@ -59,7 +62,16 @@ export function adminConnection(
     disableClientInfo: true,
   });
   redis.on('ready', onReady);
-  redis.on('close', onClose);
+  let connected = false;
+  redis.on('connect', () => {
+    connected = true;
+    onConnection?.(1);
+  });
+  redis.on('close', () => {
+    if (connected) onConnection?.(-1);
+    connected = false;
+    onClose();
+  });
   // Connection errors show as "close"; without a listener ioredis prints each of them.
   redis.on('error', () => {});
 
@@ -147,13 +159,24 @@ export function adminSocketPath(folder: string): { readonly path: string; close(
 }
 
 /** How many items a Memcached node holds, as a sign of life. @throws NodeUnreachable */
-export async function memcachedItems(address: string, port: number, tls: boolean): Promise<number> {
-  const reply = await memcachedCommand(address, port, tls, 'stats');
+export async function memcachedItems(
+  address: string,
+  port: number,
+  tls: boolean,
+  own: OwnConnectionCounter,
+): Promise<number> {
+  const reply = await memcachedCommand(address, port, tls, 'stats', own);
   return Number(/STAT curr_items (\d+)/.exec(reply)?.[1] ?? 0);
 }
 
 /** One command over a connection of its own; its reply up to `END` or `OK`. @throws NodeUnreachable */
-export function memcachedCommand(address: string, port: number, tls: boolean, text: string): Promise<string> {
+export function memcachedCommand(
+  address: string,
+  port: number,
+  tls: boolean,
+  text: string,
+  own: OwnConnectionCounter,
+): Promise<string> {
   return new Promise((resolve, reject) => {
     // It is our own node's address, on this machine: there is nobody to mistake it for.
     const socket = tls
@@ -164,6 +187,10 @@ export function memcachedCommand(address: string, port: number, tls: boolean, te
       socket.destroy();
       reject(new NodeUnreachable(`Memcached on ${address}:${port} did not answer.`));
     };
+    socket.once('connect', () => {
+      own.count(1);
+      socket.once('close', () => own.count(-1));
+    });
     socket.setTimeout(commandTimeoutMs, fail);
     socket.once('error', fail);
     // A node that is shutting down may still accept, and then hang up without a word.

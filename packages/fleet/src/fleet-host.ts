@@ -93,6 +93,12 @@ export function fleetHost(fleet: Fleet, { hostOfNode }: Pick<Places, 'hostOfNode
         (host, ids) => host.readSettings(ids),
         () => [],
       ),
+    readings: (nodeIds) =>
+      byHost(
+        nodeIds,
+        (host, ids) => host.readings(ids),
+        () => [],
+      ),
     startNode: async (spec, data) => at(spec.nodeId).startNode(spec, data),
     keepData: async (nodeId, ...rest) => at(nodeId).keepData(nodeId, ...rest),
     stopNode: async (nodeId, ...rest) => at(nodeId).stopNode(nodeId, ...rest),

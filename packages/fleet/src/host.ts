@@ -9,6 +9,7 @@ import type { SlotRange } from '@larder/engine/slots';
 import type { KeyMove, KeysMoved } from './key-mover.ts';
 import type { LogDelivered, LogTarget } from './log-delivery/deliver-logs.ts';
 import type { LogSource } from './log-delivery/log-stream.ts';
+import type { NodeReading } from './node-reading.ts';
 import type { NodeSpec } from './node-spec.ts';
 import type { ObjectPlace, ObjectStoreAccess } from './object-store/object-store.ts';
 
@@ -207,6 +208,11 @@ export interface Host {
   observe(nodeIds: readonly string[]): Promise<ReadonlyMap<string, NodeObservation>>;
   /** As `observe`, of the settings. Nodes that don't run or don't answer are missing. */
   readSettings(nodeIds: readonly string[]): Promise<ReadonlyMap<string, NodeSettings>>;
+  /**
+   * What the engines count and what their processes take, now; bounded in time as `observe`. A node that does not answer is
+   * missing, as all of a host are that does not: that is not known, and not zero.
+   */
+  readings(nodeIds: readonly string[]): Promise<ReadonlyMap<string, NodeReading>>;
   /**
    * Starts the process unless it runs. Returns when it was started, not when it answers.
    * @param data loaded at this start, and at no later one.

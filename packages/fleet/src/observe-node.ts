@@ -11,8 +11,10 @@ import {
 } from './host.ts';
 import type { NodeFolders } from './node-folder.ts';
 import type { NodeSpec } from './node-spec.ts';
+import type { OwnConnectionCounter } from './own-connections.ts';
 import type { StatFile } from './process-table.ts';
 import { settingsSeen } from './setting-commands.ts';
+import type { StatsLine } from './stats-line.ts';
 
 /** Of a node of ours we always know. */
 export type OwnProcess = Exclude<NodeProcess, { kind: 'unreachable' | 'fenced' }>;
@@ -23,6 +25,10 @@ export interface OwnNode {
   admin: AdminConnection | undefined;
   /** While it runs. */
   stat?: StatFile | undefined;
+  /** Of its last process. */
+  own: OwnConnectionCounter;
+  /** Memcached's, while it runs. */
+  stats?: StatsLine | undefined;
   kept?: KeptData;
 }
 
@@ -43,7 +49,7 @@ export async function observeNode(
   }
   try {
     if (engine === 'memcached') {
-      const items = await memcachedItems(address, port, node.spec.settings.tlsPort !== 0);
+      const items = await memcachedItems(address, port, node.spec.settings.tlsPort !== 0, node.own);
       return { nodeId, process: node.process, started, memcachedItems: items };
     }
     const seen = await node.admin?.observe(clusterQuestions(node.spec));

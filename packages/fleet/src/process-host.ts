@@ -6,6 +6,7 @@
  * service was killed between starting it and writing down its pid.
  */
 import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { mkdir, open, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -25,7 +26,7 @@ import { socketEnder } from './dying-sockets.ts';
 import { type EpochFence, epochFence } from './epoch-fence.ts';
 import { hangWatch } from './hang/hang-watch.ts';
 import { killWaitMs } from './hang/limits.ts';
-import type { FromProber } from './hang/prober-thread.ts';
+import type { HungNodes } from './hang/prober-thread.ts';
 import {
   type DeathEvidence,
   type Host,
@@ -38,9 +39,11 @@ import {
 import { moveKeys } from './key-mover.ts';
 import { logDeliverer } from './log-delivery/deliver-logs.ts';
 import { nodeFolders } from './node-folder.ts';
+import { readNodes } from './node-reading.ts';
 import type { NodeSecrets } from './node-secrets.ts';
 import type { NodeSpec } from './node-spec.ts';
 import { type OwnNode, observeNode, readNodeSettings } from './observe-node.ts';
+import { ownConnectionCounter } from './own-connections.ts';
 import {
   deathOf,
   openFilesLimit,
@@ -53,6 +56,7 @@ import { certificateCommands, portCommands, userCommands } from './setting-comma
 import { snapshotFolders } from './snapshot-folders.ts';
 import { type KeptNode, snapshotKeeper } from './snapshot-keeper.ts';
 import { snapshotTransfers } from './snapshot-transfers.ts';
+import { statsLine } from './stats-line.ts';
 
 /** How often the process table is read. A death closes the admin connection too, usually sooner. */
 const watchPeriodMs = 20;
@@ -135,15 +139,26 @@ export async function processHost(options: ProcessHostOptions): Promise<ProcessH
   const sockets = limits.asRoot ? socketEnder() : undefined;
   /** Nobody begins to listen while sockets are being ended: it might be taken for the dead one's. */
   const endingSockets = new Set<Promise<void>>();
+  /** Of this run, since its counts of own connections begin with it. */
+  const readingWatch = randomUUID();
   let closed = false;
 
   const changed = (nodeId: string) => {
     for (const listener of listeners) listener(nodeId);
   };
 
-  const prober = hangWatch({ onHung, onProblem: options.onProblem });
+  const prober = hangWatch({
+    onHung,
+    onConnection({ pid, startTicks }, change) {
+      for (const { process, own } of nodes.values()) {
+        if (process.kind !== 'running' || process.incarnation.pid !== pid) continue;
+        if (process.incarnation.startTicks === startTicks) own.count(change);
+      }
+    },
+    onProblem: options.onProblem,
+  });
 
-  function onHung(hung: FromProber): void {
+  function onHung(hung: HungNodes): void {
     for (const node of nodes.values()) {
       const { process } = node;
       if (process.kind !== 'running') continue;
@@ -202,6 +217,8 @@ export async function processHost(options: ProcessHostOptions): Promise<ProcessH
     node.admin = undefined;
     node.stat?.close();
     node.stat = undefined;
+    node.stats?.close();
+    node.stats = undefined;
   }
 
   /** Gives up what no node here listens on: one of them may have taken it over. */
@@ -246,6 +263,9 @@ export async function processHost(options: ProcessHostOptions): Promise<ProcessH
     connect(node);
     const { nodeId, settings } = node.spec;
     const { address, port, tlsPort } = settings;
+    if (!keepsAdminConnection(settings.engine)) {
+      node.stats = statsLine({ address, port, tls: tlsPort !== 0, own: node.own });
+    }
     prober.watch({
       nodeId,
       incarnation,
@@ -261,6 +281,7 @@ export async function processHost(options: ProcessHostOptions): Promise<ProcessH
     const { nodeId, settings } = node.spec;
     if (!keepsAdminConnection(settings.engine)) return;
     node.admin = adminConnection(folders.path(nodeId), options.secrets.admin(nodeId), {
+      onConnection: node.own.count,
       onReady: () => changed(nodeId),
       onClose: () => void lookSoon(node),
     });
@@ -320,6 +341,7 @@ export async function processHost(options: ProcessHostOptions): Promise<ProcessH
       spec,
       process: incarnation === undefined ? { kind: 'absent' } : { kind: 'dead', incarnation, how: 'gone' },
       admin: undefined,
+      own: ownConnectionCounter(),
     });
   }
   const sessions = sessionsNaming(`${folders.directory}/`);
@@ -386,7 +408,12 @@ export async function processHost(options: ProcessHostOptions): Promise<ProcessH
     if (failure !== undefined) throw failure;
     child.unref();
     const stat = readStat(child.pid!);
-    const node: OwnNode = { spec, process: { kind: 'absent' }, admin: undefined };
+    const node: OwnNode = {
+      spec,
+      process: { kind: 'absent' },
+      admin: undefined,
+      own: ownConnectionCounter(),
+    };
     nodes.set(spec.nodeId, node);
     const incarnation = { pid: child.pid!, startTicks: stat?.startTicks ?? 0 };
     watch(node, incarnation);
@@ -400,7 +427,7 @@ export async function processHost(options: ProcessHostOptions): Promise<ProcessH
   async function announceWhenAnswering(node: OwnNode): Promise<void> {
     while (!closed && node.process.kind === 'running') {
       const { address, port, tlsPort } = node.spec.settings;
-      const answers = await memcachedItems(address, port, tlsPort !== 0).then(
+      const answers = await memcachedItems(address, port, tlsPort !== 0, node.own).then(
         () => true,
         () => false,
       );
@@ -444,6 +471,12 @@ export async function processHost(options: ProcessHostOptions): Promise<ProcessH
       );
       return new Map(seen.filter((each): each is [string, NodeSettings] => each[1] !== undefined));
     },
+    readings: (nodeIds) =>
+      readNodes(
+        nodeIds.flatMap((nodeId) => nodes.get(nodeId) ?? []),
+        readingWatch,
+        options.onProblem,
+      ),
     startNode,
     async keepData(nodeId, order) {
       fence.admit(order);
@@ -520,7 +553,8 @@ export async function processHost(options: ProcessHostOptions): Promise<ProcessH
       if (keepsAdminConnection(node.spec.settings.engine)) {
         await adminOf(nodeId).admin.send(certificateCommands());
       } else {
-        await memcachedCommand(node.spec.settings.address, node.spec.settings.port, true, 'refresh_certs');
+        const { address, port } = node.spec.settings;
+        await memcachedCommand(address, port, true, 'refresh_certs', node.own);
       }
     },
     async removeNode(nodeId) {

@@ -6,13 +6,14 @@ import { waitFor } from '../../../testing/wait-for.ts';
 import { deathOf, openFilesLimit, parseStat, readStat } from './process-table.ts';
 
 describe('/proc/PID/stat', () => {
-  const after = `S 1 77 78 0 -1 4194560 1 0 0 0 5 6 0 0 20 0 4 0 123456 1000 200`;
+  const after = `S 1 77 78 0 -1 4194560 1 0 3 0 5 6 0 0 20 0 4 0 123456 1000 200`;
 
   test.each(['valkey-server', 'a b', ') S 9 9', '((', ') ) )', '\n', ''])('of a process named %j', (name) => {
     expect(parseStat(`42 (${name}) ${after}\n`)).toEqual({
       state: 'S',
       session: 78,
       flags: 4194560,
+      majorFaults: 3,
       cpuMs: 110,
       startTicks: 123456,
       residentPages: 200,

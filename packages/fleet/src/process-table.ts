@@ -14,6 +14,8 @@ export interface ProcessStat {
   /** In its own code and in the kernel. Counted in hundredths of a second. */
   readonly cpuMs: number;
   readonly startTicks: number;
+  /** Pages that had to be read from a disk. */
+  readonly majorFaults: number;
   /** In memory; of a process that is exiting nothing may be counted any more. */
   readonly residentPages: number;
 }
@@ -21,7 +23,7 @@ export interface ProcessStat {
 /** What the kernel tells user programs by is always hundredths of a second. */
 const msPerTick = 10;
 
-/** (pure) Fields 3, 6, 9, 14, 15, 22 and 24 of a stat file. The name in field 2 may contain anything, `)` too. */
+/** (pure) Fields 3, 6, 9, 12, 14, 15, 22 and 24 of a stat file. The name in field 2 may contain anything, `)` too. */
 export function parseStat(text: string): ProcessStat | undefined {
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
   const startTicks = Number(fields[19]);
@@ -30,6 +32,7 @@ export function parseStat(text: string): ProcessStat | undefined {
     state: fields[0],
     session: Number(fields[3]),
     flags: Number(fields[6]),
+    majorFaults: Number(fields[9]),
     cpuMs: (Number(fields[11]) + Number(fields[12])) * msPerTick,
     startTicks,
     residentPages: Number(fields[21]),

@@ -39,8 +39,10 @@ export function memoryMetricStore(): MetricStore {
       for (const [each, data] of metrics.get(metricKey(metric))?.byUnit ?? []) {
         if (unit !== undefined && unit !== each) continue;
         const periods = new Map<number, Summary[]>();
+        const hasLooks = data.some(({ withinMinute }) => withinMinute);
         for (const { atMs, summary, withinMinute } of data) {
-          if (atMs < startMs || atMs >= endMs || (withinMinute && periodSeconds >= 60)) continue;
+          if (atMs < startMs || atMs >= endMs) continue;
+          if (hasLooks && withinMinute !== periodSeconds < 60) continue;
           const period = atMs - (atMs % periodMs);
           periods.set(period, [...(periods.get(period) ?? []), summary]);
         }

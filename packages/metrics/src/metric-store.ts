@@ -10,7 +10,7 @@ export interface RecordedData {
   /**
    * How they are rolled up, where it is not the usual way: into every longer period, with their values.
    * `within-minute`: they are looks inside a minute whose own datum is recorded besides, as CloudWatch has one for a
-   * minute; no period of a minute or more counts them. `without-values`: in the rollups beyond a minute values are not kept.
+   * minute; no period of a minute or more counts them, and no shorter one counts that. `without-values`: in the rollups beyond a minute values are not kept.
    */
   readonly rollUp?: 'within-minute' | 'without-values' | undefined;
   readonly data: readonly Datum[];

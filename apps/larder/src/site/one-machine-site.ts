@@ -27,6 +27,7 @@ export interface OneMachineOptions {
 const looksOnly = [
   'observe',
   'readSettings',
+  'readings',
   'deliverLogs',
   'isAddressFree',
   'certificateFiles',

@@ -18,11 +18,11 @@ import type {
   RecordedData,
 } from '@larder/metrics/metric-store';
 import type { Summary } from '@larder/metrics/summary';
-import { sql } from 'kysely';
+import { sql, type Transaction } from 'kysely';
 import { type BlockPoints, decodeBlock, encodeBlock } from './block.ts';
 import { decodeJournalRow, encodeJournalRow, type JournalDatum } from './journal-row.ts';
 import { addDatum, newPoints, newSeries, rolledUp, type Series, waiting, waitingByPeriod } from './series.ts';
-import type { MetricDatabase } from './tables.ts';
+import type { MetricDatabase, MetricTables } from './tables.ts';
 import { type Grain, longestKeptMs, type Tier, tierFor, tiers } from './tier.ts';
 
 /** What Larder measures of itself. */
@@ -43,11 +43,15 @@ export class TooManyMetrics extends Error {
 }
 
 export interface MetricKeeper extends MetricStore {
+  /** @param beside written in the same transaction. */
+  record(recorded: readonly RecordedData[], beside?: Beside): Promise<void>;
   /** Moves what waited long enough into blocks, and drops what is too old. To be called about every second. */
   maintain(): Promise<void>;
   /** Resolves when what was begun is done; nothing may be recorded any more. */
   close(): Promise<void>;
 }
+
+type Beside = (transaction: Transaction<MetricTables>) => Promise<void>;
 
 export interface MetricKeeperOptions {
   readonly database: MetricDatabase;
@@ -140,7 +144,7 @@ export function metricKeeper({ database, nowMs }: MetricKeeperOptions): MetricKe
     }
   }
 
-  async function record(recorded: readonly RecordedData[]): Promise<void> {
+  async function record(recorded: readonly RecordedData[], beside?: Beside): Promise<void> {
     const made = new Map<string, Series>();
     const rows: { quick: JournalDatum[]; slow: JournalDatum[] } = { quick: [], slow: [] };
     let newForeign = 0;
@@ -171,7 +175,7 @@ export function metricKeeper({ database, nowMs }: MetricKeeperOptions): MetricKe
     const journal = [rows.quick, rows.slow].flatMap((data, slow) =>
       data.length === 0 ? [] : [{ data, slow, number: nextRow + slow }],
     );
-    if (journal.length === 0) return;
+    if (journal.length === 0 && beside === undefined) return;
     await database.transaction().execute(async (transaction) => {
       for (const batch of inBatches([...made.values()])) {
         await transaction
@@ -193,6 +197,7 @@ export function metricKeeper({ database, nowMs }: MetricKeeperOptions): MetricKe
           .values({ number, slow, data: encodeJournalRow(data) })
           .execute();
       }
+      await beside?.(transaction);
     });
     nextId += made.size;
     nextRow += 2;
@@ -378,7 +383,7 @@ export function metricKeeper({ database, nowMs }: MetricKeeperOptions): MetricKe
   }
 
   return {
-    record: (recorded) => inTurn(() => record(recorded)),
+    record: (recorded, beside) => inTurn(() => record(recorded, beside)),
     maintain: () => inTurn(maintain),
     async close() {
       await line;
@@ -391,7 +396,10 @@ export function metricKeeper({ database, nowMs }: MetricKeeperOptions): MetricKe
       );
       for (const unit of new Set(all.map((each) => each.unit))) {
         const periods = new Map<number, Summary[]>();
-        for (const series of all.filter((each) => each.unit === unit)) {
+        const ofUnit = all.filter((each) => each.unit === unit);
+        const hasLooks = query.periodSeconds < 60 && ofUnit.some(({ grain }) => grain === 'within-minute');
+        for (const series of ofUnit) {
+          if (hasLooks && series.grain === 'minute') continue;
           for (const [startMs, parts] of await periodsOf(series, query)) {
             const before = periods.get(startMs);
             if (before === undefined) periods.set(startMs, parts);

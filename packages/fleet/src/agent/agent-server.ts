@@ -13,6 +13,7 @@ import { createServer, type Server } from 'node:https';
 import type { TLSSocket } from 'node:tls';
 import type { EpochFence } from '../epoch-fence.ts';
 import { NodeUnreachable, StaleOrder } from '../host.ts';
+import { encodeReadings } from '../node-reading.ts';
 import type { NodeCertificates, ProcessHost } from '../process-host.ts';
 import { bodyText } from '../request-body.ts';
 import type { Route } from '../router/route-table.ts';
@@ -147,6 +148,8 @@ export async function agentServer(options: AgentServerOptions): Promise<{ close(
         return [...(await host.observe(args[0] as string[])).values()];
       case 'readSettings':
         return [...(await host.readSettings(args[0] as string[]))];
+      case 'readings':
+        return encodeReadings(await host.readings(args[0] as string[]));
       case 'nodeIds':
         return host.nodeIds();
       case 'standIn':

@@ -59,6 +59,7 @@ export type HostCall =
   | StoppableCall
   | 'observe'
   | 'readSettings'
+  | 'readings'
   | 'nodeIds'
   | 'routes'
   | 'putRoutes'

@@ -5,6 +5,7 @@
 import { join } from 'node:path';
 import { certificateFiles } from '@larder/engine/config-file';
 import { type CertificatePaths, type Host, type NodeObservation, NodeUnreachable } from '../host.ts';
+import { decodeReadings, type ReadingsOnWire } from '../node-reading.ts';
 import { longestTransferMs } from '../object-store/object-store.ts';
 import type { NodeCertificates } from '../process-host.ts';
 import { type Route, type RouteTable, readRouteTable } from '../router/route-table.ts';
@@ -266,6 +267,18 @@ export function remoteHost(options: RemoteHostOptions): RemoteHost {
     async readSettings(nodeIds) {
       if (state !== 'connected') return new Map();
       return new Map((await call('readSettings', [nodeIds])) as SettingsResult);
+    },
+    async readings(nodeIds) {
+      if (state !== 'connected') return new Map();
+      try {
+        const answer = (await client.send('POST', '/calls/readings', bodyOf([nodeIds]), {
+          timeoutMs: observeLimitMs,
+        })) as { result: ReadingsOnWire };
+        return decodeReadings(answer.result);
+      } catch {
+        // Nothing hangs on them: what an agent of an older version can't tell must not keep others' from being known.
+        return new Map();
+      }
     },
     async standIn(addresses) {
       await call('standIn', [addresses]);

@@ -27,17 +27,32 @@ export interface Probe {
   close(): void;
 }
 
-export function probe({ place }: ProbeTarget, now: () => number): Probe {
-  return place.kind === 'memcached' ? memcachedProbe(place, now) : engineProbe(place, now);
+/** @param onConnection told when it opened a connection (1) and when one ended (-1). */
+export function probe(
+  { place }: ProbeTarget,
+  now: () => number,
+  onConnection: (change: 1 | -1) => void = () => {},
+): Probe {
+  return place.kind === 'memcached'
+    ? memcachedProbe(place, now, onConnection)
+    : engineProbe(place, now, onConnection);
 }
 
 function memcachedProbe(
   { address, port, tls }: ProbeTarget['place'] & { kind: 'memcached' },
   now: () => number,
+  onConnection: (change: 1 | -1) => void,
 ): Probe {
   const open = () =>
     tls ? connectTls({ host: address, port, rejectUnauthorized: false }) : connect(port, address);
-  const line = askingLine({ open, ready: tls ? 'secureConnect' : 'connect', greeting: '', onText() {}, now });
+  const line = askingLine({
+    open,
+    ready: tls ? 'secureConnect' : 'connect',
+    greeting: '',
+    onText() {},
+    now,
+    onConnection,
+  });
   return {
     ask: () => line.ask('version\r\n'),
     get unansweredSinceMs() {
@@ -54,6 +69,7 @@ function memcachedProbe(
 function engineProbe(
   { folder, password }: ProbeTarget['place'] & { kind: 'admin-socket' },
   now: () => number,
+  onConnection: (change: 1 | -1) => void,
 ): Probe {
   const socket = adminSocketPath(folder);
   const open = () => connect(socket.path);
@@ -70,7 +86,7 @@ function engineProbe(
     }
   }
   const greeting = command('AUTH', serviceUserName, password);
-  const first = askingLine({ open, ready: 'connect', greeting, onText, now });
+  const first = askingLine({ open, ready: 'connect', greeting, onText, now, onConnection });
   // Clients may pause an engine (CLIENT PAUSE): it then takes up no command. One with too many words it refuses before
   // that, on a connection where none is held up. It is asked only in a silence: each refusal counts in its statistics.
   let second: AskingLine | undefined;
@@ -98,6 +114,7 @@ function engineProbe(
           heardMs = now();
         },
         now,
+        onConnection,
       });
       second.ask(command('PING', 'too', 'many'));
     },
@@ -135,6 +152,7 @@ function askingLine(options: {
   readonly greeting: string;
   readonly onText: (text: string) => void;
   readonly now: () => number;
+  readonly onConnection: (change: 1 | -1) => void;
 }): AskingLine {
   let socket: Socket | undefined;
   let connected = false;
@@ -144,8 +162,15 @@ function askingLine(options: {
   function begin(text: string): void {
     const opened = options.open();
     socket = opened;
+    let counted = false;
+    opened.once('connect', () => {
+      counted = true;
+      options.onConnection(1);
+    });
     const gone = () => {
       opened.destroy();
+      if (counted) options.onConnection(-1);
+      counted = false;
       if (socket !== opened) return;
       socket = undefined;
       connected = false;

@@ -14,16 +14,23 @@ export type ToProber =
   | { readonly kind: 'forget'; readonly nodeId: string };
 
 /** Every node that hangs now. */
-export type FromProber = readonly {
+export type HungNodes = readonly {
   readonly nodeId: string;
   readonly incarnation: Incarnation;
   readonly hang: Hang;
 }[];
 
+export type FromProber =
+  | { readonly kind: 'hung'; readonly hung: HungNodes }
+  /** It opened a connection to the node (1), or one of its ended (-1). */
+  | { readonly kind: 'connection'; readonly incarnation: Incarnation; readonly change: 1 | -1 };
+
 const now = () => performance.now();
 const watched = new Map<string, { readonly target: ProbeTarget; readonly probe: Probe }>();
 const judge = silences(now());
 let toldOfSome = false;
+
+const tell = (message: FromProber) => parentPort!.postMessage(message);
 
 function forget(nodeId: string): void {
   watched.get(nodeId)?.probe.close();
@@ -48,12 +55,12 @@ function round(): void {
     [...watched.values()].map((each) => look(each.target, each.probe)),
   );
   if (hung.size > 0 || toldOfSome) {
-    const told: FromProber = [...hung].map(([nodeId, hang]) => ({
+    const told: HungNodes = [...hung].map(([nodeId, hang]) => ({
       nodeId,
       incarnation: watched.get(nodeId)!.target.incarnation,
       hang,
     }));
-    parentPort!.postMessage(told);
+    tell({ kind: 'hung', hung: told });
   }
   toldOfSome = hung.size > 0;
   for (const each of watched.values()) each.probe.ask(now());
@@ -63,7 +70,9 @@ parentPort!.on('message', (message: ToProber) => {
   if (message.kind === 'forget') return forget(message.nodeId);
   const { target } = message;
   forget(target.nodeId);
-  watched.set(target.nodeId, { target, probe: probe(target, now) });
+  const { incarnation } = target;
+  const onConnection = (change: 1 | -1) => tell({ kind: 'connection', incarnation, change });
+  watched.set(target.nodeId, { target, probe: probe(target, now, onConnection) });
 });
 // Answers that are here already are read before anybody is judged.
 setInterval(() => setImmediate(round), probePeriodMs);
