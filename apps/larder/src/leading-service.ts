@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { startControlPlane } from '@larder/control/control-plane';
 import { checkLikeness } from '@larder/control/database/likeness';
+import { eventStream } from '@larder/control/event-log/event-stream';
 import { nodePlaces } from '@larder/control/placement/node-places';
 import type { NotificationSettings } from '@larder/control/topic/topics';
 import type { EngineName } from '@larder/engine/engine';
@@ -137,12 +138,14 @@ export async function startLeading({
     alarms: control.alarms,
     ...doors?.operations,
   });
+  const events = eventStream(database, (error) => logger.warn({ error }, 'Events could not be read.'));
   return {
     api: createApi({
       handlers: control.handlers,
       scalingHandlers: control.scalingHandlers,
       cloudWatchHandlers: control.cloudWatchHandlers,
       snsHandlers: control.topics.handlers,
+      events,
       lookupAccessKey: accessKeyLookup(place),
       region: defaultRegion,
       accountId,
@@ -150,6 +153,7 @@ export async function startLeading({
       now: () => new Date(),
     }),
     async stop() {
+      events.stop();
       operators.close();
       doors?.close();
       await control.stop();

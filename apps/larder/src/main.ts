@@ -201,6 +201,21 @@ program
   );
 
 program
+  .command('events')
+  .description('print what happened to caches')
+  .option('--follow', 'and go on with what happens from now on')
+  .option('--minutes <number>', 'how far back it begins', '60')
+  .option('--data-dir <folder>', "the service's data directory", config.directories.data)
+  .option('--json', 'a JSON object a line')
+  .action(async (flags: { dataDir: string; minutes: string; follow?: boolean; json?: boolean }) =>
+    (await import('./commands/events.ts')).printEvents(flags.dataDir, {
+      follow: flags.follow ?? false,
+      json: flags.json ?? false,
+      minutes: Number(flags.minutes),
+    }),
+  );
+
+program
   .command('env')
   .description('print what clients need, for eval "$(larder env)"')
   .option('--data-dir <folder>', "the service's data directory", config.directories.data)

@@ -5,9 +5,11 @@
 import { randomUUID } from 'node:crypto';
 import type { ErrorProtocol } from '@larder/contract/codec/error-body';
 import { serviceError } from '@larder/contract/errors';
+import type { EventStream } from '@larder/control/event-log/event-stream';
 import { type Context, Hono } from 'hono';
 import { authenticate, type LookupAccessKey } from './authenticate.ts';
 import { dispatch, operationOf } from './dispatch.ts';
+import { eventsAnswer } from './events.ts';
 import { readRequest, refuseCompressed } from './read-request.ts';
 import { type Logger, renderError } from './render-error.ts';
 import { type ServiceHandlers, type Spoken, servicesOf, spokenBy, spokenInBody } from './services.ts';
@@ -18,6 +20,8 @@ export interface ApiOptions extends ServiceHandlers {
   /** Where and whose this service is: requests are signed for the region, and handlers read both from their caller. */
   readonly region: string;
   readonly accountId: string;
+  /** Missing: nobody can follow events here. */
+  readonly events?: EventStream | undefined;
   readonly logger: Logger;
   readonly now: () => Date;
   readonly newRequestId?: (() => string) | undefined;
@@ -63,6 +67,35 @@ export function createApi(options: ApiOptions): Hono {
     }
   }
 
+  const events = options.events && eventsAnswer(options.events, () => options.now().getTime());
+  api.get('/events', async (context, next) => {
+    if (events === undefined) return next();
+    const requestId = newRequestId();
+    try {
+      const request = await readRequest(context.req.raw, '');
+      const { lookupAccessKey, region } = options;
+      await authenticate(
+        request,
+        { operation: 'DescribeEvents', signingName: services.elastiCache.signingName },
+        { lookupAccessKey, region, now: options.now() },
+      );
+      const stream = await events.answer({
+        lastEventId: context.req.header('last-event-id'),
+        minutes: context.req.query('minutes') ?? null,
+        follow: context.req.query('follow') ?? null,
+        gone: context.req.raw.signal,
+      });
+      return new Response(stream, {
+        headers: {
+          'content-type': 'text/event-stream',
+          'cache-control': 'no-store',
+          'x-amzn-requestid': requestId,
+        },
+      });
+    } catch (thrown) {
+      return renderError(thrown, requestId, spokenOf(context).protocol.errors, logger);
+    }
+  });
   api.get('/health', (context) => context.json({ status: 'ok' }));
   api.post('/service/:service/operation/:operation', (context, next) =>
     spokenOf(context).protocol.errors.kind === 'rpc-v2-cbor' ? serve(context) : next(),

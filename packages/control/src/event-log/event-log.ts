@@ -78,3 +78,12 @@ export async function listEvents(
     },
   }));
 }
+
+/** 0 when there is none. */
+export async function lastEventId(database: Database): Promise<number> {
+  const row = await database
+    .selectFrom('event')
+    .select(({ fn }) => fn.max('id').as('id'))
+    .executeTakeFirst();
+  return Number(row?.id ?? 0);
+}
