@@ -193,6 +193,7 @@ export function remoteHost(world: RemoteWorld, life: Life): RemoteHost {
     importSnapshot: notSimulated,
     rehearseSnapshot: notSimulated,
     deliverLogs: notSimulated,
+    readLog: notSimulated,
     certificateFiles: notSimulated,
     isAddressFree: notSimulated,
     onChange: () => () => {},

@@ -7,6 +7,7 @@
  */
 import { applicationAutoScaling, type ScalingErrorName } from './application-auto-scaling/model.ts';
 import { type CloudWatchErrorName, cloudWatch } from './cloudwatch/model.ts';
+import { cloudWatchLogs, type LogsErrorName } from './cloudwatch-logs/model.ts';
 import { elastiCache, type ModelledErrorName } from './elasticache/model.ts';
 import { type SnsErrorName, snsErrors } from './sns/model.ts';
 
@@ -41,7 +42,7 @@ export type ErrorName =
   | CommonErrorName
   | ScalingErrorName
   | CloudWatchErrorName
-  | SnsErrorName;
+  | SnsErrorName | LogsErrorName;
 
 /** Who is to blame, in the words of the query protocol: `Sender` for 4xx, `Receiver` for 5xx. */
 export type Fault = 'Sender' | 'Receiver';
@@ -60,6 +61,7 @@ export const errorCatalogue: ReadonlyMap<string, ErrorEntry> = new Map([
   ...[...elastiCache.errors.values(), ...cloudWatch.errors.values()].map(
     ({ shapeName, wireCode, httpStatus }) => entry(shapeName, wireCode, httpStatus),
   ),
+  ...Object.entries(cloudWatchLogs.errors).map(([code, httpStatus]) => entry(code, code, httpStatus)),
   ...Object.entries(snsErrors).map(([code, httpStatus]) => entry(code, code, httpStatus)),
   ...Object.entries(applicationAutoScaling.errors).map(([code, httpStatus]) => entry(code, code, httpStatus)),
   ...Object.entries(COMMON_ERRORS).map(([code, httpStatus]) => entry(code, code, httpStatus)),

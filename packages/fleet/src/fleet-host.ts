@@ -130,6 +130,7 @@ export function fleetHost(fleet: Fleet, { hostOfNode }: Pick<Places, 'hostOfNode
     abandonExport: (...args) => everywhere((host) => host.abandonExport(...args)),
     importSnapshot: async (nodeId, ...rest) => at(nodeId).importSnapshot(nodeId, ...rest),
     rehearseSnapshot: (file, ...rest) => whoeverHas(file, (host) => host.rehearseSnapshot(file, ...rest)),
+    readLog: async (source, target, position) => at(source.nodeId).readLog(source, target, position),
     deliverLogs: async (source, targets) => at(source.nodeId).deliverLogs(source, targets),
     certificateFiles: (nodeId) => at(nodeId).certificateFiles(nodeId),
     isAddressFree: async () => true,

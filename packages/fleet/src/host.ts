@@ -8,6 +8,7 @@ import type { ClusterPeer, ServerInfo, SlotMigration } from '@larder/engine/info
 import type { SlotRange } from '@larder/engine/slots';
 import type { KeyMove, KeysMoved } from './key-mover.ts';
 import type { LogDelivered, LogTarget } from './log-delivery/deliver-logs.ts';
+import type { LogChunk, LogFile, LogPosition } from './log-delivery/read-log.ts';
 import type { LogSource } from './log-delivery/log-stream.ts';
 import type { NodeReading } from './node-reading.ts';
 import type { NodeSpec } from './node-spec.ts';
@@ -310,6 +311,12 @@ export interface Host {
    * most 128 slow commands and 256 KiB of what the engine printed. A node that does not answer has nothing new.
    */
   deliverLogs(source: LogSource, targets: readonly LogTarget[]): Promise<readonly LogDelivered[]>;
+  /**
+   * What was delivered to one of those files, from a position on: whole lines, up to 256 KiB. The position after it is that
+   * of what comes next, also when the file was put aside meanwhile.
+   * @param position `null` for the begin of what there is.
+   */
+  readLog(source: LogSource, target: LogFile, position: LogPosition | null): Promise<LogChunk>;
   /** Where a node's certificate, its key and its authority are, for the router that stands before it. */
   certificateFiles(nodeId: string): CertificatePaths;
   /** Whether nobody listens on it. Not a reservation. */

@@ -38,6 +38,7 @@ import {
 } from './host.ts';
 import { moveKeys } from './key-mover.ts';
 import { logDeliverer } from './log-delivery/deliver-logs.ts';
+import { readLog } from './log-delivery/read-log.ts';
 import { nodeFolders } from './node-folder.ts';
 import { readNodes } from './node-reading.ts';
 import type { NodeSecrets } from './node-secrets.ts';
@@ -598,6 +599,8 @@ export async function processHost(options: ProcessHostOptions): Promise<ProcessH
       };
       return deliverLogs(node, source, targets);
     },
+    readLog: (source, target, position) =>
+      readLog(join(options.directory, 'logs'), source, target, position),
     certificateFiles(nodeId) {
       const folder = folders.path(nodeId);
       return {

@@ -37,7 +37,7 @@ export async function authenticate(
   { operation, signingName }: Asked,
   { lookupAccessKey, region, now }: Gate,
 ): Promise<string | undefined> {
-  const onlyReads = /^(?:Describe|List|Get)/.test(operation);
+  const onlyReads = /^(?:Describe|List|Get|Filter)/.test(operation);
   if (lookupAccessKey !== undefined) {
     let rights: AccessKey['rights'] | undefined;
     const identity = await verifySigV4(

@@ -2,6 +2,7 @@
 import type { AddressInfo } from 'node:net';
 import { type ServerType, serve } from '@hono/node-server';
 import type { ScalingHandlers } from '@larder/contract/application-auto-scaling/handlers';
+import type { LogsHandlers } from '@larder/contract/cloudwatch-logs/handlers';
 import { type ApiOptions, createApi } from './server.ts';
 
 export interface RunningApi {
@@ -23,6 +24,7 @@ export async function startApi(options: Partial<ApiOptions>): Promise<RunningApi
     scalingHandlers: {} as ScalingHandlers,
     cloudWatchHandlers: {},
     snsHandlers: {},
+    logsHandlers: {} as LogsHandlers,
     region: 'eu-test-1',
     accountId: '000000000000',
     now: () => new Date(),

@@ -10,6 +10,8 @@ import { cloudWatch, cloudWatchTarget } from '@larder/contract/cloudwatch/model'
 import { MAX_PAIRS } from '@larder/contract/codec/form';
 import type { Handlers } from '@larder/contract/elasticache/handlers';
 import { elastiCache } from '@larder/contract/elasticache/model';
+import type { LogsHandlers } from '@larder/contract/cloudwatch-logs/handlers';
+import { cloudWatchLogs, logsModels } from '@larder/contract/cloudwatch-logs/model';
 import type { SnsHandlers } from '@larder/contract/sns/handlers';
 import { sns } from '@larder/contract/sns/model';
 import { handlerMap, type Service } from './dispatch.ts';
@@ -21,9 +23,10 @@ export interface ServiceHandlers {
   readonly scalingHandlers: ScalingHandlers;
   readonly cloudWatchHandlers: CloudWatchHandlers;
   readonly snsHandlers: SnsHandlers;
+  readonly logsHandlers: LogsHandlers;
 }
 
-type ServiceName = 'elastiCache' | 'cloudWatch' | 'applicationAutoScaling' | 'sns';
+type ServiceName = 'elastiCache' | 'cloudWatch' | 'applicationAutoScaling' | 'sns' | 'cloudWatchLogs';
 
 /** What a request says before its body is read. A form's API version comes with the body. */
 export interface Spoken {
@@ -48,6 +51,10 @@ const cloudWatchForm: Spoken = {
 const snsForm: Spoken = { service: 'sns', protocol: queryProtocol(sns, 'SNS', MAX_PAIRS) };
 const cloudWatchJson: Spoken = { service: 'cloudWatch', protocol: jsonProtocol('1.0', jsonTarget) };
 const cloudWatchCbor: Spoken = { service: 'cloudWatch', protocol: cborProtocol(cborPath) };
+const logsJson: Spoken = {
+  service: 'cloudWatchLogs',
+  protocol: jsonProtocol('1.1', cloudWatchLogs.targetPrefix),
+};
 const scalingJson: Spoken = {
   service: 'applicationAutoScaling',
   protocol: jsonProtocol('1.1', applicationAutoScaling.targetPrefix),
@@ -58,6 +65,7 @@ export function spokenBy(head: { readonly path: string; readonly target: string 
   const { path, target = '' } = head;
   if (path.startsWith(cborPath)) return cloudWatchCbor;
   if (target.startsWith(jsonTarget)) return cloudWatchJson;
+  if (target.startsWith(cloudWatchLogs.targetPrefix)) return logsJson;
   return target.startsWith(applicationAutoScaling.targetPrefix) ? scalingJson : elastiCacheForm;
 }
 
@@ -86,6 +94,14 @@ export function servicesOf(by: ServiceHandlers): Readonly<Record<ServiceName, Se
       title: 'CloudWatch',
       takesCompressed: true,
       handlers: handlerMap(by.cloudWatchHandlers),
+    },
+    cloudWatchLogs: {
+      title: 'CloudWatch Logs',
+      apiVersion: cloudWatchLogs.apiVersion,
+      signingName: cloudWatchLogs.signingName,
+      takesCompressed: true,
+      operations: logsModels,
+      handlers: handlerMap(by.logsHandlers),
     },
     sns: {
       ...sns,

@@ -29,6 +29,7 @@ const looksOnly = [
   'readSettings',
   'readings',
   'deliverLogs',
+  'readLog',
   'isAddressFree',
   'certificateFiles',
   'onChange',

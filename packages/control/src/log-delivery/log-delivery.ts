@@ -8,6 +8,9 @@ import type { LogSource, LogType } from '@larder/fleet/log-delivery/log-stream';
 import { nodeIdOf } from '../cache-cluster/cache-cluster.ts';
 import { readCacheCluster } from '../cache-cluster/store.ts';
 import type { Database } from '../database/connect.ts';
+import { collectLog, type DeliveredLine } from '../log-store/collect-log.ts';
+import { forgetOldEvents } from '../log-store/log-store.ts';
+import type { LogDatabase } from '../log-store/tables.ts';
 import type { ServiceIntent } from '../node/service-intent.ts';
 import { type PassOutcome, reconciler } from '../reconciler/driver.ts';
 import type { Logger } from '../reconciler/logger.ts';
@@ -16,12 +19,17 @@ import { readReplicationGroup } from '../replication-group/store.ts';
 import { type LogFailures, noFailures } from './log-failures.ts';
 
 const periodMs = 5_000;
+const forgetEveryMs = 600_000;
 
 type Resource = 'replication-group' | 'cache-cluster';
 
 export interface LogDeliveryDeps {
   readonly database: Database;
-  readonly host: Pick<Host, 'deliverLogs'>;
+  readonly host: Pick<Host, 'deliverLogs' | 'readLog'>;
+  readonly logDatabase: LogDatabase;
+  readonly nowMs: () => number;
+  /** Set: told of each line that is delivered; of some twice after a kill. */
+  readonly print?: ((line: DeliveredLine) => void) | undefined;
   readonly logger: Logger;
 }
 
@@ -34,10 +42,13 @@ export interface LogDeliveryLoop {
   stop(): Promise<void>;
 }
 
-export function logDeliveryLoop({ database, host, logger }: LogDeliveryDeps): LogDeliveryLoop {
+export function logDeliveryLoop(deps: LogDeliveryDeps): LogDeliveryLoop {
+  const { database, host, logger, logDatabase, nowMs } = deps;
   /** Not written down: the next pass finds it out again, and a full disk would not take it. */
   const failures = new Map<string, LogFailures>();
   const loop = reconciler({ name: 'log-delivery', reconcile: pass, periodMs, logger });
+
+  let forgotAtMs = 0;
 
   async function pass(key: string): Promise<PassOutcome> {
     const [resource, id] = key.split('/') as [Resource, string];
@@ -59,6 +70,13 @@ export function logDeliveryLoop({ database, host, logger }: LogDeliveryDeps): Lo
         more ||= delivered.more;
         if (delivered.failure !== undefined) failed.set(delivered.logType, delivered.failure);
       }
+      for (const target of targets) {
+        if (!failed.has(target.logType)) more = (await collectLog(deps, source, target)) || more;
+      }
+    }
+    if (nowMs() - forgotAtMs >= forgetEveryMs) {
+      forgotAtMs = nowMs();
+      await forgetOldEvents(logDatabase, forgotAtMs);
     }
     const before = failures.get(key) ?? noFailures;
     for (const [logType, failure] of failed) {

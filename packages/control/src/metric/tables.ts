@@ -1,8 +1,6 @@
 /** The tables of metrics' data as kysely types, and the file that they are in where one service keeps its own state. */
-import { mkdirSync } from 'node:fs';
-import { dirname } from 'node:path';
-import { type ColumnType, Kysely, SqliteDialect } from 'kysely';
-import SqliteFile from 'libsql';
+import type { ColumnType, Kysely } from 'kysely';
+import { connectDataFile } from '../database/data-file.ts';
 
 export interface MetricTables {
   metric_series: {
@@ -75,21 +73,7 @@ export function createMetricTables(database: 'sqlite' | 'postgres'): readonly st
   ];
 }
 
-/**
- * A file of its own beside the state: a commit here does not wait for the disk. A kill loses nothing of it; a power cut
- * may lose the last moments.
- */
+/** A file of its own beside the state. */
 export function connectMetricFile(file: string): MetricDatabase {
-  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-  const sqlite = new SqliteFile(file);
-  try {
-    sqlite.exec('PRAGMA locking_mode = EXCLUSIVE');
-    sqlite.exec('PRAGMA journal_mode = WAL');
-    sqlite.exec('PRAGMA synchronous = NORMAL');
-    for (const statement of createMetricTables('sqlite')) sqlite.exec(statement);
-  } catch (error) {
-    sqlite.close();
-    throw error;
-  }
-  return new Kysely<MetricTables>({ dialect: new SqliteDialect({ database: sqlite }) });
+  return connectDataFile<MetricTables>(file, createMetricTables('sqlite'));
 }

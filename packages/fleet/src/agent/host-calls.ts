@@ -39,6 +39,7 @@ export const plainCalls = [
   'removeSnapshot',
   'abandonExport',
   'deliverLogs',
+  'readLog',
 ] as const satisfies readonly (keyof Host)[];
 
 export type PlainCall = (typeof plainCalls)[number];
