@@ -5,6 +5,11 @@
 import { readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
+  CloudWatchLogsClient,
+  FilterLogEventsCommand,
+  GetLogEventsCommand,
+} from '@aws-sdk/client-cloudwatch-logs';
+import {
   CreateCacheClusterCommand,
   CreateCacheParameterGroupCommand,
   type LogDeliveryConfigurationRequest,
@@ -28,7 +33,7 @@ const clients = redisClients();
 let larder: TestLarder;
 
 beforeAll(async () => {
-  larder = await startLarder();
+  larder = await startLarder({ flags: ['--print-logs'] });
   const CacheParameterGroupName = 'logs-all';
   await larder.client.send(
     new CreateCacheParameterGroupCommand({
@@ -52,6 +57,16 @@ afterAll(async () => {
   clients.close();
   await larder?.remove();
 });
+
+function logsClient(): CloudWatchLogsClient {
+  const { endpoint, region, accessKeyId, secretAccessKey } = larder.access;
+  return new CloudWatchLogsClient({
+    endpoint,
+    region,
+    credentials: { accessKeyId, secretAccessKey },
+    maxAttempts: 1,
+  });
+}
 
 function slowLog(LogGroup: string): LogDeliveryConfigurationRequest {
   return {
@@ -188,6 +203,34 @@ test('slow commands and what engines print are delivered once, until it is turne
   await once('strlen', 1);
   expect(await slowCommands('shop-001', 'append')).toHaveLength(302);
   expect(await slowCommands('shop-001', 'set')).toHaveLength(10);
+
+  // The same in the log group, each entry once over those kills, and asked for as of CloudWatch Logs.
+  const logs = logsClient();
+  const filtered = async (filterPattern: string) => {
+    const { events } = await logs.send(
+      new FilterLogEventsCommand({ logGroupName: 'shop/slow', filterPattern }),
+    );
+    return events!;
+  };
+  await waitFor(
+    () => filtered('{ $.CacheClusterId = "shop-001" && $.Command = "strlen*" }'),
+    (found) => found.length === 1,
+    { what: 'strlen to be in the log group' },
+  );
+  const appended = await filtered('{ $.CacheClusterId = "shop-001" && $.Command = "append*" }');
+  expect(appended).toHaveLength(302);
+  expect(new Set(appended.map(({ message }) => JSON.parse(message!).Id)).size).toBe(302);
+  expect(appended[0]).toMatchObject({ logStreamName: 'elasticache/valkey/shop-001/0001/slow-log' });
+  const { events } = await logs.send(
+    new GetLogEventsCommand({
+      logGroupName: 'shop-engines',
+      logStreamName: 'elasticache/valkey/shop-001/0001/engine-log',
+      startFromHead: true,
+    }),
+  );
+  expect(events!.map(({ message }) => message).join()).toContain('Ready to accept connections');
+  expect(larder.output).toContain('"logGroup":"shop/slow"');
+  logs.destroy();
 
   await effect('ModifyReplicationGroup', 'one log is turned off, the other is delivered on', async () => {
     await modifyLogs('shop', { LogType: 'slow-log', Enabled: false });

@@ -52,6 +52,8 @@ export interface TestLarder {
   readonly pid: number;
   /** Everything the service printed since the first start. */
   readonly log: string;
+  /** What it printed on standard output since the first start. */
+  readonly output: string;
   /** Called with each line of the log, from the next one on. Returns the way to stop. */
   onLogLine(listener: (line: string) => void): () => void;
   /** SIGKILL of the service alone. Resolves when it is gone. */
@@ -81,6 +83,7 @@ export async function startLarder({
   const dataDirectory = await realpath(await mkdtemp(join(parentFolder, 'larder-e2e-')));
   const listeners = new Set<(line: string) => void>();
   let log = '';
+  let output = '';
   let child: ChildProcess | undefined;
   let ended: Promise<number | null> = Promise.resolve(null);
   let access: Access | undefined;
@@ -111,6 +114,9 @@ export async function startLarder({
     );
     child = started;
     ended = new Promise((resolve) => started.once('exit', resolve));
+    started.stdout.on('data', (chunk: Buffer) => {
+      output += chunk.toString();
+    });
     const serves = new Promise<string>((resolve) => {
       let text = '';
       started.stdout.on('data', (chunk: Buffer) => {
@@ -154,6 +160,9 @@ export async function startLarder({
     },
     get log() {
       return log;
+    },
+    get output() {
+      return output;
     },
     get ended() {
       return child!.exitCode !== null || child!.signalCode !== null;

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { startControlPlane } from '@larder/control/control-plane';
 import { checkLikeness } from '@larder/control/database/likeness';
 import { eventStream } from '@larder/control/event-log/event-stream';
+import type { DeliveredLine } from '@larder/control/log-store/collect-log';
 import { nodePlaces } from '@larder/control/placement/node-places';
 import type { NotificationSettings } from '@larder/control/topic/topics';
 import type { EngineName } from '@larder/engine/engine';
@@ -39,6 +40,8 @@ export interface LeadingOptions {
   readonly notifications: NotificationSettings;
   /** Set: every cache gets the recommended alarms, which tell the topic if there is one. */
   readonly recommendedAlarms?: { readonly topic: string | undefined } | undefined;
+  /** Delivered lines of engines' logs go to standard output as well. */
+  readonly printLogs: boolean;
   readonly held: HeldState;
   readonly logger: Logger;
 }
@@ -60,10 +63,11 @@ export async function startLeading({
   drillEveryMs,
   notifications,
   recommendedAlarms,
+  printLogs,
   held,
   logger,
 }: LeadingOptions): Promise<LeadingService> {
-  const { database, metricDatabase, term } = held;
+  const { database, metricDatabase, logDatabase, term } = held;
   const engines = engineStore({
     directory: join(config.directories.cache, 'engines'),
     searchPath: config.searchPath,
@@ -112,6 +116,8 @@ export async function startLeading({
   const control = await startControlPlane({
     database,
     metricDatabase,
+    logDatabase,
+    ...(printLogs && { printLogs: printLine }),
     host: site.host,
     engines,
     scratch,
@@ -145,6 +151,7 @@ export async function startLeading({
       scalingHandlers: control.scalingHandlers,
       cloudWatchHandlers: control.cloudWatchHandlers,
       snsHandlers: control.topics.handlers,
+      logsHandlers: control.logsHandlers,
       events,
       lookupAccessKey: accessKeyLookup(place),
       region: defaultRegion,
@@ -161,4 +168,9 @@ export async function startLeading({
       await scratch.close();
     },
   };
+}
+
+/** One JSON object a line. */
+function printLine(line: DeliveredLine): void {
+  process.stdout.write(`${JSON.stringify(line)}\n`);
 }

@@ -41,6 +41,7 @@ program
     'how often the last snapshots are loaded to see; 0 for never',
     '24',
   )
+  .option('--print-logs', 'what is delivered of engine logs, on standard output too: a JSON object a line')
   .option('--smtp-url-file <file>', 'holds smtps://user:password@host: e-mail of topics goes there')
   .option('--mail-from <address>', 'whom e-mail of topics is from')
   .option('--notify-command <path...>', 'programs that topics may give messages to')
@@ -58,6 +59,7 @@ program
       drillEveryMs: drillEveryMs(flags.restoreDrillEvery),
       notifications: await notificationSettings(config, flags),
       ...recommendedAlarms(flags),
+      printLogs: flags.printLogs ?? false,
       ...(flags.databaseUrlFile !== undefined && {
         databaseUrl: await readDatabaseUrl(flags.databaseUrlFile),
       }),
@@ -332,6 +334,7 @@ interface ServerFlags extends NotificationFlags {
   readonly s3CredentialsFile?: string;
   readonly restoreDrillEvery: string;
   readonly recommendedAlarms?: string;
+  readonly printLogs?: boolean;
 }
 
 function objectStoreFlags({ s3Endpoint, s3Region, s3PathStyle, s3CredentialsFile }: ServerFlags) {

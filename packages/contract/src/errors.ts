@@ -42,7 +42,8 @@ export type ErrorName =
   | CommonErrorName
   | ScalingErrorName
   | CloudWatchErrorName
-  | SnsErrorName | LogsErrorName;
+  | SnsErrorName
+  | LogsErrorName;
 
 /** Who is to blame, in the words of the query protocol: `Sender` for 4xx, `Receiver` for 5xx. */
 export type Fault = 'Sender' | 'Receiver';

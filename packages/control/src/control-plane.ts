@@ -1,6 +1,7 @@
 /** Puts the control plane together: reconcilers, the delivery of logs and restore drills, over one host and one database. */
 import type { ScalingHandlers } from '@larder/contract/application-auto-scaling/handlers';
 import type { CloudWatchHandlers } from '@larder/contract/cloudwatch/handlers';
+import type { LogsHandlers } from '@larder/contract/cloudwatch-logs/handlers';
 import type { Handlers } from '@larder/contract/elasticache/handlers';
 import type { EngineStore } from '@larder/engine/store/engine-store';
 import type { Host } from '@larder/fleet/host';
@@ -17,6 +18,11 @@ import type { ControlContext } from './control-context.ts';
 import type { Database } from './database/connect.ts';
 import { controlHandlers } from './handlers.ts';
 import { logDeliveryLoop } from './log-delivery/log-delivery.ts';
+import type { DeliveredLine } from './log-store/collect-log.ts';
+import { logsHandlers } from './log-store/handlers.ts';
+import { logForgetter } from './log-store/log-store.ts';
+import type { LogDatabase } from './log-store/tables.ts';
+import { everySecond } from './metric/every-second.ts';
 import { metricSampler } from './metric/sampler.ts';
 import { startMetrics } from './metric/start-metrics.ts';
 import type { MetricDatabase } from './metric/tables.ts';
@@ -43,6 +49,9 @@ import { type NotificationSettings, startTopics, type Topics } from './topic/top
 export interface ControlPlaneOptions {
   readonly database: Database;
   readonly metricDatabase: MetricDatabase;
+  readonly logDatabase: LogDatabase;
+  /** Set: told of each line that is delivered. */
+  readonly printLogs?: ((line: DeliveredLine) => void) | undefined;
   readonly host: Host;
   readonly engines: EngineStore;
   readonly scratch: ScratchEngines;
@@ -74,6 +83,7 @@ export interface ControlPlane {
   readonly cloudWatchHandlers: CloudWatchHandlers;
   readonly topics: Omit<Topics, 'publish' | 'stop'>;
   readonly alarms: Pick<CloudWatch, 'recommend' | 'showAlarms'>;
+  readonly logsHandlers: LogsHandlers;
   readonly wake: ControlContext['wake'];
   /** Loads each source's last snapshot now, or that of one source, to see that it can be. */
   readonly drill: RestoreDrills['run'];
@@ -141,9 +151,11 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       logger,
     }),
   };
-  const logs = logDeliveryLoop({ database, host, logger });
   const measuring = startMetrics(options);
   const metrics = measuring.store;
+  const { logDatabase } = options;
+  const logs = logDeliveryLoop({ database, host, logger, logDatabase, nowMs, print: options.printLogs });
+  const forgettingLogs = everySecond(logForgetter(logDatabase, nowMs), logger, 'Old logs were not dropped.');
   const topics = startTopics({
     settings: options.notifications,
     database,
@@ -244,6 +256,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     cloudWatchHandlers: cloudWatch.handlers,
     topics,
     alarms: cloudWatch,
+    logsHandlers: logsHandlers({ logDatabase, nowMs }),
     wake,
     drill: drills.run,
     wakeHost(name) {
@@ -252,7 +265,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     async stop() {
       stopListening();
       stopping.abort();
-      const all = [...Object.values(loops), logs, drills, topics, cloudWatch];
+      const all = [...Object.values(loops), logs, drills, topics, forgettingLogs, cloudWatch];
       await Promise.all(all.map((loop) => loop.stop()));
       await measuring.stop();
     },

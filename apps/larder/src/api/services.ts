@@ -7,11 +7,11 @@ import {
 } from '@larder/contract/application-auto-scaling/model';
 import type { CloudWatchHandlers } from '@larder/contract/cloudwatch/handlers';
 import { cloudWatch, cloudWatchTarget } from '@larder/contract/cloudwatch/model';
+import type { LogsHandlers } from '@larder/contract/cloudwatch-logs/handlers';
+import { cloudWatchLogs, logsModels } from '@larder/contract/cloudwatch-logs/model';
 import { MAX_PAIRS } from '@larder/contract/codec/form';
 import type { Handlers } from '@larder/contract/elasticache/handlers';
 import { elastiCache } from '@larder/contract/elasticache/model';
-import type { LogsHandlers } from '@larder/contract/cloudwatch-logs/handlers';
-import { cloudWatchLogs, logsModels } from '@larder/contract/cloudwatch-logs/model';
 import type { SnsHandlers } from '@larder/contract/sns/handlers';
 import { sns } from '@larder/contract/sns/model';
 import { handlerMap, type Service } from './dispatch.ts';

@@ -9,6 +9,7 @@ export async function printEnv(dataDirectory: string, json: boolean): Promise<vo
   process.stdout.write(
     [
       `export AWS_ENDPOINT_URL_ELASTICACHE=${endpoint}`,
+      `export AWS_ENDPOINT_URL_CLOUDWATCH_LOGS=${endpoint}`,
       `export AWS_ENDPOINT_URL_SNS=${endpoint}`,
       `export AWS_ENDPOINT_URL_APPLICATION_AUTO_SCALING=${endpoint}`,
       `export AWS_ACCESS_KEY_ID=${accessKeyId}`,

@@ -35,6 +35,7 @@ export interface ServerOptions {
   readonly notifications: NotificationSettings;
   /** Set: every cache gets the recommended alarms, which tell the topic if there is one. */
   readonly recommendedAlarms?: { readonly topic: string | undefined };
+  readonly printLogs: boolean;
   /** Set: the state is there, and this is one of several controllers. */
   readonly databaseUrl?: string;
 }
@@ -103,6 +104,7 @@ export async function runServer(config: Config, options: ServerOptions): Promise
         drillEveryMs: options.drillEveryMs,
         notifications: options.notifications,
         recommendedAlarms: options.recommendedAlarms,
+        printLogs: options.printLogs,
         place,
         held,
         logger,

@@ -10,6 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database } from '@larder/control/database/connect';
 import { beginTerm } from '@larder/control/database/leadership';
 import { createTables, type Tables } from '@larder/control/database/tables';
+import { createLogTables, type LogTables } from '@larder/control/log-store/tables';
 import { createMetricTables, type MetricTables } from '@larder/control/metric/tables';
 import { Kysely, PostgresDialect, sql } from 'kysely';
 import { Client, type ClientConfig, types } from 'pg';
@@ -80,7 +81,11 @@ async function lead(
       await sleep(tryEveryMs);
     }
     await beat(client);
-    for (const statement of [...createTables('postgres'), ...createMetricTables('postgres')]) {
+    for (const statement of [
+      ...createTables('postgres'),
+      ...createMetricTables('postgres'),
+      ...createLogTables('postgres'),
+    ]) {
       await client.query(statement);
     }
     const pool = onlyConnection(client);
@@ -91,6 +96,7 @@ async function lead(
     return {
       database,
       metricDatabase,
+      logDatabase: new Kysely<LogTables>({ dialect: new PostgresDialect({ pool }) }),
       term,
       lost,
       async release() {

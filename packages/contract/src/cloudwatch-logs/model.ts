@@ -37,7 +37,11 @@ const group = { logGroupName: groupName, logGroupIdentifier: identifier };
 
 const operations = {
   CreateLogGroup: operation(
-    structure('CreateLogGroupRequest', { logGroupName: groupName }, { kmsKeyId: text(), logGroupClass: text() }),
+    structure(
+      'CreateLogGroupRequest',
+      { logGroupName: groupName },
+      { kmsKeyId: text(), logGroupClass: text() },
+    ),
     nothing,
   ),
   DeleteLogGroup: operation(structure('DeleteLogGroupRequest', { logGroupName: groupName }, {}), nothing),
@@ -58,7 +62,13 @@ const operations = {
         logGroups: list(
           structure(
             'LogGroup',
-            { logGroupName: groupName, creationTime: number, arn: text(), logGroupArn: text(), storedBytes: number },
+            {
+              logGroupName: groupName,
+              creationTime: number,
+              arn: text(),
+              logGroupArn: text(),
+              storedBytes: number,
+            },
             { retentionInDays: number },
           ),
         ),
@@ -123,7 +133,11 @@ const operations = {
         rejectedLogEventsInfo: structure(
           'RejectedLogEventsInfo',
           {},
-          { tooNewLogEventStartIndex: number, tooOldLogEventEndIndex: number, expiredLogEventEndIndex: number },
+          {
+            tooNewLogEventStartIndex: number,
+            tooOldLogEventEndIndex: number,
+            expiredLogEventEndIndex: number,
+          },
         ),
       },
     ),
@@ -168,7 +182,13 @@ const operations = {
         events: list(
           structure(
             'FilteredLogEvent',
-            { logStreamName: streamName, timestamp: number, message: text(), ingestionTime: number, eventId: text() },
+            {
+              logStreamName: streamName,
+              timestamp: number,
+              message: text(),
+              ingestionTime: number,
+              eventId: text(),
+            },
             {},
           ),
         ),

@@ -1,6 +1,7 @@
 import type { Host } from '@larder/fleet/host';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { waitFor } from '../../../../testing/wait-for.ts';
+import { connectLogFile, type LogDatabase } from '../log-store/tables.ts';
 import type { LogDelivery } from '../node/service-intent.ts';
 import { replicatedGroup } from '../replication-group/group.test-support.ts';
 import { insertReplicationGroup, writeIntent } from '../replication-group/store.ts';
@@ -18,12 +19,14 @@ const slow: LogDelivery = {
 };
 
 let control: TestControl;
+let logDatabase: LogDatabase;
 let loop: LogDeliveryLoop;
 let asked: Parameters<Deliver>[];
 let answer: Awaited<ReturnType<Deliver>>[number];
 
 beforeEach(async () => {
   control = testControl();
+  logDatabase = connectLogFile(':memory:');
   asked = [];
   answer = { logType: 'slow-log', more: false };
   loop = logDeliveryLoop({
@@ -33,7 +36,11 @@ beforeEach(async () => {
         asked.push(args);
         return [answer];
       },
+      // What is read of logs is seen in log-store/.
+      readLog: async (_source, _target, position) => ({ lines: [], position, more: false }),
     },
+    logDatabase,
+    nowMs: Date.now,
     logger: { debug() {}, info() {}, warn() {}, error() {} },
   });
   const group = replicatedGroup(2);
@@ -42,6 +49,7 @@ beforeEach(async () => {
 
 afterEach(async () => {
   await loop.stop();
+  await logDatabase.destroy();
   await control.close();
 });
 

@@ -9,7 +9,6 @@ import { nodeIdOf } from '../cache-cluster/cache-cluster.ts';
 import { readCacheCluster } from '../cache-cluster/store.ts';
 import type { Database } from '../database/connect.ts';
 import { collectLog, type DeliveredLine } from '../log-store/collect-log.ts';
-import { forgetOldEvents } from '../log-store/log-store.ts';
 import type { LogDatabase } from '../log-store/tables.ts';
 import type { ServiceIntent } from '../node/service-intent.ts';
 import { type PassOutcome, reconciler } from '../reconciler/driver.ts';
@@ -19,7 +18,6 @@ import { readReplicationGroup } from '../replication-group/store.ts';
 import { type LogFailures, noFailures } from './log-failures.ts';
 
 const periodMs = 5_000;
-const forgetEveryMs = 600_000;
 
 type Resource = 'replication-group' | 'cache-cluster';
 
@@ -43,12 +41,10 @@ export interface LogDeliveryLoop {
 }
 
 export function logDeliveryLoop(deps: LogDeliveryDeps): LogDeliveryLoop {
-  const { database, host, logger, logDatabase, nowMs } = deps;
+  const { database, host, logger } = deps;
   /** Not written down: the next pass finds it out again, and a full disk would not take it. */
   const failures = new Map<string, LogFailures>();
   const loop = reconciler({ name: 'log-delivery', reconcile: pass, periodMs, logger });
-
-  let forgotAtMs = 0;
 
   async function pass(key: string): Promise<PassOutcome> {
     const [resource, id] = key.split('/') as [Resource, string];
@@ -73,10 +69,6 @@ export function logDeliveryLoop(deps: LogDeliveryDeps): LogDeliveryLoop {
       for (const target of targets) {
         if (!failed.has(target.logType)) more = (await collectLog(deps, source, target)) || more;
       }
-    }
-    if (nowMs() - forgotAtMs >= forgetEveryMs) {
-      forgotAtMs = nowMs();
-      await forgetOldEvents(logDatabase, forgotAtMs);
     }
     const before = failures.get(key) ?? noFailures;
     for (const [logType, failure] of failed) {

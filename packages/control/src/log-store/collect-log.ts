@@ -35,7 +35,8 @@ export async function collectLog(
   const stream = streamName(source, logType);
   const before = await readStreamPosition(logDatabase, group, stream);
   const { lines, position, more } = await host.readLog(source, { destination: group, logType }, before);
-  if (position === null || (lines.length === 0 && JSON.stringify(position) === JSON.stringify(before))) return false;
+  if (position === null || (lines.length === 0 && JSON.stringify(position) === JSON.stringify(before)))
+    return false;
   const now = nowMs();
   const events = lines.map((line) => ({ atMs: lineTimeMs(line, logType) ?? now, message: line }));
   for (const { atMs, message } of events) {

@@ -53,7 +53,9 @@ function parseJsonPattern(text: string): MessageFilter {
   const peek = () => tokens[at];
   const expect = (wanted: string) => {
     if (tokens[at] !== wanted) {
-      throw new FilterPatternError(`${wanted} is expected${at < tokens.length ? ` before ${tokens[at]}` : ' at the end'}`);
+      throw new FilterPatternError(
+        `${wanted} is expected${at < tokens.length ? ` before ${tokens[at]}` : ' at the end'}`,
+      );
     }
     at += 1;
   };

@@ -36,7 +36,10 @@ const lookedAtOnce = 2_000;
 const mostBatchBytes = 1024 * 1024;
 const perEventBytes = 26;
 const dayMs = 86_400_000;
-const retentionChoices = [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1_096, 1_827, 2_192, 2_557, 2_922, 3_288, 3_653];
+const retentionChoices = [
+  1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1_096, 1_827, 2_192, 2_557, 2_922, 3_288,
+  3_653,
+];
 
 export function logsHandlers(context: LogsContext): LogsHandlers {
   const { logDatabase: database, nowMs } = context;
@@ -46,7 +49,10 @@ export function logsHandlers(context: LogsContext): LogsHandlers {
       if (input.kmsKeyId !== undefined) throw invalid('kmsKeyId', 'there is no key management service here');
       await database.transaction().execute(async (writer) => {
         if ((await countOf(writer, 'log_group')) >= logLimits.groups && !(await groupExists(writer, name))) {
-          throw serviceError('LimitExceededException', `There can be at most ${logLimits.groups} log groups.`);
+          throw serviceError(
+            'LimitExceededException',
+            `There can be at most ${logLimits.groups} log groups.`,
+          );
         }
         if (!(await insertGroup(writer, name, nowMs()))) throw exists('log group');
       });
@@ -69,7 +75,10 @@ export function logsHandlers(context: LogsContext): LogsHandlers {
       await database.transaction().execute(async (writer) => {
         if (!(await groupExists(writer, logGroupName))) throw missing('log group');
         if ((await countOf(writer, 'log_stream')) >= logLimits.streams) {
-          throw serviceError('LimitExceededException', `There can be at most ${logLimits.streams} log streams.`);
+          throw serviceError(
+            'LimitExceededException',
+            `There can be at most ${logLimits.streams} log streams.`,
+          );
         }
         if (!(await insertStream(writer, logGroupName, logStreamName, nowMs()))) throw exists('log stream');
       });
@@ -146,7 +155,10 @@ async function putEvents(
   { logGroupName, logStreamName, logEvents }: LogsInput<'PutLogEvents'>,
 ): Promise<LogsOutput<'PutLogEvents'>> {
   if (logEvents.length === 0) throw invalid('logEvents', 'there are none');
-  const sizeBytes = logEvents.reduce((sum, { message }) => sum + Buffer.byteLength(message) + perEventBytes, 0);
+  const sizeBytes = logEvents.reduce(
+    (sum, { message }) => sum + Buffer.byteLength(message) + perEventBytes,
+    0,
+  );
   if (sizeBytes > mostBatchBytes) throw invalid('logEvents', `they have up to ${mostBatchBytes} bytes`);
   const times = logEvents.map(({ timestamp }) => timestamp);
   if (!times.every((time) => Number.isInteger(time) && time >= 0)) {
@@ -201,7 +213,8 @@ async function getEvents(
   const group = await existingGroup(logDatabase, input);
   const stream = checkedStream(input.logStreamName);
   if ((await readStreams(logDatabase, { group, name: stream })).length === 0) throw missing('log stream');
-  const token = input.nextToken === undefined ? undefined : /^([fb])\/(\d{1,16})\/(\d{1,16})$/.exec(input.nextToken);
+  const token =
+    input.nextToken === undefined ? undefined : /^([fb])\/(\d{1,16})\/(\d{1,16})$/.exec(input.nextToken);
   if (token === null) throw invalid('nextToken', 'it is none of ours');
   const place = token && { atMs: Number(token[2]), id: Number(token[3]) };
   const backwards = token === undefined ? input.startFromHead !== true : token[1] === 'b';
@@ -312,8 +325,17 @@ function withinBytes(events: readonly LogEvent[]): readonly LogEvent[] {
   return end === -1 ? events : events.slice(0, end);
 }
 
-function window({ startTime, endTime }: { readonly startTime?: number | undefined; readonly endTime?: number | undefined }) {
-  return { fromMs: whole('startTime', startTime ?? 0), toMs: whole('endTime', endTime ?? Number.MAX_SAFE_INTEGER) };
+function window({
+  startTime,
+  endTime,
+}: {
+  readonly startTime?: number | undefined;
+  readonly endTime?: number | undefined;
+}) {
+  return {
+    fromMs: whole('startTime', startTime ?? 0),
+    toMs: whole('endTime', endTime ?? Number.MAX_SAFE_INTEGER),
+  };
 }
 
 function whole(name: string, value: number): number {
@@ -332,7 +354,9 @@ async function existingGroup(
   input: { readonly logGroupName?: string | undefined; readonly logGroupIdentifier?: string | undefined },
 ): Promise<string> {
   const { logGroupName, logGroupIdentifier } = input;
-  const given = logGroupName ?? logGroupIdentifier?.replace(/^arn:aws[a-z-]*:logs:[^:]*:\d*:log-group:([^:]*)(:\*)?$/, '$1');
+  const given =
+    logGroupName ??
+    logGroupIdentifier?.replace(/^arn:aws[a-z-]*:logs:[^:]*:\d*:log-group:([^:]*)(:\*)?$/, '$1');
   if (given === undefined) throw invalid('logGroupName', 'it is missing');
   if (!(await groupExists(database, given))) throw missing('log group');
   return given;

@@ -16,6 +16,10 @@ const heading = { role: 'M', timeMs: Date.UTC(2030, 9, 29, 20, 12, 20, 499), lev
 
 test.each(['json', 'text'] as const)('the time of a line of %s is what it says', (format) => {
   expect(lineTimeMs(formatSlowEntry(slow, source, format), 'slow-log')).toBe(1_800_000_000_000);
-  expect(lineTimeMs(formatEngineLine({ message: 'Ready', heading }, source, format), 'engine-log')).toBe(heading.timeMs);
-  expect(lineTimeMs(formatEngineLine({ message: '0.0 banner' }, source, format), 'engine-log')).toBeUndefined();
+  expect(lineTimeMs(formatEngineLine({ message: 'Ready', heading }, source, format), 'engine-log')).toBe(
+    heading.timeMs,
+  );
+  expect(
+    lineTimeMs(formatEngineLine({ message: '0.0 banner' }, source, format), 'engine-log'),
+  ).toBeUndefined();
 });

@@ -8,7 +8,8 @@ const engineTime = /\b(\d\d) ([A-Z][a-z]{2}) (\d{4}) (\d\d):(\d\d):(\d\d)\.(\d{3
 export function lineTimeMs(line: string, logType: LogType): number | undefined {
   if (logType === 'slow-log') {
     // Its JSON, or the fourth value between commas: seconds.
-    const seconds = /^\{.*?"Timestamp":(\d{1,12})[,}]/.exec(line)?.[1] ?? /^[^,{]*,[^,]*,\d+,(\d{1,12}),/.exec(line)?.[1];
+    const seconds =
+      /^\{.*?"Timestamp":(\d{1,12})[,}]/.exec(line)?.[1] ?? /^[^,{]*,[^,]*,\d+,(\d{1,12}),/.exec(line)?.[1];
     return seconds === undefined ? undefined : Number(seconds) * 1_000;
   }
   const found = engineTime.exec(line);

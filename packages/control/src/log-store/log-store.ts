@@ -47,7 +47,12 @@ type Writer = Transaction<LogTables>;
 
 export async function readGroups(
   database: LogDatabase,
-  of: { readonly prefix?: string; readonly contains?: string; readonly after?: string; readonly limit?: number },
+  of: {
+    readonly prefix?: string;
+    readonly contains?: string;
+    readonly after?: string;
+    readonly limit?: number;
+  },
 ) {
   let query = database
     .selectFrom('log_group')
@@ -63,7 +68,9 @@ export async function readGroups(
     .orderBy('log_group.name');
   if (of.prefix !== undefined) query = query.where(beginsWith('log_group.name', of.prefix));
   if (of.contains !== undefined) {
-    query = query.where(sql<boolean>`lower(log_group.name) like ${`%${of.contains.toLowerCase().replace(/[!%_]/g, '!$&')}%`} escape '!'`);
+    query = query.where(
+      sql<boolean>`lower(log_group.name) like ${`%${of.contains.toLowerCase().replace(/[!%_]/g, '!$&')}%`} escape '!'`,
+    );
   }
   if (of.limit !== undefined) query = query.limit(of.limit);
   return (await query.execute()).map((row) => ({
@@ -75,11 +82,18 @@ export async function readGroups(
 }
 
 export async function groupExists(database: LogDatabase | Writer, name: string): Promise<boolean> {
-  const row = await database.selectFrom('log_group').select('name').where('name', '=', name).executeTakeFirst();
+  const row = await database
+    .selectFrom('log_group')
+    .select('name')
+    .where('name', '=', name)
+    .executeTakeFirst();
   return row !== undefined;
 }
 
-export async function countOf(database: LogDatabase | Writer, table: 'log_group' | 'log_stream'): Promise<number> {
+export async function countOf(
+  database: LogDatabase | Writer,
+  table: 'log_group' | 'log_stream',
+): Promise<number> {
   const row = await database
     .selectFrom(table)
     .select(({ fn }) => fn.countAll<number>().as('count'))
@@ -88,7 +102,11 @@ export async function countOf(database: LogDatabase | Writer, table: 'log_group'
 }
 
 /** @returns whether it is new. */
-export async function insertGroup(writer: LogDatabase | Writer, name: string, nowMs: number): Promise<boolean> {
+export async function insertGroup(
+  writer: LogDatabase | Writer,
+  name: string,
+  nowMs: number,
+): Promise<boolean> {
   const rows = await writer
     .insertInto('log_group')
     .values({ name, created_at: nowMs, retention_days: null })
@@ -246,6 +264,19 @@ export async function readEvents(database: LogDatabase, asked: LogQuery): Promis
     ingestedAtMs: row.ingested_at,
     message: row.message,
   }));
+}
+
+const forgetEveryMs = 60_000;
+
+/** Forgets now and then, however often it is called. */
+export function logForgetter(database: LogDatabase, nowMs: () => number): () => Promise<void> {
+  let forgotAtMs = 0;
+  return async () => {
+    const now = nowMs();
+    if (now - forgotAtMs < forgetEveryMs) return;
+    forgotAtMs = now;
+    await forgetOldEvents(database, now);
+  };
 }
 
 const deletedAtOnce = 10_000;

@@ -85,5 +85,9 @@ async function readLines(
   const newline = buffer.subarray(0, bytesRead).lastIndexOf(0x0a);
   const length = newline === -1 && bytesRead === bytesAtOnce ? bytesRead : newline + 1;
   const text = buffer.subarray(0, length).toString();
-  return { lines: text.split('\n').filter((line) => line !== ''), nextByte: fromByte + length, full: bytesRead === bytesAtOnce };
+  return {
+    lines: text.split('\n').filter((line) => line !== ''),
+    nextByte: fromByte + length,
+    full: bytesRead === bytesAtOnce,
+  };
 }
