@@ -85,6 +85,11 @@ test('the log is structured, tells requests by their ids, and keeps secrets', as
   );
   expect(await errorName(createGroup(larder, 'quiet'))).toBe('ReplicationGroupAlreadyExistsFault');
   const { $metadata } = await client.send(new DescribeReplicationGroupsCommand({}));
+  await waitFor(
+    () => larder.log,
+    (log) => log.includes($metadata.requestId!),
+    { what: 'the request to be logged' },
+  );
   await larder.restart();
   await groupAvailable(larder, 'quiet');
   await larder.terminate();
