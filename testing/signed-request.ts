@@ -10,6 +10,8 @@ export interface RawRequest {
   readonly contentType: string | undefined;
   /** `X-Amz-Target`, of services that speak JSON. */
   readonly target?: string;
+  /** Others, in lower case. */
+  readonly headers?: Readonly<Record<string, string>>;
   readonly body: Buffer;
   readonly signed: boolean;
 }
@@ -17,6 +19,8 @@ export interface RawRequest {
 export interface RawAnswer {
   readonly status: number;
   readonly body: string;
+  /** `x-amzn-RequestId` */
+  readonly requestId: string | undefined;
   /** From the first byte sent to the last one read; without the signing. */
   readonly tookMs: number;
 }
@@ -36,9 +40,9 @@ export function signedSender(
     sha256: Sha256,
     applyChecksum: false,
   });
-  return async ({ method, path, contentType, target, body, signed }) => {
+  return async ({ method, path, contentType, target, headers: others, body, signed }) => {
     const url = new URL(`http://x${path}`);
-    const headers: Record<string, string> = { host: `${hostname}:${port}` };
+    const headers: Record<string, string> = { ...others, host: `${hostname}:${port}` };
     if (contentType !== undefined) headers['content-type'] = contentType;
     if (target !== undefined) headers['x-amz-target'] = target;
     const sent = signed
@@ -63,7 +67,12 @@ export function signedSender(
             text += chunk;
           });
           response.on('end', () =>
-            resolve({ status: response.statusCode!, body: text, tookMs: performance.now() - beganAtMs }),
+            resolve({
+              status: response.statusCode!,
+              body: text,
+              requestId: response.headers['x-amzn-requestid']?.toString(),
+              tookMs: performance.now() - beganAtMs,
+            }),
           );
           response.on('error', reject);
         },

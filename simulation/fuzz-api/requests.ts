@@ -5,9 +5,12 @@
 import { elastiCache, operationNames } from '@larder/contract/elasticache/model';
 import type { Shape, StructureShape } from '@larder/contract/service-model';
 import type { RawRequest } from '../../testing/signed-request.ts';
+import { nextCloudWatchRequest } from './cloudwatch.ts';
 import { recorded } from './recorded.ts';
 
 export interface FuzzRequest extends RawRequest {
+  /** That it is signed for. */
+  readonly service: 'elasticache' | 'monitoring';
   /** Undefined when it was broken so that nobody can tell. */
   readonly operation: string | undefined;
 }
@@ -140,13 +143,16 @@ const numbers: readonly string[] = [
 export type Random = () => number;
 
 export function nextRequest(random: Random): FuzzRequest {
+  if (random() < 0.2) return nextCloudWatchRequest(random);
   const kind = random();
   if (kind < 0.55) return modelled(random);
   if (kind < 0.9) return mutated(random);
   return broken(random);
 }
 
-export function changesNothing({ operation }: FuzzRequest): boolean {
+/** Of what ElastiCache's operations show: alarms and metrics are no part of it. */
+export function changesNothing({ operation, service }: FuzzRequest): boolean {
+  if (service === 'monitoring') return true;
   return operation !== undefined && reads.test(operation);
 }
 
@@ -182,6 +188,8 @@ function addValue(random: Random, shape: Shape, key: string, pairs: [string, str
     addStructure(random, shape, `${key}.`, pairs, depth);
     return;
   }
+  // ElastiCache has no maps.
+  if (shape.kind === 'map') return;
   if (shape.kind === 'list') {
     const count = Math.floor(random() ** 3 * 8);
     if (count === 0) pairs.push([key, '']);
@@ -262,5 +270,6 @@ function post(
   const body = pairs
     .map(([key, value]) => `${encodeURIComponent(key)}=${encodeURIComponent(value)}`)
     .join('&');
-  return { method: 'POST', path: '/', contentType: form, body: Buffer.from(body), signed, operation };
+  const head = { method: 'POST', path: '/', contentType: form, service: 'elasticache' } as const;
+  return { ...head, body: Buffer.from(body), signed, operation };
 }
