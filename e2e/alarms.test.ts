@@ -14,10 +14,12 @@ import { CreateTopicCommand, SNSClient, SubscribeCommand } from '@aws-sdk/client
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createGroup, deleteGroup, groupAvailable, groupGone } from '../testing/elasticache-requests.ts';
 import { larderCommand, startLarder, type TestLarder } from '../testing/larder.ts';
+import { redisClients } from '../testing/redis-clients.ts';
 import { chosenSeed, randomFrom } from '../testing/seed.ts';
 import { waitFor } from '../testing/wait-for.ts';
 import { type WebhookReceiver, webhookReceiver } from '../testing/webhook-receiver.ts';
 
+const clients = redisClients();
 let larder: TestLarder;
 let receiver: WebhookReceiver;
 let topicArn: string;
@@ -31,6 +33,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
+  clients.close();
   receiver?.close();
   await larder?.remove();
 });
@@ -137,6 +140,48 @@ test('killed at any moment, the service makes each transition once and tells it 
   expect(await transitionsOf('killed')).toEqual(expected);
   const byId = new Map(toldOf('killed').map(({ id, state }) => [id, state]));
   expect([...byId.values()].sort()).toEqual(expected.map((each) => each.split(' ').at(-1)).sort());
+});
+
+test('memory of a real group passes a threshold; the service is killed in between', async () => {
+  await createGroup(larder, 'full', { NumCacheClusters: 1 });
+  const { NodeGroups } = await groupAvailable(larder, 'full');
+  const primary = clients.to(NodeGroups![0]!.PrimaryEndpoint!);
+  await cloudWatch().send(
+    new PutMetricAlarmCommand({
+      ...{ AlarmName: 'memory', Namespace: 'AWS/ElastiCache', MetricName: 'DatabaseMemoryUsagePercentage' },
+      Dimensions: [
+        { Name: 'CacheClusterId', Value: 'full-001' },
+        { Name: 'CacheNodeId', Value: '0001' },
+      ],
+      ...{ Statistic: 'Maximum', Period: 1, EvaluationPeriods: 1, Threshold: 5, TreatMissingData: 'ignore' },
+      ...{ ComparisonOperator: 'GreaterThanThreshold', AlarmActions: [topicArn] },
+    }),
+  );
+  await waitFor(
+    () => stateOf('memory'),
+    (state) => state === 'OK',
+    { what: 'the alarm to be OK' },
+  );
+  for (let index = 0; index < 40; index += 1) await primary.set(`filler:${index}`, 'x'.repeat(1024 * 1024));
+  await larder.restart();
+  await waitFor(
+    () => stateOf('memory'),
+    (state) => state === 'ALARM',
+    { what: 'the alarm to go off' },
+  );
+  await larder.restart();
+  await waitFor(
+    () => toldOf('memory').length,
+    (count) => count > 0,
+    { what: 'it to be told' },
+  );
+  expect([await stateOf('memory'), await transitionsOf('memory')]).toEqual([
+    'ALARM',
+    ['INSUFFICIENT_DATA to OK', 'OK to ALARM'],
+  ]);
+  expect(new Set(toldOf('memory').map(({ id }) => id)).size).toBe(1);
+  await deleteGroup(larder, 'full');
+  await groupGone(larder, 'full');
 });
 
 test('the recommended alarms of a cache are made by one command, and go with it', async () => {
