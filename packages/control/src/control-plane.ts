@@ -23,7 +23,6 @@ import { logsHandlers } from './log-store/handlers.ts';
 import { logForgetter } from './log-store/log-store.ts';
 import type { LogDatabase } from './log-store/tables.ts';
 import { everySecond } from './metric/every-second.ts';
-import { metricSampler } from './metric/sampler.ts';
 import { startMetrics } from './metric/start-metrics.ts';
 import type { MetricDatabase } from './metric/tables.ts';
 import type { NodePlaces, Owner, PlacedNode } from './placement/node-places.ts';
@@ -37,7 +36,6 @@ import { readReplicationGroups } from './replication-group/store.ts';
 import { sentinelTeller, tellsNobody } from './replication-group/tell-sentinel.ts';
 import { type RestoreDrills, restoreDrills } from './restore-drill/restore-drills.ts';
 import { scalingHandlers } from './scaling/handlers.ts';
-import { inPoints } from './scaling/plan.ts';
 import { reconcileScaling } from './scaling/reconcile.ts';
 import { readTargets } from './scaling/store.ts';
 import { reconcileSnapshot } from './snapshot/reconcile.ts';
@@ -96,8 +94,6 @@ export interface ControlPlane {
 type Resource = Owner['resource'] | 'snapshot' | 'snapshot-export' | 'scaling';
 
 const periodMs = 5_000;
-/** How many looks back samples are kept: more than a decision needs. */
-const keptLooks = 2 * inPoints;
 
 /** Whether the resource is nodes, and not something about them. */
 function hasNodes(resource: Resource): resource is Owner['resource'] {
@@ -172,7 +168,6 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   };
   const scaling = {
     context,
-    sampler: metricSampler({ host, nowMs, keptMs: keptLooks * scalingPeriodMs }),
     periodMs: scalingPeriodMs,
     logger,
   };

@@ -51,25 +51,6 @@ describe('INFO', () => {
     });
   });
 
-  test('what it is loaded with, where all of INFO was asked for', () => {
-    const text = [
-      'used_memory:900',
-      'maxmemory:1000',
-      'mem_not_counted_for_evict:40',
-      'connected_clients:12',
-      'used_cpu_sys:9.5',
-      'used_cpu_sys_main_thread:1.250000',
-      'used_cpu_user_main_thread:2.500000',
-    ].join('\r\n');
-    expect(parseInfo(text).load).toEqual({
-      mainThreadCpuSeconds: 3.75,
-      connections: 12,
-      maxmemoryBytes: 1_000,
-      unevictableBytes: 40,
-    });
-    expect(parseInfo('used_memory:900').load).toBeUndefined();
-  });
-
   test('of a Redis primary, and of a replica that is loading', () => {
     const primary = parseInfo('redis_version:7.0.15\r\nrole:master\r\nmaster_repl_offset:7\r\n');
     expect(primary).toMatchObject({

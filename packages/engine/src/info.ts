@@ -42,20 +42,7 @@ export interface ServerInfo {
   readonly loading: boolean;
   readonly keys: number;
   readonly usedMemoryBytes: number;
-  /** Missing when only a part of INFO was asked for. */
-  readonly load?: EngineLoad;
   readonly replication: ReplicationInfo;
-}
-
-export interface EngineLoad {
-  /** Processor time of the thread that executes commands, since the start. */
-  readonly mainThreadCpuSeconds: number;
-  /** Clients, without replicas. */
-  readonly connections: number;
-  /** 0 for no bound. */
-  readonly maxmemoryBytes: number;
-  /** Of the used memory what no eviction frees: replication's buffers. */
-  readonly unevictableBytes: number;
 }
 
 /** Reads the reply of `INFO server persistence replication keyspace` (or of `INFO`). */
@@ -80,14 +67,6 @@ export function parseInfo(text: string): ServerInfo {
     loading: word('loading') === '1',
     keys,
     usedMemoryBytes: number('used_memory'),
-    ...(fields.has('used_cpu_sys_main_thread') && {
-      load: {
-        mainThreadCpuSeconds: number('used_cpu_sys_main_thread') + number('used_cpu_user_main_thread'),
-        connections: number('connected_clients'),
-        maxmemoryBytes: number('maxmemory'),
-        unevictableBytes: number('mem_not_counted_for_evict'),
-      },
-    }),
     replication: {
       role: isReplica ? 'replica' : 'primary',
       replicationId: word('master_replid'),

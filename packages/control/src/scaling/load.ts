@@ -1,36 +1,70 @@
-/** (pure) A policy's metric, from what was sampled of the nodes. */
-import type { NodeSample } from '../metric/sampler.ts';
-import { nodeIdOf, type ReplicationGroup } from '../replication-group/replication-group.ts';
-import type { Datapoint } from './plan.ts';
+/** A policy's metric, from what is measured of the nodes. */
+import { elastiCacheNamespace } from '@larder/metrics/metric';
+import type { MetricReader } from '@larder/metrics/metric-store';
+import { type Member, nodeIdOf, type ReplicationGroup } from '../replication-group/replication-group.ts';
+import { type Datapoint, inPoints } from './plan.ts';
 import type { TrackedMetric } from './scaling.ts';
 
-const memberOfSample = {
-  'engine-cpu': 'engineCpuPercent',
-  memory: 'memoryPercent',
-  connections: 'connections',
+const names = {
+  'engine-cpu': 'EngineCPUUtilization',
+  memory: 'DatabaseMemoryUsageCountedForEvictPercentage',
+  connections: 'CurrConnections',
 } as const;
 
+/** How many periods are read: more than a decision needs. */
+const periodsRead = 2 * inPoints;
+
+/** From one look to the next, in the whole seconds that metrics are read by. */
+export function lookPeriodMs(periodMs: number): number {
+  return Math.max(1, Math.round(periodMs / 1_000)) * 1_000;
+}
+
 /**
- * A point for every moment at which the group was sampled, oldest first. The busiest shard counts, not the shards' mean:
- * a hot shard behind idle ones is still hot.
+ * A point for every period that is over and in which the group was measured, oldest first, dated by its end. The busiest
+ * shard counts, not the shards' mean: a hot shard behind idle ones is still hot.
  */
-export function metricPoints(
+export async function metricPoints(
   metric: TrackedMetric,
   group: ReplicationGroup,
-  samplesOf: (nodeId: string) => readonly NodeSample[],
-): Datapoint[] {
-  const field = memberOfSample[metric.measure];
-  const shards = group.nodeGroups.map(({ primary, members }) =>
-    members
-      .filter(({ id, status }) => (id === primary) === (metric.role === 'primary') && status === 'available')
-      .map((member) => new Map(samplesOf(nodeIdOf(member)).map((sample) => [sample.atMs, sample[field]]))),
+  reader: MetricReader,
+  { nowMs, periodMs }: { readonly nowMs: number; readonly periodMs: number },
+): Promise<Datapoint[]> {
+  const endMs = nowMs - (nowMs % periodMs);
+  const query = { startMs: endMs - periodsRead * periodMs, endMs, periodSeconds: periodMs / 1_000 };
+
+  async function meansOf(member: Member): Promise<Map<number, number>> {
+    const [, cacheNodeId] = nodeIdOf(member).split('.');
+    const points = await reader.read({
+      ...query,
+      metric: {
+        namespace: elastiCacheNamespace,
+        name: names[metric.measure],
+        dimensions: [
+          { name: 'CacheClusterId', value: member.id },
+          { name: 'CacheNodeId', value: cacheNodeId! },
+        ],
+      },
+    });
+    return new Map(points.map(({ startMs, summary }) => [startMs, summary.sum / summary.sampleCount]));
+  }
+
+  const shards = await Promise.all(
+    group.nodeGroups.map(({ primary, members }) =>
+      Promise.all(
+        members
+          .filter(
+            ({ id, status }) => (id === primary) === (metric.role === 'primary') && status === 'available',
+          )
+          .map(meansOf),
+      ),
+    ),
   );
-  const moments = new Set(shards.flatMap((nodes) => nodes.flatMap((values) => [...values.keys()])));
+  const moments = new Set(shards.flatMap((nodes) => nodes.flatMap((means) => [...means.keys()])));
   return [...moments]
     .sort((a, b) => a - b)
-    .map((atMs) => {
+    .map((startMs) => {
       const ofShards = shards.map((nodes) => {
-        const known = nodes.flatMap((values) => values.get(atMs) ?? []);
+        const known = nodes.flatMap((means) => means.get(startMs) ?? []);
         if (known.length === 0) return { value: undefined, complete: false };
         const value =
           metric.statistic === 'highest'
@@ -40,7 +74,7 @@ export function metricPoints(
       });
       const values = ofShards.flatMap(({ value }) => value ?? []);
       return {
-        atMs,
+        atMs: startMs + periodMs,
         value: values.length === 0 ? undefined : Math.max(...values),
         complete: ofShards.every(({ complete }) => complete),
       };

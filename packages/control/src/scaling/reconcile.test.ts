@@ -3,14 +3,15 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { NodeObservation } from '@larder/fleet/host';
+import { memoryMetricStore } from '@larder/metrics/memory-metric-store';
+import { summaryOf } from '@larder/metrics/summary';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { ControlContext } from '../control-context.ts';
 import { connectDatabase, type Database } from '../database/connect.ts';
-import { metricSampler } from '../metric/sampler.ts';
 import { oneMachine } from '../placement/placement.ts';
 import { clusterGroup, observe, replicatedGroup } from '../replication-group/group.test-support.ts';
 import { increaseReplicaCount } from '../replication-group/replicas.ts';
-import type { ReplicationGroup } from '../replication-group/replication-group.ts';
+import { membersOf, type ReplicationGroup } from '../replication-group/replication-group.ts';
 import { insertReplicationGroup, readReplicationGroup } from '../replication-group/store.ts';
 import { inPoints, outPoints } from './plan.ts';
 import { reconcileScaling } from './reconcile.ts';
@@ -29,11 +30,10 @@ const periodMs = 1_000;
 let folder: string;
 let database: Database;
 let nowMs: number;
-/** Of every node; undefined: none of them answers. */
+/** Of every node; undefined: none of them is measured. */
 let connections: number | undefined;
 let usedMemoryBytes: number;
 let context: ControlContext;
-/** As a service that was started anew: without samples. */
 let pass: () => Promise<unknown>;
 
 beforeEach(() => {
@@ -47,7 +47,7 @@ beforeEach(() => {
     async observe(nodeIds: readonly string[]) {
       const group = await readReplicationGroup(database, 'shop');
       const seen = [...observe(group!)].filter(([nodeId]) => nodeIds.includes(nodeId)).map(loaded);
-      return new Map(connections === undefined ? [] : seen);
+      return new Map(seen);
     },
   };
   context = {
@@ -58,6 +58,7 @@ beforeEach(() => {
       async () => true,
     ),
     nowMs: () => nowMs,
+    metrics: memoryMetricStore(),
     wake: () => undefined,
   } as unknown as ControlContext;
   restart();
@@ -69,27 +70,38 @@ afterEach(async () => {
 });
 
 function restart(): void {
-  const sampler = metricSampler({ host: context.host, nowMs: context.nowMs, keptMs: 60 * periodMs });
   const logger = { debug() {}, info() {}, warn() {}, error() {} };
-  pass = () => reconcileScaling({ context, sampler, logger, periodMs }, 'shop');
+  pass = () => reconcileScaling({ context, logger, periodMs }, 'shop');
 }
 
 function loaded([nodeId, seen]: [string, NodeObservation]): [string, NodeObservation] {
-  const load = {
-    mainThreadCpuSeconds: 1,
-    connections: connections!,
-    maxmemoryBytes: 500_000_000,
-    unevictableBytes: 0,
-  };
-  return [
-    nodeId,
-    { ...seen, engine: { ...seen.engine!, info: { ...seen.engine!.info, usedMemoryBytes, load } } },
-  ];
+  return [nodeId, { ...seen, engine: { ...seen.engine!, info: { ...seen.engine!.info, usedMemoryBytes } } }];
+}
+
+/** Clients of every node, in the second that is just over. */
+async function measure(value: number): Promise<void> {
+  const group = await readReplicationGroup(database, 'shop');
+  await context.metrics.record(
+    membersOf(group!).map(({ id }) => ({
+      metric: {
+        namespace: 'AWS/ElastiCache',
+        name: 'CurrConnections',
+        dimensions: [
+          { name: 'CacheClusterId', value: id },
+          { name: 'CacheNodeId', value: '0001' },
+        ],
+      },
+      unit: 'Count',
+      resolutionSeconds: 1,
+      data: [{ atMs: nowMs - periodMs, summary: summaryOf(value) }],
+    })),
+  );
 }
 
 async function passes(count: number): Promise<void> {
   for (let index = 0; index < count; index += 1) {
     nowMs += periodMs;
+    if (connections !== undefined) await measure(connections);
     await pass();
   }
 }

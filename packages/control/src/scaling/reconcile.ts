@@ -10,13 +10,12 @@ import { isServiceError } from '@larder/contract/errors';
 import type { ControlContext } from '../control-context.ts';
 import type { DatabaseTransaction } from '../database/connect.ts';
 import { recordEvent } from '../event-log/event-log.ts';
-import type { MetricSampler } from '../metric/sampler.ts';
 import type { PassOutcome } from '../reconciler/driver.ts';
 import type { Logger } from '../reconciler/logger.ts';
-import { membersOf, nodeIdOf, type ReplicationGroup } from '../replication-group/replication-group.ts';
+import type { ReplicationGroup } from '../replication-group/replication-group.ts';
 import { readReplicationGroup } from '../replication-group/store.ts';
 import { applyCapacity } from './apply.ts';
-import { metricPoints } from './load.ts';
+import { lookPeriodMs, metricPoints } from './load.ts';
 import { planScaling, type ScalingDecision } from './plan.ts';
 import { capacityOf, type ScalableTarget, type ScalingActivity, type ScheduledAction } from './scaling.ts';
 import { lastOccurrence, nextOccurrence, parseSchedule } from './schedule.ts';
@@ -34,7 +33,6 @@ import {
 
 export interface ScalingDeps {
   readonly context: ControlContext;
-  readonly sampler: MetricSampler;
   readonly logger: Logger;
   /** From one look at the load to the next. */
   readonly periodMs: number;
@@ -46,7 +44,6 @@ export async function reconcileScaling(deps: ScalingDeps, groupId: string): Prom
   const group = await readReplicationGroup(database, groupId);
   if (group === undefined || targets.length === 0) return 'gone';
   await runDue(deps, targets);
-  await takeSamples(deps, group);
   for (const { dimension } of targets) {
     // Read afresh: what ran just now may have changed it, and a change of the other dimension makes the group busy.
     const target = await readTarget(database, { groupId, dimension });
@@ -57,18 +54,6 @@ export async function reconcileScaling(deps: ScalingDeps, groupId: string): Prom
     else if (now.status === 'available') await look(deps, target, now);
   }
   return 'settled';
-}
-
-/** One look a period, however often the group is woken. */
-async function takeSamples(
-  { context, sampler, periodMs }: ScalingDeps,
-  group: ReplicationGroup,
-): Promise<void> {
-  const policies = await readPolicies(context.database, { groupId: group.id });
-  if (policies.length === 0) return;
-  const nodeIds = membersOf(group).map(nodeIdOf);
-  const lastAtMs = Math.max(...nodeIds.map((each) => sampler.samplesOf(each).at(-1)?.atMs ?? -Infinity));
-  if (context.nowMs() - lastAtMs >= periodMs / 2) await sampler.sample(nodeIds);
 }
 
 /** Of an action that was missed several times the last run counts: each only says what the bounds are from then on. */
@@ -124,15 +109,18 @@ async function setBounds(
 }
 
 async function look(deps: ScalingDeps, target: ScalableTarget, group: ReplicationGroup): Promise<void> {
-  const { context, sampler, periodMs } = deps;
+  const { context } = deps;
+  const clock = { nowMs: context.nowMs(), periodMs: lookPeriodMs(deps.periodMs) };
   const policies = await readPolicies(context.database, target);
-  const loads = policies.map(({ name, configuration, metric }) => ({
-    name,
-    configuration,
-    points: metricPoints(metric, group, sampler.samplesOf),
-  }));
+  const loads = await Promise.all(
+    policies.map(async ({ name, configuration, metric }) => ({
+      name,
+      configuration,
+      points: await metricPoints(metric, group, context.metrics, clock),
+    })),
+  );
   const capacity = capacityOf(group, target.dimension);
-  const decision = planScaling(target, capacity, loads, { nowMs: context.nowMs(), periodMs });
+  const decision = planScaling(target, capacity, loads, clock);
   deps.logger.debug(
     { group: group.id, dimension: target.dimension, capacity, decision },
     'looked at the load',

@@ -186,18 +186,20 @@ function latency({ rise, riseOf }: Look, access: 'read' | 'write'): Summary | un
   const usec = rise(`${access}_usec`);
   const calls = rise(`${access}_calls`);
   if (usec === undefined || calls === undefined || calls <= 0) return undefined;
-  const mean = rounded(usec / calls);
   const values = riseOf(latencyPrefix[access])
     .map(([bound, count]): ValueCount => [middle(Number(bound)), count])
     .sort(([a], [b]) => a - b);
-  if (values.length === 0) return { sampleCount: calls, sum: usec, minimum: mean, maximum: mean };
+  // The two are not read at the same instant: the sum is of as many calls as are told of.
+  const sampleCount = values.length === 0 ? calls : values.reduce((total, [, count]) => total + count, 0);
+  const total = rounded((usec / calls) * sampleCount);
+  const mean = total / sampleCount;
   return {
-    // The two are not read at the same instant; they are told of alike.
-    sampleCount: values.reduce((total, [, count]) => total + count, 0),
-    sum: rounded(mean * values.reduce((total, [, count]) => total + count, 0)),
-    minimum: Math.min(values[0]![0], mean),
-    maximum: Math.max(values.at(-1)![0], mean),
-    values,
+    sampleCount,
+    sum: total,
+    // A mean beside its class is still between them.
+    minimum: Math.min(values[0]?.[0] ?? mean, Math.floor(mean * 10_000) / 10_000),
+    maximum: Math.max(values.at(-1)?.[0] ?? mean, Math.ceil(mean * 10_000) / 10_000),
+    ...(values.length > 0 && { values }),
   };
 }
 
