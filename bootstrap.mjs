@@ -16,7 +16,7 @@ const quietSdk = { AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' };
 /** Older versions are what is upgraded from. */
 const enginesOfTests = ['valkey', 'valkey 8.1', 'valkey 8.0', 'redis', 'memcached'];
 /** Each is a folder of bench/ with a main.ts. */
-const benches = ['cache', 'control', 'operate'];
+const benches = ['cache', 'control', 'operate', 'watch'];
 const larder = join(root, 'apps', 'larder', 'dist', 'main.js');
 
 /** A set-up step that failed, with the command that mends it. */

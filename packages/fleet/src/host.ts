@@ -8,8 +8,8 @@ import type { ClusterPeer, ServerInfo, SlotMigration } from '@larder/engine/info
 import type { SlotRange } from '@larder/engine/slots';
 import type { KeyMove, KeysMoved } from './key-mover.ts';
 import type { LogDelivered, LogTarget } from './log-delivery/deliver-logs.ts';
-import type { LogChunk, LogFile, LogPosition } from './log-delivery/read-log.ts';
 import type { LogSource } from './log-delivery/log-stream.ts';
+import type { LogChunk, LogFile, LogPosition } from './log-delivery/read-log.ts';
 import type { NodeReading } from './node-reading.ts';
 import type { NodeSpec } from './node-spec.ts';
 import type { ObjectPlace, ObjectStoreAccess } from './object-store/object-store.ts';

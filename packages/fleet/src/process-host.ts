@@ -599,8 +599,7 @@ export async function processHost(options: ProcessHostOptions): Promise<ProcessH
       };
       return deliverLogs(node, source, targets);
     },
-    readLog: (source, target, position) =>
-      readLog(join(options.directory, 'logs'), source, target, position),
+    readLog: (source, target, position) => readLog(join(options.directory, 'logs'), source, target, position),
     certificateFiles(nodeId) {
       const folder = folders.path(nodeId);
       return {

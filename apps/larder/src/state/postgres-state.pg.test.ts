@@ -1,12 +1,16 @@
 /** The state in a real PostgreSQL: the contract that SQLite's keeps too, and who leads. */
+import { type MetricKeeper, metricKeeper } from '@larder/control/metric/metric-keeper';
+import { summaryOf } from '@larder/metrics/summary';
 import { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { metricStoreContract } from '../../../../packages/metrics/src/metric-store.test-support.ts';
 import { startTestPostgres, type TestPostgres } from '../../../../testing/postgres.ts';
 import { stateContract } from '../../../../testing/state-contract.ts';
 import { waitFor } from '../../../../testing/wait-for.ts';
 import type { HeldState } from './held-state.ts';
 import { holdPostgres } from './postgres-state.ts';
 
+const measuredMs = Date.UTC(2026, 10, 24, 12, 30);
 let postgres: TestPostgres;
 let admin: Client;
 let url: string;
@@ -52,6 +56,34 @@ describe('the contract', () => {
     state = await hold();
   });
   stateContract(() => state.database);
+});
+
+describe('data of metrics', () => {
+  metricStoreContract(async () => {
+    const { metricDatabase } = await hold();
+    return { store: metricKeeper({ database: metricDatabase, nowMs: () => measuredMs }), nowMs: measuredMs };
+  });
+
+  test('the next that leads has what was recorded, in the journal and in blocks', async () => {
+    let nowMs = measuredMs;
+    const metric = { namespace: 'Shop', name: 'orders', dimensions: [] };
+    const atMs = nowMs - 60_000;
+    const record = (keeper: MetricKeeper, value: number) =>
+      keeper.record([
+        { metric, unit: 'Count', resolutionSeconds: 60, data: [{ atMs, summary: summaryOf(value) }] },
+      ]);
+    const first = await hold();
+    const keeper = metricKeeper({ database: first.metricDatabase, nowMs: () => nowMs });
+    await record(keeper, 1);
+    nowMs += 3_600_000;
+    await keeper.maintain();
+    await record(keeper, 2);
+    await first.release();
+    const second = await hold();
+    const next = metricKeeper({ database: second.metricDatabase, nowMs: () => nowMs });
+    const query = { metric, startMs: atMs - (atMs % 60_000), endMs: nowMs, periodSeconds: 60 };
+    expect(await next.read(query)).toMatchObject([{ summary: { sampleCount: 2, sum: 3 } }]);
+  });
 });
 
 describe('who leads', () => {
