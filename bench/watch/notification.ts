@@ -1,4 +1,7 @@
 /** From a fault to the message about it: a node's memory passes an alarm's threshold, and a webhook hears of it. */
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CloudWatchClient, DescribeAlarmsCommand, PutMetricAlarmCommand } from '@aws-sdk/client-cloudwatch';
 import { CreateTopicCommand, SNSClient, SubscribeCommand } from '@aws-sdk/client-sns';
@@ -6,7 +9,6 @@ import { Redis } from 'ioredis';
 import { createGroup, groupAvailable } from '../../testing/elasticache-requests.ts';
 import { startLarder } from '../../testing/larder.ts';
 import { waitFor } from '../../testing/wait-for.ts';
-import { type WebhookReceiver, webhookReceiver } from '../../testing/webhook-receiver.ts';
 import { type JudgedBar, judge } from '../bar.ts';
 import { seededRandom } from '../seeded-random.ts';
 
@@ -20,18 +22,25 @@ export async function measureNotification(seed: number): Promise<JudgedBar> {
   const random = seededRandom(seed);
   const larder = await startLarder({ flags: ['--webhooks-to-loopback'] });
   let heard: (state: string) => void = () => {};
-  const receiver: WebhookReceiver = await webhookReceiver(() => {
-    const { Message } = JSON.parse(receiver.received.at(-1)!.body) as { Message: string };
+  const receiver = createServer(async (request, response) => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk as Buffer);
+    response.end();
+    const { Message } = JSON.parse(Buffer.concat(chunks).toString()) as { Message: string };
     heard((JSON.parse(Message) as { NewStateValue?: string }).NewStateValue ?? '');
-    return true;
   });
   try {
+    receiver.listen(0, '127.0.0.1');
+    await once(receiver, 'listening');
+    const { port } = receiver.address() as AddressInfo;
     const { endpoint, region, accessKeyId, secretAccessKey } = larder.access;
     const options = { endpoint, region, credentials: { accessKeyId, secretAccessKey } };
     const sns = new SNSClient(options);
     const cloudWatch = new CloudWatchClient(options);
     const { TopicArn } = await sns.send(new CreateTopicCommand({ Name: 'bench' }));
-    await sns.send(new SubscribeCommand({ TopicArn, Protocol: 'http', Endpoint: receiver.url }));
+    await sns.send(
+      new SubscribeCommand({ TopicArn, Protocol: 'http', Endpoint: `http://127.0.0.1:${port}/` }),
+    );
     await createGroup(larder, 'full', { NumCacheClusters: 1 });
     const group = await groupAvailable(larder, 'full');
     const { Address, Port } = group.NodeGroups![0]!.PrimaryEndpoint!;
@@ -85,6 +94,7 @@ export async function measureNotification(seed: number): Promise<JudgedBar> {
       values: [Math.max(...values)],
     });
   } finally {
+    receiver.closeAllConnections();
     receiver.close();
     await larder.remove();
   }
