@@ -1,5 +1,6 @@
 /** DescribeAlarms, DescribeAlarmsForMetric and DescribeAlarmHistory. */
 import type { CloudWatchInput, CloudWatchOutput } from '@larder/contract/cloudwatch/model';
+import { type SuppressedBy, suppressionOf } from '@larder/metrics/alarm/suppression';
 import { type Metric, metricKey } from '@larder/metrics/metric';
 import { readMetric } from '../metric-data/read-metric.ts';
 import { readToken, tokenOf } from '../metric-data/token.ts';
@@ -18,7 +19,7 @@ import { readAlarms, readHistory, readNotifications } from './store.ts';
 
 type ShownMetricAlarm = NonNullable<CloudWatchOutput<'DescribeAlarms'>['MetricAlarms']>[number];
 type ShownCompositeAlarm = NonNullable<CloudWatchOutput<'DescribeAlarms'>['CompositeAlarms']>[number];
-type Context = Pick<AlarmContext, 'database' | 'place'>;
+type Context = Pick<AlarmContext, 'database' | 'place' | 'nowMs'>;
 
 const pageSize = 50;
 const mostRecords = 100;
@@ -26,7 +27,7 @@ const kinds = { MetricAlarm: 'metric', CompositeAlarm: 'composite' } as const;
 
 /** Metric alarms alone, unless other types are asked for. @throws ServiceError InvalidNextToken, InvalidParameterValue, … */
 export async function describeAlarms(
-  { database, place }: Context,
+  { database, place, nowMs }: Context,
   input: CloudWatchInput<'DescribeAlarms'>,
 ): Promise<CloudWatchOutput<'DescribeAlarms'>> {
   const { AlarmNames: names, AlarmNamePrefix: prefix, ActionPrefix, StateValue } = input;
@@ -46,11 +47,21 @@ export async function describeAlarms(
       (ActionPrefix === undefined || allActions(alarm).some((action) => action.startsWith(ActionPrefix))),
   );
   const { items, NextToken } = pageOf(wanted, input);
-  const held = new Set((await readNotifications(database, { held: true })).map(({ alarm }) => alarm));
+  const held = new Map(
+    (await readNotifications(database, { held: true })).map((each) => [each.alarm, each.atMs]),
+  );
+  const heldBack = (alarm: CompositeAlarm): SuppressedBy | undefined => {
+    const changedAtMs = held.get(alarm.name);
+    const { suppressor } = readCompositeAlarm(alarm.configuration, place);
+    if (changedAtMs === undefined || suppressor === undefined) return undefined;
+    const by = all.find(({ name }) => name === suppressor.alarm);
+    const standing = by && { state: by.state, changedAtMs: by.stateTransitionedAtMs };
+    return suppressionOf({ suppressor: standing, changedAtMs, ...suppressor, nowMs: nowMs() })?.by;
+  };
   return {
     MetricAlarms: items.flatMap((alarm) => (alarm.kind === 'metric' ? [showMetricAlarm(alarm, place)] : [])),
     CompositeAlarms: items.flatMap((alarm) =>
-      alarm.kind === 'composite' ? [showCompositeAlarm(alarm, place, held.has(alarm.name))] : [],
+      alarm.kind === 'composite' ? [showCompositeAlarm(alarm, place, heldBack(alarm))] : [],
     ),
     ...(NextToken !== undefined && { NextToken }),
   };
@@ -132,12 +143,16 @@ export function showMetricAlarm(alarm: MetricAlarm, place: Place): ShownMetricAl
   };
 }
 
-function showCompositeAlarm(alarm: CompositeAlarm, place: Place, isHeld: boolean): ShownCompositeAlarm {
+function showCompositeAlarm(
+  alarm: CompositeAlarm,
+  place: Place,
+  by: SuppressedBy | undefined,
+): ShownCompositeAlarm {
   return {
     ...alarm.configuration,
     ...showStanding(alarm, place),
-    ...(isHeld && {
-      ActionsSuppressedBy: 'Alarm' as const,
+    ...(by !== undefined && {
+      ActionsSuppressedBy: by,
       ActionsSuppressedReason: `Actions wait for ${alarm.configuration.ActionsSuppressor}.`,
     }),
   };

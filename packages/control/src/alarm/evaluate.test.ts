@@ -238,6 +238,10 @@ test('a suppressor holds actions back, and what still holds when it ends is told
   await alarms.record(90);
   await alarms.after(1);
   expect([await alarms.state('page'), subjects()]).toEqual(['ALARM', []]);
+  const types = { AlarmTypes: ['CompositeAlarm' as const] };
+  expect((await alarms.call('DescribeAlarms', types)).CompositeAlarms).toMatchObject([
+    { ActionsSuppressedBy: 'Alarm' },
+  ]);
   await alarms.record(10);
   await alarms.after(1);
   await alarms.record(90);
