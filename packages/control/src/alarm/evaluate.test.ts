@@ -62,6 +62,18 @@ test('a minute is judged when it is over, and M of N counts', async () => {
   expect(await alarms.state('load')).toBe('ALARM');
 });
 
+test('a value that comes late counts at once, and not with the next period', async () => {
+  await alarms.call('PutMetricAlarm', loadAlarm('load', { Period: 300 }));
+  await alarms.record(10);
+  await alarms.after(300);
+  await alarms.after(2);
+  expect(await alarms.state('load')).toBe('OK');
+  await alarms.after(300);
+  await alarms.record(90, 10);
+  await alarms.after(1);
+  expect(await alarms.state('load')).toBe('ALARM');
+});
+
 test('killed after the transition and before its notification, the service hands it over under its id, once', async () => {
   await alarms.call('PutMetricAlarm', loadAlarm('load'));
   await alarms.record(90);

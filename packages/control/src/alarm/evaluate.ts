@@ -52,6 +52,8 @@ interface Composed {
 }
 
 const judgedAtOnce = 20;
+/** So long after its end a period's value may still come, and is not waited for till the next period. */
+const lateMs = 15_000;
 
 export function alarmEvaluator(deps: EvaluatorDeps): AlarmEvaluator {
   const { database, metrics, nowMs, place, logger, newId } = deps;
@@ -95,8 +97,12 @@ export function alarmEvaluator(deps: EvaluatorDeps): AlarmEvaluator {
       await Promise.all(
         due.slice(from, from + judgedAtOnce).map(async ({ each, endMs }) => {
           try {
-            const after = await judge(metrics, each.alarm, each.settings, { endMs, nowMs: now });
-            each.judgedMs = endMs;
+            const { after, isComplete } = await judge(metrics, each.alarm, each.settings, {
+              endMs,
+              nowMs: now,
+            });
+            // Until then it is judged again each second.
+            if (isComplete || now - endMs > lateMs) each.judgedMs = endMs;
             const moved = await move(each.alarm, after);
             if (moved !== undefined) each.alarm = moved;
           } catch (error) {

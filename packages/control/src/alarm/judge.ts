@@ -16,6 +16,12 @@ import type { MetricAlarm } from './alarm.ts';
 import type { MetricAlarmSettings, MetricSource } from './read-alarm.ts';
 import type { Transition } from './transition.ts';
 
+export interface Judgement {
+  readonly after: Transition;
+  /** Whether the last period had a value: otherwise it may be late. */
+  readonly isComplete: boolean;
+}
+
 /** How long a period is waited for after its end: what was measured in it is on its way. */
 const longestGraceMs = 2_000;
 
@@ -25,13 +31,13 @@ export function lastPeriodEndMs(periodSeconds: number, nowMs: number): number {
   return floorTo(nowMs - Math.min(longestGraceMs, periodMs / 4), periodMs);
 }
 
-/** Reads the periods up to `endMs` and judges them. @returns the state that the alarm is to be in, which may be its own. */
+/** Reads the periods up to `endMs` and judges them: the state that the alarm is to be in, which may be its own. */
 export async function judge(
   reader: MetricReader,
   alarm: MetricAlarm,
   settings: MetricAlarmSettings,
   { endMs, nowMs }: { readonly endMs: number; readonly nowMs: number },
-): Promise<Transition> {
+): Promise<Judgement> {
   const { rule, periodSeconds } = settings;
   const periodMs = periodSeconds * 1000;
   const range = { startMs: endMs - evaluationRange(rule.evaluationPeriods) * periodMs, endMs };
@@ -40,13 +46,14 @@ export async function judge(
     points = await pointsOf(reader, settings, range, nowMs);
   } catch (error) {
     if (!(error instanceof MathError)) throw error;
-    return { state: 'INSUFFICIENT_DATA', reason: `Evaluation error: ${error.message}`, atMs: nowMs };
+    const reason = `Evaluation error: ${error.message}`;
+    return { after: { state: 'INSUFFICIENT_DATA', reason, atMs: nowMs }, isComplete: true };
   }
   const looked = Array.from({ length: evaluationRange(rule.evaluationPeriods) }, (_, index) =>
     points.get(range.startMs + index * periodMs),
   );
   const verdict = evaluateAlarm(rule, looked, alarm.state);
-  return {
+  const after: Transition = {
     state: verdict.state,
     reason: reasonOf(rule, verdict),
     reasonData: JSON.stringify({
@@ -63,6 +70,7 @@ export async function judge(
     }),
     atMs: nowMs,
   };
+  return { after, isComplete: looked.at(-1) !== undefined };
 }
 
 interface Range {
