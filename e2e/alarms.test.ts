@@ -126,7 +126,11 @@ test('killed at any moment, the service makes each transition once and tells it 
     await sleep(random() * 1_800);
     await larder.restart();
     await waitFor(
-      () => stateOf('killed'),
+      async () => {
+        // As what measures does: periods that were over long before the service came back are not looked at.
+        await put('killed', value);
+        return stateOf('killed');
+      },
       (state) => state === wanted,
       { what: `the alarm to be ${wanted}` },
     );
@@ -205,4 +209,21 @@ test('the recommended alarms of a cache are made by one command, and go with it'
   await deleteGroup(larder, 'shop');
   await groupGone(larder, 'shop');
   await waitFor(here, (left) => left.length === 0, { what: 'its alarms to be gone' });
+});
+
+test('with one flag every cache has them', async () => {
+  const second = await startLarder({ flags: ['--recommended-alarms', 'none'] });
+  try {
+    await createGroup(second, 'any', { NumCacheClusters: 1 });
+    const names = async () => {
+      const { stdout } = await larderCommand(['alarms', 'ls', '--data-dir', second.dataDirectory, '--json']);
+      return (JSON.parse(stdout) as { name: string }[]).map(({ name }) => name);
+    };
+    const found = await waitFor(names, (seen) => seen.length > 0, { what: 'the alarms' });
+    expect(found).toContain('any-001-EngineCPUUtilization');
+  } finally {
+    await second.remove();
+  }
+  const wrong = await larderCommand(['server', '--recommended-alarms', 'ops']);
+  expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining("must be a topic's ARN")]);
 });
