@@ -1,8 +1,9 @@
 /** Queries for metrics and for what expressions make of them, as GetMetricData and alarms ask them. */
+import { setImmediate } from 'node:timers/promises';
 import { evaluate, needsOf, type Search } from './math/evaluate.ts';
 import { MathError } from './math/math-error.ts';
-import { type Expression, parseExpression } from './math/parse.ts';
-import { isFoundBy, parseSearch } from './math/search.ts';
+import { type Expression, parseExpression, partsOf } from './math/parse.ts';
+import { finder, parseSearch } from './math/search.ts';
 import { type Range, type Series, seriesOf, type Value } from './math/series.ts';
 import { type Metric, metricKey, type Unit } from './metric.ts';
 import type { MetricReader } from './metric-store.ts';
@@ -88,6 +89,15 @@ function checkSearch({ text, statistic, periodSeconds = defaultPeriodSeconds }: 
   if (!isPeriod(periodSeconds)) throw new MathError(`A SEARCH can't have a period of ${periodSeconds} s.`);
 }
 
+/** What one request may read, and calculate with: a value counts once for each step that it goes through. */
+export const mostRead = 1_000_000;
+export const mostWork = 10_000_000;
+
+interface Effort {
+  read: number;
+  work: number;
+}
+
 export interface QueryContext {
   readonly reader: MetricReader;
   readonly nowMs: number;
@@ -106,6 +116,7 @@ export function queryRunner(
   const byId = new Map(queries.map((query) => [query.id, query]));
   const results = new Map<string, Promise<QueryResult>>();
   const periods = queries.flatMap((query) => query.periodSeconds ?? []);
+  const effort: Effort = { read: 0, work: 0 };
 
   function resultOf(id: string): Promise<QueryResult> {
     const query = byId.get(id);
@@ -117,7 +128,7 @@ export function queryRunner(
 
   async function run(query: DataQuery): Promise<QueryResult> {
     if (query.kind === 'metric') {
-      const { series, units } = await readSeries(context, query, query.metric.name);
+      const { series, units } = await readSeries(context, effort, query, query.metric.name);
       return { series: [series], isArray: false, ...(units.length > 1 && { severalUnits: units }) };
     }
     const needs = needsOf(query.expression);
@@ -130,8 +141,13 @@ export function queryRunner(
     }
     const found = new Map<string, readonly Series[]>();
     for (const search of needs.searches) {
-      found.set(keyOf(search), await searchSeries(context, search, periodSeconds));
+      found.set(keyOf(search), await searchSeries(context, effort, search, periodSeconds));
     }
+    const given = [...values.values()].flatMap(seriesOfValue);
+    const all = [...given, ...metrics.map(({ series }) => series), ...[...found.values()].flat()];
+    spend(effort, query.expression, all);
+    // Others have their turn in between.
+    await setImmediate();
     const value = evaluate(query.expression, {
       valueOf: (id) => values.get(id),
       metrics,
@@ -151,6 +167,22 @@ export function queryRunner(
   return resultOf;
 }
 
+/** Each step of an expression may go through all that it is given. @throws MathError */
+function spend(effort: Effort, expression: Expression, given: readonly Series[]): void {
+  const steps = [...partsOf(expression)].filter(({ kind }) => kind === 'call' || kind === 'binary').length;
+  effort.work += steps * given.reduce((sum, { points }) => sum + points.size, 0);
+  if (effort.work > mostWork) throw tooMuch();
+}
+
+function tooMuch(): MathError {
+  return new MathError('The request asks for too many values at once; ask for less time, or longer periods.');
+}
+
+function seriesOfValue(value: Value): readonly Series[] {
+  if (value.kind === 'series') return [value.series];
+  return value.kind === 'array' ? value.items : [];
+}
+
 function asValue({ series, isArray }: QueryResult): Value {
   return isArray ? { kind: 'array', items: series } : { kind: 'series', series: series[0]! };
 }
@@ -161,11 +193,14 @@ function keyOf(search: Search): string {
 
 async function readSeries(
   { reader, rangeOf, nowMs }: QueryContext,
+  effort: Effort,
   { metric, statistic, periodSeconds, unit }: Omit<MetricQuery, 'kind' | 'id'>,
   label: string,
 ): Promise<{ readonly series: Series; readonly units: readonly Unit[] }> {
   const range = rangeOf(periodSeconds);
   const all = await readPoints(reader, { metric, unit, ...range, periodSeconds });
+  effort.read += all.length;
+  if (effort.read > mostRead) throw tooMuch();
   const { points, units } = ofOneUnit(all.filter(({ startMs }) => startMs >= nowMs - keptMs(periodSeconds)));
   const values = points.flatMap(({ startMs, summary }) => {
     const value = statisticOf(summary, statistic);
@@ -176,6 +211,7 @@ async function readSeries(
 
 async function searchSeries(
   context: QueryContext,
+  effort: Effort,
   search: Search,
   defaultPeriod: number,
 ): Promise<readonly Series[]> {
@@ -187,14 +223,15 @@ async function searchSeries(
     sinceMs: nowMs - searchedMs,
     ...(wanted.schema !== undefined && { namespace: wanted.schema.namespace }),
   });
-  const metrics = listed.filter((metric) => isFoundBy(metric, wanted)).slice(0, mostFound);
+  const metrics = listed.filter(finder(wanted)).slice(0, mostFound);
   const periodSeconds = search.periodSeconds ?? defaultPeriod;
-  return Promise.all(
-    metrics.map(async (metric) => {
-      const query = { metric, statistic, periodSeconds };
-      return (await readSeries(context, query, labelOf(metric, metrics))).series;
-    }),
-  );
+  const found: Series[] = [];
+  // One after the other: of what was read of one, little is left when the next is.
+  for (const metric of metrics) {
+    const query = { metric, statistic, periodSeconds };
+    found.push((await readSeries(context, effort, query, labelOf(metric, metrics))).series);
+  }
+  return found;
 }
 
 /** What tells it from the others that were found. */

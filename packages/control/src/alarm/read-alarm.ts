@@ -50,6 +50,8 @@ export interface CompositeAlarmSettings {
 const mostQueries = 20;
 const mostActions = 5;
 const dayS = 86_400;
+/** Each evaluation reads them all, of short periods each second. */
+const mostPeriods = 1_440;
 const TOPIC = /^arn:aws:sns:([a-z0-9-]{1,30}):(\d{12}):[A-Za-z0-9_-]{1,256}$/;
 
 /** @throws ServiceError InvalidParameterValue, InvalidParameterCombination, MissingParameter, ValidationError */
@@ -226,6 +228,6 @@ function checkActions(input: WireActions, place: Place): void {
 
 function readCount(value: number | undefined, parameter: string): number {
   if (value === undefined) throw missing(parameter);
-  if (Number.isInteger(value) && value >= 1 && value <= dayS) return value;
-  throw invalidValue(`The parameter ${parameter} must be a whole number of at least 1.`);
+  if (Number.isInteger(value) && value >= 1 && value <= mostPeriods) return value;
+  throw invalidValue(`The parameter ${parameter} must be a whole number from 1 to ${mostPeriods}.`);
 }

@@ -212,6 +212,27 @@ test('of several units the newest is shown, and it is said', async () => {
   expect([result?.Values, result?.Messages?.[0]?.Code]).toEqual([[2], 'SeveralUnits']);
 });
 
+test('one request can not ask for endless work', async () => {
+  const day = Array.from({ length: 1440 }, (_, index) => ({
+    MetricName: 'long',
+    Value: 1,
+    Timestamp: ago(index),
+  }));
+  for (let from = 0; from < day.length; from += 720) {
+    await putMetricData(context, { Namespace: 'Shop', MetricData: day.slice(from, from + 720) });
+  }
+  const long: Query = {
+    Id: 'm0',
+    MetricStat: { Metric: { Namespace: 'Shop', MetricName: 'long' }, Period: 60, Stat: 'Sum' },
+    ReturnData: false,
+  };
+  const sum = Array(200).fill('m0').join('+');
+  const queries = (count: number) =>
+    Array.from({ length: count }, (_, index): Query => ({ Id: `e${index}`, Expression: sum }));
+  const ask = (count: number) => codeOf(get([long, ...queries(count)], { StartTime: ago(1440) }));
+  expect([await ask(30), await ask(40)]).toEqual(['done', validation]);
+});
+
 test('short periods reach three hours back', async () => {
   const put = (minutes: number) => ({
     MetricName: 's',

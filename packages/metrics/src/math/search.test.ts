@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Metric } from '../metric.ts';
 import { MathError } from './math-error.ts';
-import { isFoundBy, parseSearch } from './search.ts';
+import { finder, parseSearch } from './search.ts';
 
 const metric = (
   name: string,
@@ -22,8 +22,10 @@ const metrics = {
   page: metric('Latency', { 'Page Name': 'front page' }, 'Shop'),
   total: metric('Orders', {}, 'Shop'),
 };
-const found = (text: string) =>
-  Object.entries(metrics).flatMap(([key, each]) => (isFoundBy(each, parseSearch(text)) ? [key] : []));
+const found = (text: string) => {
+  const isFound = finder(parseSearch(text));
+  return Object.entries(metrics).flatMap(([key, each]) => (isFound(each) ? [key] : []));
+};
 
 test.each<[string, readonly string[]]>([
   ['{AWS/ElastiCache,CacheClusterId} CPUUtilization', ['engine']],
@@ -57,7 +59,16 @@ test.each<[string, readonly string[]]>([
 
 test.each([
   ...['{', '{}', '{Shop', '{Shop,}', 'a OR', 'OR a', 'NOT', 'AND', 'a AND AND', 'a)', '(a', '()', 'a=', '=a'],
-  ...['a={b}', '"open', ':aws.AccountId=1', 'a=(b=c)', '('.repeat(100), 'NOT '.repeat(100), 'x'.repeat(1025)],
+  ...[
+    'a={b}',
+    '"open',
+    ':aws.AccountId=1',
+    'a=(b=c)',
+    '('.repeat(100),
+    'NOT '.repeat(100),
+    'x'.repeat(1025),
+    'a '.repeat(51),
+  ],
 ])('%s is refused', (text) => {
   expect(() => parseSearch(text)).toThrow(MathError);
 });
@@ -81,7 +92,7 @@ test('whatever the text is, it is read or refused', () => {
   fc.assert(
     fc.property(fc.array(piece, { maxLength: 12 }), (pieces) => {
       try {
-        isFoundBy(metrics.cpu, parseSearch(pieces.join(' ')));
+        finder(parseSearch(pieces.join(' ')))(metrics.cpu);
       } catch (error) {
         expect(error).toBeInstanceOf(MathError);
       }

@@ -19,6 +19,7 @@ export interface MetricSearch {
 /** CloudWatch's own bound. */
 const mostLength = 1024;
 const mostDepth = 20;
+const mostTerms = 50;
 const WORD = /"([^"]*)"|([^\s()"={},]+)|([(){}=,])/y;
 
 interface Part {
@@ -31,6 +32,7 @@ export function parseSearch(text: string): MetricSearch {
   if (text.length > mostLength) throw new MathError(`A SEARCH can have up to ${mostLength} characters.`);
   const parts = partsOf(text);
   let next = 0;
+  let terms = 0;
   const isSign = (sign: string) => parts[next]?.kind === 'sign' && parts[next]?.text === sign;
   const isWord = (word: string) => parts[next]?.kind === 'bare' && parts[next]?.text === word;
 
@@ -89,6 +91,7 @@ export function parseSearch(text: string): MetricSearch {
     if (part === undefined || part.kind === 'sign' || ['AND', 'OR'].includes(bare(part))) throw wrong(part);
     next += 1;
     if (!isSign('=')) {
+      terms += 1;
       return {
         kind: 'term',
         text: part.text,
@@ -107,6 +110,7 @@ export function parseSearch(text: string): MetricSearch {
   const given = isSign('{') ? schema() : undefined;
   const condition: Condition = next === parts.length ? { kind: 'all', of: [] } : any(0);
   if (next < parts.length) throw wrong(parts[next]);
+  if (terms > mostTerms) throw new MathError(`A SEARCH can have up to ${mostTerms} words.`);
   return { ...(given !== undefined && { schema: given }), condition };
 }
 
@@ -133,34 +137,50 @@ function partsOf(text: string): readonly Part[] {
   return parts;
 }
 
-export function isFoundBy(metric: Metric, { schema, condition }: MetricSearch): boolean {
-  if (schema !== undefined) {
-    const names = new Set(metric.dimensions.map(({ name }) => name));
-    const fits =
-      metric.namespace === schema.namespace &&
-      names.size === schema.dimensions.length &&
-      schema.dimensions.every((name) => names.has(name));
-    if (!fits) return false;
-  }
-  return holds(metric, condition);
+/** One predicate for many metrics: what a term says of a text is looked up, and the same texts come again and again. */
+export function finder({ schema, condition }: MetricSearch): (metric: Metric) => boolean {
+  const seen = new Map<Term, Map<string, boolean>>();
+  return (metric) => hasSchema(metric, schema) && holds(metric, condition, seen);
 }
 
-function holds(metric: Metric, condition: Condition): boolean {
+type Term = Condition & { readonly kind: 'term' };
+
+function hasSchema(metric: Metric, schema: MetricSearch['schema']): boolean {
+  if (schema === undefined) return true;
+  const names = new Set(metric.dimensions.map(({ name }) => name));
+  return (
+    metric.namespace === schema.namespace &&
+    names.size === schema.dimensions.length &&
+    schema.dimensions.every((name) => names.has(name))
+  );
+}
+
+function holds(metric: Metric, condition: Condition, seen: Map<Term, Map<string, boolean>>): boolean {
   switch (condition.kind) {
     case 'all':
-      return condition.of.every((each) => holds(metric, each));
+      return condition.of.every((each) => holds(metric, each, seen));
     case 'any':
-      return condition.of.some((each) => holds(metric, each));
+      return condition.of.some((each) => holds(metric, each, seen));
     case 'not':
-      return !holds(metric, condition.of);
+      return !holds(metric, condition.of, seen);
     case 'term': {
-      const { text, exact, property } = condition;
-      const wanted = exact ? [] : wordsOf(text);
-      return textsOf(metric, property).some((each) =>
-        exact ? each === text : wanted.length > 0 && hasRun(wordsOf(each), wanted),
-      );
+      const known = seen.get(condition) ?? new Map<string, boolean>();
+      seen.set(condition, known);
+      return textsOf(metric, condition.property).some((text) => {
+        const before = known.get(text);
+        if (before !== undefined) return before;
+        const fits = matches(text, condition);
+        known.set(text, fits);
+        return fits;
+      });
     }
   }
+}
+
+function matches(given: string, { text, exact }: Term): boolean {
+  if (exact) return given === text;
+  const wanted = wordsOf(text);
+  return wanted.length > 0 && hasRun(wordsOf(given), wanted);
 }
 
 function textsOf({ namespace, name, dimensions }: Metric, property: string | undefined): readonly string[] {
