@@ -76,6 +76,9 @@ async function main() {
     case 'coverage:api':
       await setUp(enginesOfTests);
       return lab('tools', 'api-coverage', { ...process.env, ...quietSdk });
+    case 'dashboards':
+      await setUp([]);
+      return lab('tools', command);
     case 'families':
       await setUp(enginesOfTests);
       return lab('tools', command);
@@ -92,7 +95,7 @@ async function main() {
       process.stderr.write(
         'Use: npm run setup | npm start [-- --help] | npm test [-- FILE...] | npm run bench -- NAME |\n' +
           '     npm run check:consistency | npm run model | npm run simulate | npm run simulate:control |\n' +
-          '     npm run families | npm run coverage:api | npm run chaos | npm run crash-points |\n' +
+          '     npm run families | npm run dashboards | npm run coverage:api | npm run chaos | npm run crash-points |\n' +
           '     npm run fuzz:api   (each with [-- --help])\n',
       );
       return command === 'help' ? 0 : 2;

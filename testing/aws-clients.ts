@@ -3,15 +3,12 @@
  * is made for and run through its own loader, as engines are.
  */
 import { execFile } from 'node:child_process';
-import { access, constants, mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { access, constants } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
-import { withFileLock } from '@larder/engine/store/file-lock';
-import { firstExisting } from '@larder/engine/store/first-existing';
-import { configuredArchive, openPackages } from '@larder/engine/store/package-archive';
 import { directories, environmentWith, searchPath } from './config.ts';
+import { debianTree } from './debian-packages.ts';
 import type { Access } from './larder.ts';
 
-const release = 'bookworm';
 const packages = [
   'awscli',
   ...['python3.11-minimal', 'libpython3.11-minimal', 'libpython3.11-stdlib'],
@@ -43,8 +40,6 @@ const packages = [
   ...['libuuid1', 'libsqlite3-0', 'libyaml-0-2', 'libncursesw6', 'libtinfo6', 'libreadline8'],
 ];
 
-const tree = join(directories.cache, 'awscli', 'tree');
-const triplets = ['x86_64-linux-gnu', 'aarch64-linux-gnu'];
 const commandLimitMs = 60_000;
 
 /** A way to run the aws command line or Python with boto3. */
@@ -82,15 +77,7 @@ export async function onPath(name: string, versionArgs: readonly string[]): Prom
  * @throws when it can't be fetched, or does not start.
  */
 export async function debianAwsCli(): Promise<AwsProgram> {
-  await install();
-  const loader = await firstExisting([
-    join(tree, 'lib/x86_64-linux-gnu/ld-linux-x86-64.so.2'),
-    join(tree, 'lib/aarch64-linux-gnu/ld-linux-aarch64.so.1'),
-  ]);
-  if (loader === undefined) throw new Error(`The packages in ${tree} have no loader.`);
-  const libraries = triplets
-    .flatMap((each) => [join(tree, 'usr/lib', each), join(tree, 'lib', each)])
-    .join(':');
+  const { tree, loader, libraries } = await debianTree('awscli', packages);
   const before = ['--library-path', libraries, join(tree, 'usr/bin/python3.11'), join(tree, 'usr/bin/aws')];
   const environment = {
     PYTHONHOME: join(tree, 'usr'),
@@ -139,31 +126,4 @@ async function program(
         AWS_SHARED_CREDENTIALS_FILE: join(directories.cache, 'awscli', 'no-credentials'),
       }),
   };
-}
-
-/** Safe to call from several processes at once. */
-async function install(): Promise<void> {
-  const folder = join(directories.cache, 'awscli');
-  const complete = join(tree, 'complete');
-  if ((await firstExisting([complete])) !== undefined) return;
-  await mkdir(folder, { recursive: true, mode: 0o755 });
-  await withFileLock(join(folder, 'install.lock'), async () => {
-    if ((await firstExisting([complete])) !== undefined) return;
-    const archive = await configuredArchive();
-    if (archive === undefined) {
-      throw new Error('Debian packages can only be fetched where apt is set up for a Debian archive.');
-    }
-    const partial = `${tree}.partial`;
-    await rm(partial, { recursive: true, force: true });
-    const source = await openPackages({
-      archive,
-      release,
-      packages,
-      stateDirectory: join(folder, 'packages'),
-      onProgress: () => {},
-    });
-    await source.unpack(partial);
-    await writeFile(join(partial, 'complete'), '');
-    await rename(partial, tree);
-  });
 }

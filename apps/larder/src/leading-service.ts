@@ -1,8 +1,7 @@
 /** Everything that only the controller that leads does: the API with its control plane, over the state that it holds. */
 import { join } from 'node:path';
-import { startControlPlane } from '@larder/control/control-plane';
+import { type ControlPlane, startControlPlane } from '@larder/control/control-plane';
 import { checkLikeness } from '@larder/control/database/likeness';
-import { eventStream } from '@larder/control/event-log/event-stream';
 import type { DeliveredLine } from '@larder/control/log-store/collect-log';
 import { nodePlaces } from '@larder/control/placement/node-places';
 import type { NotificationSettings } from '@larder/control/topic/topics';
@@ -48,6 +47,7 @@ export interface LeadingOptions {
 
 export interface LeadingService {
   readonly api: Hono;
+  readonly exposition: ControlPlane['exposition'];
   /** Nodes run on; the state is still held. */
   stop(): Promise<void>;
 }
@@ -132,6 +132,7 @@ export async function startLeading({
     nowMs: Date.now,
     scalingPeriodMs,
     notifications,
+    processUsage,
     recommendedAlarms,
     logger,
   });
@@ -144,7 +145,6 @@ export async function startLeading({
     alarms: control.alarms,
     ...doors?.operations,
   });
-  const events = eventStream(database, (error) => logger.warn({ error }, 'Events could not be read.'));
   return {
     api: createApi({
       handlers: control.handlers,
@@ -152,15 +152,17 @@ export async function startLeading({
       cloudWatchHandlers: control.cloudWatchHandlers,
       snsHandlers: control.topics.handlers,
       logsHandlers: control.logsHandlers,
-      events,
+      events: control.events,
+      onServed: control.counts.request,
       lookupAccessKey: accessKeyLookup(place),
       region: defaultRegion,
       accountId,
       logger,
       now: () => new Date(),
     }),
+    exposition: control.exposition,
     async stop() {
-      events.stop();
+      control.events.stop();
       operators.close();
       doors?.close();
       await control.stop();
@@ -173,4 +175,9 @@ export async function startLeading({
 /** One JSON object a line. */
 function printLine(line: DeliveredLine): void {
   process.stdout.write(`${JSON.stringify(line)}\n`);
+}
+
+function processUsage() {
+  const { user, system } = process.cpuUsage();
+  return { residentBytes: process.memoryUsage.rss(), cpuSeconds: (user + system) / 1e6 };
 }

@@ -3,6 +3,7 @@
 import { Command, CommanderError } from 'commander';
 import type { AgentFlags } from './commands/agent.ts';
 import { accountId, defaultPort, defaultRegion, defaultSentinelPort, readConfig } from './config.ts';
+import { type MetricsFlags, metricsListen } from './metrics-listener.ts';
 import { type NotificationFlags, notificationSettings } from './notification-flags.ts';
 import { readUrlFile } from './read-url-file.ts';
 import { UsageError } from './usage-error.ts';
@@ -41,6 +42,8 @@ program
     'how often the last snapshots are loaded to see; 0 for never',
     '24',
   )
+  .option('--metrics-listen <address:port>', 'where Prometheus reads /metrics')
+  .option('--metrics-token-file <file>', 'whoever reads /metrics needs the token in it')
   .option('--print-logs', 'what is delivered of engine logs, on standard output too: a JSON object a line')
   .option('--smtp-url-file <file>', 'holds smtps://user:password@host: e-mail of topics goes there')
   .option('--mail-from <address>', 'whom e-mail of topics is from')
@@ -60,6 +63,7 @@ program
       notifications: await notificationSettings(config, flags),
       ...recommendedAlarms(flags),
       printLogs: flags.printLogs ?? false,
+      metrics: await metricsListen(flags),
       ...(flags.databaseUrlFile !== undefined && {
         databaseUrl: await readDatabaseUrl(flags.databaseUrlFile),
       }),
@@ -317,7 +321,7 @@ type RawAgentFlags = Omit<AgentFlags, 'sentinelPort'> & {
   readonly sentinelPort: string;
 };
 
-interface ServerFlags extends NotificationFlags {
+interface ServerFlags extends NotificationFlags, MetricsFlags {
   readonly dataDir: string;
   readonly port: string;
   readonly sentinelPort: string;

@@ -16,6 +16,9 @@ import { reconcileCacheCluster } from './cache-cluster/reconcile.ts';
 import { readCacheClusters } from './cache-cluster/store.ts';
 import type { ControlContext } from './control-context.ts';
 import type { Database } from './database/connect.ts';
+import { type EventStream, eventStream } from './event-log/event-stream.ts';
+import { countEvents, exposition, nodeLooks } from './exposition/exposition.ts';
+import { type ServiceCounts, serviceCounts } from './exposition/service-counts.ts';
 import { controlHandlers } from './handlers.ts';
 import { logDeliveryLoop } from './log-delivery/log-delivery.ts';
 import type { DeliveredLine } from './log-store/collect-log.ts';
@@ -42,6 +45,7 @@ import { reconcileSnapshot } from './snapshot/reconcile.ts';
 import { readSnapshots } from './snapshot/store.ts';
 import { reconcileExport } from './snapshot-export/reconcile.ts';
 import { readExports } from './snapshot-export/store.ts';
+import { countDeliveries } from './topic/store.ts';
 import { type NotificationSettings, startTopics, type Topics } from './topic/topics.ts';
 
 export interface ControlPlaneOptions {
@@ -70,6 +74,8 @@ export interface ControlPlaneOptions {
   /** How often autoscaling looks at the load. */
   readonly scalingPeriodMs: number;
   readonly notifications: NotificationSettings;
+  /** Of this process, so far. */
+  readonly processUsage: () => { readonly residentBytes: number; readonly cpuSeconds: number };
   /** Set: every cache gets the recommended alarms. */
   readonly recommendedAlarms?: CloudWatchOptions['recommendedAlarms'];
   readonly logger: Logger;
@@ -82,6 +88,10 @@ export interface ControlPlane {
   readonly topics: Omit<Topics, 'publish' | 'stop'>;
   readonly alarms: Pick<CloudWatch, 'recommend' | 'showAlarms'>;
   readonly logsHandlers: LogsHandlers;
+  readonly events: EventStream;
+  readonly counts: Pick<ServiceCounts, 'request'>;
+  /** OpenMetrics text of everything that is measured now. */
+  readonly exposition: () => Promise<string>;
   readonly wake: ControlContext['wake'];
   /** Loads each source's last snapshot now, or that of one source, to see that it can be. */
   readonly drill: RestoreDrills['run'];
@@ -115,39 +125,47 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const { buckets } = options;
   const deps = { database, host, logger, nowMs, router, secrets, sentinel, wake, starts, buckets };
   const stopping = new AbortController();
+  const counts = serviceCounts();
+  const onPass = counts.pass;
   const loops: Record<Resource, Reconciler> = {
     'replication-group': reconciler({
       name: 'replication-group',
       reconcile: (id) => forgetWhenGone('replication-group', id, reconcileReplicationGroup(deps, id)),
       periodMs,
+      onPass,
       logger,
     }),
     'cache-cluster': reconciler({
       name: 'cache-cluster',
       reconcile: (id) => forgetWhenGone('cache-cluster', id, reconcileCacheCluster(deps, id)),
       periodMs,
+      onPass,
       logger,
     }),
     snapshot: reconciler({
       name: 'snapshot',
       reconcile: (name) => reconcileSnapshot({ ...deps, stopping: stopping.signal }, name),
       periodMs,
+      onPass,
       logger,
     }),
     scaling: reconciler({
       name: 'scaling',
       reconcile: (id) => reconcileScaling(scaling, id),
       periodMs: scalingPeriodMs,
+      onPass,
       logger,
     }),
     'snapshot-export': reconciler({
       name: 'snapshot-export',
       reconcile: (id) => reconcileExport({ ...deps, stopping: stopping.signal }, id),
       periodMs,
+      onPass,
       logger,
     }),
   };
-  const measuring = startMetrics(options);
+  const looks = nodeLooks();
+  const measuring = startMetrics({ ...options, onLook: looks.put });
   const metrics = measuring.store;
   const { logDatabase } = options;
   const logs = logDeliveryLoop({ database, host, logger, logDatabase, nowMs, print: options.printLogs });
@@ -179,6 +197,10 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     everyMs: options.drillEveryMs,
     stopping: stopping.signal,
   });
+  const events = eventStream(database, (error) => logger.warn({ error }, 'Events could not be read.'));
+  const countingEvents = countEvents(events, counts, stopping.signal).catch((error: Error) =>
+    logger.warn({ error }, 'Events are not counted any more.'),
+  );
   const cloudWatch = startCloudWatch({ ...options, metrics, publish: topics.publish });
 
   async function forgetWhenGone(
@@ -250,6 +272,17 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     scalingHandlers: scalingHandlers(context),
     cloudWatchHandlers: cloudWatch.handlers,
     topics,
+    events,
+    counts,
+    exposition: () =>
+      exposition({
+        counts,
+        nodes: looks,
+        showAlarms: cloudWatch.showAlarms,
+        countDeliveries: (status) => countDeliveries(database, status),
+        nowMs,
+        processUsage: options.processUsage,
+      }),
     alarms: cloudWatch,
     logsHandlers: logsHandlers({ logDatabase, nowMs }),
     wake,
@@ -258,10 +291,12 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       for (const { resource, id } of places.ownersOn(name)) loops[resource].wake(id);
     },
     async stop() {
+      events.stop();
       stopListening();
       stopping.abort();
       const all = [...Object.values(loops), logs, drills, topics, forgettingLogs, cloudWatch];
       await Promise.all(all.map((loop) => loop.stop()));
+      await countingEvents;
       await measuring.stop();
     },
   };

@@ -4,8 +4,9 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { ErrorProtocol } from '@larder/contract/codec/error-body';
-import { serviceError } from '@larder/contract/errors';
+import { isServiceError, serviceError } from '@larder/contract/errors';
 import type { EventStream } from '@larder/control/event-log/event-stream';
+import type { ServedRequest } from '@larder/control/exposition/service-counts';
 import { type Context, Hono } from 'hono';
 import { authenticate, type LookupAccessKey } from './authenticate.ts';
 import { dispatch, operationOf } from './dispatch.ts';
@@ -22,6 +23,8 @@ export interface ApiOptions extends ServiceHandlers {
   readonly accountId: string;
   /** Missing: nobody can follow events here. */
   readonly events?: EventStream | undefined;
+  /** Told of each request to an operation, also of those that were refused. */
+  readonly onServed?: ((served: ServedRequest) => void) | undefined;
   readonly logger: Logger;
   readonly now: () => Date;
   readonly newRequestId?: (() => string) | undefined;
@@ -43,6 +46,12 @@ export function createApi(options: ApiOptions): Hono {
     const requestId = newRequestId();
     const startedAt = options.now();
     let spoken = spokenOf(context);
+    let operation = 'unknown';
+    const served = (code: string) => {
+      const durationMs = options.now().getTime() - startedAt.getTime();
+      options.onServed?.({ requestId, operation, code, startedAtMs: startedAt.getTime(), durationMs });
+      return durationMs;
+    };
     try {
       const request = await readRequest(context.req.raw, spoken.protocol.mediaType);
       spoken = spokenInBody(spoken, request);
@@ -51,6 +60,7 @@ export function createApi(options: ApiOptions): Hono {
       if (!service.takesCompressed) refuseCompressed(request);
       const asked = protocol.read(request);
       const model = operationOf(service, asked);
+      operation = model.name;
       const { lookupAccessKey, accountId, region } = options;
       const accessKeyId = await authenticate(
         request,
@@ -59,10 +69,10 @@ export function createApi(options: ApiOptions): Hono {
       );
       const output = await dispatch(service, model, asked, { requestId, accessKeyId, accountId, region });
       const { headers, body } = protocol.answer(model, output, requestId);
-      const durationMs = options.now().getTime() - startedAt.getTime();
-      logger.debug({ requestId, operation: model.name, accessKeyId, durationMs }, 'request served');
+      logger.debug({ requestId, operation, accessKeyId, durationMs: served('OK') }, 'request served');
       return new Response(body, { headers: { ...headers, 'x-amzn-requestid': requestId } });
     } catch (thrown) {
+      served(isServiceError(thrown) ? thrown.code : 'InternalFailure');
       return renderError(thrown, requestId, spoken.protocol.errors, logger);
     }
   }

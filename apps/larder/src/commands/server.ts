@@ -1,6 +1,7 @@
 /** `larder server`: the service in the foreground, until it is told to end. */
 import { realpathSync } from 'node:fs';
 import { mkdir, rename, writeFile } from 'node:fs/promises';
+import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { serve } from '@hono/node-server';
@@ -11,6 +12,7 @@ import { createStandby } from '../api/standby.ts';
 import type { Config } from '../config.ts';
 import { ended } from '../ended.ts';
 import { type LeadingService, startLeading } from '../leading-service.ts';
+import { type MetricsListen, serveMetrics } from '../metrics-listener.ts';
 import type { FleetServiceFlags } from '../site/fleet-service.ts';
 import type { ObjectStoreFlags } from '../site/object-store.ts';
 import { holdFile } from '../state/file-state.ts';
@@ -36,6 +38,8 @@ export interface ServerOptions {
   /** Set: every cache gets the recommended alarms, which tell the topic if there is one. */
   readonly recommendedAlarms?: { readonly topic: string | undefined };
   readonly printLogs: boolean;
+  /** Set: where Prometheus reads. */
+  readonly metrics?: MetricsListen | undefined;
   /** Set: the state is there, and this is one of several controllers. */
   readonly databaseUrl?: string;
 }
@@ -89,6 +93,16 @@ export async function runServer(config: Config, options: ServerOptions): Promise
 
   let server: ReturnType<typeof serve> | undefined;
   await ensureAccessKeys(place);
+  let metrics: Server | undefined;
+  if (options.metrics !== undefined) {
+    metrics = await serveMetrics(
+      options.metrics,
+      () => leading?.exposition(),
+      (error) => logger.error({ error }, 'Metrics could not be read.'),
+    );
+    const { port } = metrics.address() as AddressInfo;
+    process.stdout.write(`Metrics for Prometheus: http://${options.metrics.address}:${port}/metrics\n`);
+  }
   // With several controllers it may be long until this one leads: it says so to who asks.
   if (options.databaseUrl !== undefined) server = await listen();
   try {
@@ -116,6 +130,8 @@ export async function runServer(config: Config, options: ServerOptions): Promise
     }
   } finally {
     // Also after an error: what was begun would keep the process alive, and the data directory taken.
+    metrics?.close();
+    metrics?.closeAllConnections();
     server?.close();
     if (server !== undefined && 'closeAllConnections' in server) server.closeAllConnections();
     await standDown();

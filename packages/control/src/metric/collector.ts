@@ -4,6 +4,8 @@
  */
 import type { Host } from '@larder/fleet/host';
 import type { NodeReading } from '@larder/fleet/node-reading';
+import type { NodeFacts } from '@larder/metrics/elasticache/look';
+import type { NodeCount } from '@larder/metrics/elasticache/node-count';
 import { type OffsetHistory, offsetSeen, replicationLag } from '@larder/metrics/elasticache/replication-lag';
 import type { RecordedData } from '@larder/metrics/metric-store';
 import type { Database } from '../database/connect.ts';
@@ -25,6 +27,16 @@ export interface CollectorOptions {
   readonly keeper: MetricKeeper;
   readonly host: Pick<Host, 'readings'>;
   readonly nowMs: () => number;
+  /** Told once a second of the nodes that were read, and of those that are to serve and were not. */
+  readonly onLook?:
+    | ((nodes: readonly LookedNode[], unread: readonly CollectedNode[], atMs: number) => void)
+    | undefined;
+}
+
+/** A node as its last reading shows it. */
+export interface LookedNode extends DerivedNode {
+  readonly count: NodeCount;
+  readonly facts: NodeFacts;
 }
 
 export interface Collector {
@@ -85,7 +97,7 @@ export function collector(options: CollectorOptions): Collector {
       const key = shardKey(node);
       offsets.set(key, offsetSeen(offsets.get(key), atMs, counts.master_repl_offset ?? 0));
     }
-    const seconds: DerivedNode[] = [];
+    const seconds: LookedNode[] = [];
     const minutes = new Map<number, DerivedNode[]>();
     const counts = new Map<string, MinuteCount>();
     const next = new Map<string, NodeWatch>();
@@ -98,20 +110,23 @@ export function collector(options: CollectorOptions): Collector {
       next.set(node.nodeId, seen.watch);
       if (seen.watch.minute !== before?.minute) counts.set(node.nodeId, seen.watch.minute);
       const role = reading.counts.is_primary === 1 ? 'primary' : 'replica';
-      seconds.push({ node, role, values: seen.second });
+      seconds.push({ node, role, values: seen.second, count: seen.watch.last, facts });
       if (seen.minute === undefined) continue;
       const { atMs: minuteMs, values } = seen.minute;
       const ofMinute = minutes.get(minuteMs) ?? [];
       minutes.set(minuteMs, ofMinute);
       ofMinute.push({ node, role, values });
     }
+    const unread = read.filter(({ nodeId, serves }) => serves && !readings.has(nodeId));
+    options.onLook?.(seconds, unread, second);
     const recorded: RecordedData[] = recordedOf(names, seconds, 'second', second);
     for (const [minuteMs, derived] of minutes) {
       recorded.push(...recordedOf(names, derived, 'minute', minuteMs));
     }
-    const missing = read.filter(({ nodeId, serves }) => serves && !readings.has(nodeId)).length;
     const costMs = [...readings.values()].reduce((sum, each) => sum + (each.counts.reading_cost_ms ?? 0), 0);
-    recorded.push(...(await own.of(second, { missing, costMs: costMs + performance.now() - begunMs })));
+    recorded.push(
+      ...(await own.of(second, { missing: unread.length, costMs: costMs + performance.now() - begunMs })),
+    );
     recordedMs = second;
     await keeper.record(recorded, (transaction) => writeMinuteCounts(transaction, counts));
     // What could not be recorded is not passed over: the next look counts on from here.

@@ -4,7 +4,7 @@ import { withDimensionSets } from '@larder/metrics/elasticache/dimension-sets';
 import type { MetricStore } from '@larder/metrics/metric-store';
 import type { Database } from '../database/connect.ts';
 import type { Logger } from '../reconciler/logger.ts';
-import { collector } from './collector.ts';
+import { type CollectorOptions, collector } from './collector.ts';
 import { everySecond } from './every-second.ts';
 import { metricKeeper } from './metric-keeper.ts';
 import type { MetricDatabase } from './tables.ts';
@@ -14,6 +14,7 @@ export interface MetricsOptions {
   readonly metricDatabase: MetricDatabase;
   readonly host: Pick<Host, 'readings'>;
   readonly nowMs: () => number;
+  readonly onLook?: CollectorOptions['onLook'];
   readonly logger: Logger;
 }
 

@@ -23,7 +23,17 @@ export interface ReconcilerOptions {
   readonly reconcile: (id: string) => Promise<PassOutcome>;
   /** How long a settled resource stays unlooked-at. */
   readonly periodMs: number;
+  /** Told of each pass, how it ended and how long it took. */
+  readonly onPass?: ((pass: EndedPass) => void) | undefined;
   readonly logger: Logger;
+}
+
+export interface EndedPass {
+  readonly reconciler: string;
+  readonly id: string;
+  readonly outcome: PassOutcome | 'failed';
+  readonly startedAtMs: number;
+  readonly durationMs: number;
 }
 
 export interface Reconciler {
@@ -72,8 +82,12 @@ export function reconciler(options: ReconcilerOptions): Reconciler {
   async function pass(id: string, task: Task): Promise<void> {
     task.wanted = false;
     let delayMs = options.periodMs;
+    let ended: EndedPass['outcome'] = 'failed';
+    const startedAtMs = Date.now();
+    const began = performance.now();
     try {
       const outcome = await options.reconcile(id);
+      ended = outcome;
       task.failures = 0;
       if (outcome === 'gone' && !task.wanted) {
         tasks.delete(id);
@@ -92,6 +106,8 @@ export function reconciler(options: ReconcilerOptions): Reconciler {
       );
     } finally {
       task.running = undefined;
+      const durationMs = performance.now() - began;
+      options.onPass?.({ reconciler: options.name, id, outcome: ended, startedAtMs, durationMs });
     }
     if (stopped) return;
     if (task.wanted) return wake(id);
