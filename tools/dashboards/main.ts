@@ -1,8 +1,11 @@
 /** `npm run dashboards`: writes the dashboard of Grafana and the rules of Prometheus anew. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { rootFolder } from '../../bench/root-folder.ts';
+import { fileURLToPath } from 'node:url';
 import { dashboardFiles } from './files.ts';
+
+/** Runs as built: `dist/tools/dashboards/main.js`. */
+const rootFolder = fileURLToPath(new URL('../../..', import.meta.url));
 
 for (const [path, content] of dashboardFiles()) {
   const file = join(rootFolder, path);

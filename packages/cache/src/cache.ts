@@ -35,6 +35,7 @@ import { addDefinitionStats, type CacheStats, type DefinitionStats, emptyDefinit
 
 // What users name in their own types, and errors to tell apart.
 export type { Load, LoadContext, LoadMany, LoadOneContext } from './batch-loader.ts';
+export type { CheckerMinute, CheckerReport } from './checker.ts';
 export type { Clock } from './clock.ts';
 export type { Database } from './database.ts';
 export type {

@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { expect, test } from 'vitest';
 import { Checker, untilSample } from './checker.ts';
 
@@ -61,7 +62,31 @@ test('each sample counts where it first agreed with the database', async () => {
     inconsistent: 1,
     unknown: 0,
     waiting: 0,
+    // Those that agreed a second later were not stale beyond that.
+    minutes: [{ startMs: 0, compared: 5, staleFor: { '1s': 1, '10s': 1, '60s': 1 } }],
   });
+});
+
+test('a minute is told when it is over and none of its samples waits, by when their reads were', async () => {
+  const told: unknown[] = [];
+  const listen = (message: unknown) => told.push(message);
+  subscribe('larder:cache:compared', listen);
+  const { checker, read, moveTo } = setUp();
+  await moveTo(59_500);
+  await read('equal');
+  await read('different', 'different', 'equal');
+  await read('unknown');
+  await moveTo(60_500);
+  await read('equal');
+  expect([told, checker.report().minutes]).toEqual([[], []]);
+  // The look that is due ten seconds after the read of the first minute.
+  await moveTo(69_500);
+  const first = { startMs: 0, compared: 2, staleFor: { '1s': 1, '10s': 0, '60s': 0 } };
+  expect([told, checker.report().minutes]).toEqual([[{ cache: 'test', ...first }], [first]]);
+  await moveTo(120_000);
+  expect(checker.report().minutes.map(({ compared }) => compared)).toEqual([2, 1]);
+  expect(told).toHaveLength(2);
+  unsubscribe('larder:cache:compared', listen);
 });
 
 test('what gave no answer is neither right nor wrong', async () => {

@@ -30,6 +30,18 @@ export interface CheckerReport {
   readonly unknown: number;
   /** Samples that wait for their next look. */
   readonly waiting: number;
+  /** The last hour, oldest first, by the minute in which the reads were; without minutes that still wait for an outcome. */
+  readonly minutes: readonly CheckerMinute[];
+}
+
+/** What became of the reads of one minute that were sampled. Each counts once. */
+export interface CheckerMinute {
+  /** By the cache's clock. */
+  readonly startMs: number;
+  /** Whose outcome is known. */
+  readonly compared: number;
+  /** Of those, how many still differed from the database so long after the read, and agreed at the next look, if ever. */
+  readonly staleFor: { readonly '1s': number; readonly '10s': number; readonly '60s': number };
 }
 
 /** Time, as a test gives it. */
@@ -45,6 +57,16 @@ const looks = [
   { name: '60s', atMs: 60_000 },
 ] as const;
 const maxWaiting = 1_000;
+const minuteMs = 60_000;
+const keptMinutes = 60;
+
+interface OpenMinute {
+  readonly startMs: number;
+  compared: number;
+  readonly staleFor: { '1s': number; '10s': number; '60s': number };
+  /** Samples without an outcome. */
+  open: number;
+}
 
 export class Checker {
   readonly #cache: string;
@@ -56,6 +78,9 @@ export class Checker {
   readonly #waiting = new Set<() => void>();
   #secondBeganAtMs = Number.NEGATIVE_INFINITY;
   #inSecond = 0;
+  /** By when they began, in that order. */
+  readonly #open = new Map<number, OpenMinute>();
+  readonly #minutes: CheckerMinute[] = [];
 
   constructor(cache: string, { maxPerSecond = 10 }: CheckerOptions, time: CheckerTime) {
     this.#cache = cache;
@@ -64,6 +89,7 @@ export class Checker {
   }
 
   report(): CheckerReport {
+    this.#endMinutes();
     const within = this.#counts;
     const ten = within['1s'] + within['10s'];
     const sixty = ten + within['60s'];
@@ -73,6 +99,7 @@ export class Checker {
       inconsistent: this.#inconsistent,
       unknown: this.#unknown,
       waiting: this.#waiting.size,
+      minutes: [...this.#minutes],
     };
   }
 
@@ -85,7 +112,17 @@ export class Checker {
     }
     if (this.#inSecond >= this.#maxPerSecond || this.#waiting.size >= maxWaiting) return;
     this.#inSecond += 1;
-    void this.#look(sample, now, 0);
+    this.#endMinutes();
+    const startMs = now - (now % minuteMs);
+    const minute = this.#open.get(startMs) ?? {
+      startMs,
+      compared: 0,
+      staleFor: { '1s': 0, '10s': 0, '60s': 0 },
+      open: 0,
+    };
+    this.#open.set(startMs, minute);
+    minute.open += 1;
+    void this.#look(sample, now, 0, minute);
   }
 
   close(): void {
@@ -94,23 +131,45 @@ export class Checker {
   }
 
   /** @param next which of the looks comes after this one. */
-  async #look(sample: HitSample, readAtMs: number, next: number): Promise<void> {
+  async #look(sample: HitSample, readAtMs: number, next: number, minute: OpenMinute): Promise<void> {
     const outcome = await sample.compare().catch(() => 'unknown' as const);
     // The first look, right after the read, and the one a second later both tell "within a second".
     const look = looks[Math.max(0, next - 1)]!;
-    if (outcome === 'equal') this.#counts[look.name] += 1;
-    else if (outcome === 'unknown') this.#unknown += 1;
-    else if (next < looks.length) this.#lookAgain(sample, readAtMs, next);
-    else {
+    if (outcome === 'different' && next < looks.length) {
+      this.#lookAgain(sample, readAtMs, next, minute);
+      return;
+    }
+    minute.open -= 1;
+    if (outcome === 'unknown') this.#unknown += 1;
+    else minute.compared += 1;
+    if (outcome === 'equal') {
+      this.#counts[look.name] += 1;
+      // It differed at the look before this one.
+      if (next >= 2) minute.staleFor[looks[next - 2]!.name] += 1;
+    } else if (outcome === 'different') {
+      minute.staleFor['60s'] += 1;
       this.#inconsistent += 1;
       tell(this.#cache, 'inconsistent', () => ({ definition: sample.definition, key: sample.key }));
     }
   }
 
-  #lookAgain(sample: HitSample, readAtMs: number, next: number): void {
+  /** Those that are over, and have no sample that waits. */
+  #endMinutes(): void {
+    const now = this.#time.nowMs();
+    for (const [startMs, { compared, staleFor, open }] of this.#open) {
+      if (open > 0 || now - startMs < minuteMs) continue;
+      this.#open.delete(startMs);
+      const minute = { startMs, compared, staleFor };
+      this.#minutes.push(minute);
+      if (this.#minutes.length > keptMinutes) this.#minutes.shift();
+      tell(this.#cache, 'compared', () => minute);
+    }
+  }
+
+  #lookAgain(sample: HitSample, readAtMs: number, next: number, minute: OpenMinute): void {
     const undo = this.#time.later(Math.max(0, readAtMs + looks[next]!.atMs - this.#time.nowMs()), () => {
       this.#waiting.delete(undo);
-      void this.#look(sample, readAtMs, next + 1);
+      void this.#look(sample, readAtMs, next + 1, minute).then(() => this.#endMinutes());
     });
     this.#waiting.add(undo);
   }

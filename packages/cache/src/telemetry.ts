@@ -17,6 +17,12 @@ export interface TelemetryMessages {
   lastKnown: { definition: string; key: string; cause: unknown };
   /** A sampled value differed from the database for a minute. */
   inconsistent: { definition: string; key: string };
+  /** A minute's sampled reads were compared with the database, see checker.ts. */
+  compared: {
+    startMs: number;
+    compared: number;
+    staleFor: { readonly '1s': number; readonly '10s': number; readonly '60s': number };
+  };
   /** A near tier gave up what it held of a partition. */
   flush: { partition: number; reason: string };
   /** A near tier noticed that it missed messages. */
@@ -47,6 +53,7 @@ const topics: readonly Topic[] = [
   'oversized',
   'lastKnown',
   'inconsistent',
+  'compared',
   'flush',
   'gap',
   'far',
