@@ -14,7 +14,7 @@ import {
   type Place,
 } from './alarm.ts';
 import type { AlarmContext } from './put.ts';
-import { readCompositeAlarm, readMetricAlarm } from './read-alarm.ts';
+import { isMath, readCompositeAlarm, readMetricAlarm } from './read-alarm.ts';
 import { readAlarms, readHistory, readNotifications } from './store.ts';
 
 type ShownMetricAlarm = NonNullable<CloudWatchOutput<'DescribeAlarms'>['MetricAlarms']>[number];
@@ -133,12 +133,12 @@ function showStanding(alarm: Alarm, place: Place) {
 }
 
 export function showMetricAlarm(alarm: MetricAlarm, place: Place): ShownMetricAlarm {
-  const { Metrics } = alarm.configuration;
+  const { Metrics = [], ...configuration } = alarm.configuration;
   return {
-    ...alarm.configuration,
-    ...(Metrics === undefined
-      ? { Dimensions: alarm.configuration.Dimensions ?? [] }
-      : { Metrics: Metrics.map((each) => ({ ReturnData: true, ...each })) }),
+    ...configuration,
+    ...(isMath(alarm.configuration)
+      ? { Metrics: Metrics.map((each) => ({ ReturnData: true, ...each })) }
+      : { Dimensions: configuration.Dimensions ?? [] }),
     ...showStanding(alarm, place),
   };
 }

@@ -58,7 +58,7 @@ const TOPIC = /^arn:aws:sns:([a-z0-9-]{1,30}):(\d{12}):[A-Za-z0-9_-]{1,256}$/;
 export function readMetricAlarm(input: MetricAlarmRequest, place: Place): MetricAlarmSettings {
   checkName(input.AlarmName);
   checkActions(input, place);
-  const { source, periodSeconds } = input.Metrics === undefined ? readSingle(input) : readMath(input, place);
+  const { source, periodSeconds } = isMath(input) ? readMath(input, place) : readSingle(input);
   const rule = readRule(input);
   const spanSeconds = rule.evaluationPeriods * periodSeconds;
   if (spanSeconds > (periodSeconds >= 3600 ? 7 * dayS : dayS)) {
@@ -74,6 +74,11 @@ export function readMetricAlarm(input: MetricAlarmRequest, place: Place): Metric
     throw invalidCombination('EvaluateLowSampleCountPercentile is for alarms on percentiles.');
   }
   return { source, periodSeconds, rule, ignoresLowSamples: low === 'ignore' };
+}
+
+/** Some clients send an empty list for none. */
+export function isMath({ Metrics }: MetricAlarmRequest): boolean {
+  return Metrics !== undefined && Metrics.length > 0;
 }
 
 function readRule(input: MetricAlarmRequest): AlarmRule {

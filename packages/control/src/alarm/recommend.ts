@@ -43,7 +43,8 @@ export function recommendations(
     for (const cache of caches) {
       const row = rows.find((each) => each.resource === cache.resource && each.id === cache.id);
       if (row === undefined && everyCache === undefined) continue;
-      await settle(cache, row?.topic ?? everyCache?.topic, JSON.parse(row?.made ?? '[]') as string[]);
+      const topic = row === undefined ? everyCache?.topic : (row.topic ?? undefined);
+      await settle(cache, topic, JSON.parse(row?.made ?? '[]') as string[]);
     }
   }
 

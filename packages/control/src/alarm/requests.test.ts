@@ -64,6 +64,7 @@ test.each<[string, Partial<Put>, string]>([
   ['with a window', { EvaluationWindow: { SlidingWindow: {} } }, invalid],
   ['without a name', { AlarmName: '' }, invalid],
   ['with a name too long', { AlarmName: 'x'.repeat(256) }, invalid],
+  ['with an empty list of metrics', { Metrics: [] }, 'done'],
   ['with a unit', { Unit: 'Percent' }, 'done'],
   ['with a wrong unit', { Unit: 'Furlongs' as 'Count' }, invalid],
   ['with an expression', math('m * 2'), 'done'],

@@ -7,6 +7,7 @@ import { randomUUID } from 'node:crypto';
 import type { AlarmState } from '@larder/metrics/alarm/evaluate-alarm';
 import type { DatabaseTransaction } from '../database/connect.ts';
 import { type Alarm, actionsOf, alarmArn, type Place } from './alarm.ts';
+import { isMath } from './read-alarm.ts';
 import { deleteHeld, insertNotification, moveState, recordHistory } from './store.ts';
 
 export interface Transition {
@@ -95,7 +96,7 @@ function messageOf(alarm: Alarm, { state, reason, atMs }: Transition, place: Pla
 
 function triggerOf({ configuration: asked }: Alarm & { kind: 'metric' }): object {
   return {
-    ...(asked.Metrics !== undefined
+    ...(isMath(asked)
       ? { Metrics: asked.Metrics }
       : {
           MetricName: asked.MetricName,
