@@ -19,9 +19,12 @@ export function environmentWith(more: Readonly<Record<string, string>>): NodeJS.
   return { ...process.env, ...more };
 }
 
-/** The environment for a service that is to kill itself at one point. */
-export function withCrashPoint(crashPoint: string | undefined): NodeJS.ProcessEnv {
-  return crashPoint === undefined ? process.env : { ...process.env, LARDER_CRASH_POINT: crashPoint };
+/** The environment for a service that is to kill itself at one point, if at any. */
+export function withCrashPoint(
+  crashPoint: string | undefined,
+  more: Readonly<Record<string, string>> = {},
+): NodeJS.ProcessEnv {
+  return environmentWith({ ...more, ...(crashPoint !== undefined && { LARDER_CRASH_POINT: crashPoint }) });
 }
 
 /** Crash points are tried right before each effect; with this also right after each. */

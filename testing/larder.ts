@@ -40,6 +40,8 @@ export interface LarderOptions {
   readonly parentFolder?: string;
   /** More for the service's command line, also when it is started again. */
   readonly flags?: readonly string[];
+  /** More for its environment. */
+  readonly environment?: Readonly<Record<string, string>>;
   /** Puts something into its data directory before the first start. */
   readonly prepare?: (dataDirectory: string) => Promise<void>;
 }
@@ -78,6 +80,7 @@ export async function startLarder({
   logLevel = 'warn',
   parentFolder = tmpdir(),
   flags = [],
+  environment = {},
   prepare,
 }: LarderOptions = {}): Promise<TestLarder> {
   const dataDirectory = await realpath(await mkdtemp(join(parentFolder, 'larder-e2e-')));
@@ -110,7 +113,7 @@ export async function startLarder({
         ['--sentinel-port', '0'],
         flags,
       ),
-      { stdio: ['ignore', 'pipe', 'pipe'], env: withCrashPoint(crashPoint) },
+      { stdio: ['ignore', 'pipe', 'pipe'], env: withCrashPoint(crashPoint, environment) },
     );
     child = started;
     ended = new Promise((resolve) => started.once('exit', resolve));

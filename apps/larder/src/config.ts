@@ -9,8 +9,16 @@ export interface Config {
   readonly plain: boolean;
   /** What PostgreSQL's own programs take from PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE and PGSSLMODE. */
   readonly postgres: PostgresVariables;
+  /** OpenTelemetry's own variables; undefined: nothing is exported. */
+  readonly otlp: OtlpConfig | undefined;
   /** Tests only. */
   readonly crashPoint: CrashPoint | undefined;
+}
+
+export interface OtlpConfig {
+  /** Of the collector, for HTTP: `http://127.0.0.1:4318`. */
+  readonly endpoint: string;
+  readonly exportIntervalMs: number;
 }
 
 export interface PostgresVariables {
@@ -34,6 +42,7 @@ export function readConfig(): Config {
     directories: defaultDirectories(process.env, process.getuid?.()),
     searchPath: process.env.PATH ?? '',
     plain: process.env.NO_COLOR !== undefined || process.env.TERM === 'dumb',
+    otlp: otlpOf(process.env.OTEL_EXPORTER_OTLP_ENDPOINT, process.env.OTEL_METRIC_EXPORT_INTERVAL),
     crashPoint: parseCrashPoint(process.env.LARDER_CRASH_POINT),
     postgres: given({
       host: process.env.PGHOST,
@@ -50,4 +59,11 @@ function given(variables: Readonly<Record<keyof PostgresVariables, string | unde
   return Object.fromEntries(
     Object.entries(variables).filter(([, value]) => value !== undefined && value !== ''),
   );
+}
+
+/** Headers, with which collectors are asked, and timeouts the exporters read themselves. */
+function otlpOf(endpoint: string | undefined, interval: string | undefined): OtlpConfig | undefined {
+  if (endpoint === undefined || endpoint === '') return undefined;
+  const exportIntervalMs = Number(interval);
+  return { endpoint, exportIntervalMs: exportIntervalMs >= 100 ? exportIntervalMs : 60_000 };
 }

@@ -17,6 +17,7 @@ import { accessKeyLookup } from './access-keys.ts';
 import { createApi } from './api/server.ts';
 import { accountId, type Config, defaultRegion } from './config.ts';
 import { crashingAt } from './crash-point.ts';
+import type { Otlp } from './otlp.ts';
 import { type FleetServiceFlags, openFleetService } from './site/fleet-service.ts';
 import { nodeCertificates } from './site/node-certificates.ts';
 import { bucketsOf, type ObjectStoreFlags } from './site/object-store.ts';
@@ -113,6 +114,7 @@ export async function startLeading({
       crashing: crashingAt(config.crashPoint, () => process.kill(process.pid, 'SIGKILL')),
       onProblem: (error, what) => logger.error({ error }, what),
     }));
+  let otlp: Otlp | undefined;
   const control = await startControlPlane({
     database,
     metricDatabase,
@@ -133,9 +135,11 @@ export async function startLeading({
     scalingPeriodMs,
     notifications,
     processUsage,
+    onPass: (pass) => otlp?.pass(pass),
     recommendedAlarms,
     logger,
   });
+  otlp = config.otlp && (await import('./otlp.ts')).startOtlp(config.otlp, control.exposition);
   await site.begin(control);
   const doors = await fleet?.serve(control);
   const operators = await operatorSocket({
@@ -153,7 +157,10 @@ export async function startLeading({
       snsHandlers: control.topics.handlers,
       logsHandlers: control.logsHandlers,
       events: control.events,
-      onServed: control.counts.request,
+      onServed(served) {
+        control.counts.request(served);
+        otlp?.request(served);
+      },
       lookupAccessKey: accessKeyLookup(place),
       region: defaultRegion,
       accountId,
@@ -162,6 +169,7 @@ export async function startLeading({
     }),
     exposition: control.exposition,
     async stop() {
+      await otlp?.stop();
       control.events.stop();
       operators.close();
       doors?.close();

@@ -6,7 +6,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import { isIP, isIPv6 } from 'node:net';
-import { openMetricsType } from '@larder/metrics/exposition/open-metrics';
+import { type MetricFamily, openMetricsText, openMetricsType } from '@larder/metrics/exposition/open-metrics';
 import { UsageError } from './usage-error.ts';
 
 export interface MetricsFlags {
@@ -55,12 +55,12 @@ export async function metricsListen({
 }
 
 /**
- * @param text undefined while this controller does not lead: it is answered with 503.
+ * @param families undefined while this controller does not lead: it is answered with 503.
  * @returns once it listens.
  */
 export async function serveMetrics(
   { address, port, token }: MetricsListen,
-  text: () => Promise<string> | undefined,
+  families: () => Promise<MetricFamily[]> | undefined,
   onProblem: (error: Error) => void,
 ): Promise<Server> {
   const server = createServer((request, response) => {
@@ -74,10 +74,10 @@ export async function serveMetrics(
       response.setHeader('www-authenticate', 'Bearer');
       return end(401, 'A bearer token is needed.\n');
     }
-    const found = text();
+    const found = families();
     if (found === undefined) return end(503, 'This controller does not lead.\n');
     found.then(
-      (body) => end(200, body, openMetricsType),
+      (read) => end(200, openMetricsText(read), openMetricsType),
       (error: Error) => {
         onProblem(error);
         end(500, "Metrics could not be read; the service's log tells why.\n");

@@ -8,6 +8,7 @@ import type { Host } from '@larder/fleet/host';
 import type { NodeSecrets } from '@larder/fleet/node-secrets';
 import type { RouterClient } from '@larder/fleet/router/router-client';
 import type { ScratchEngines } from '@larder/fleet/scratch-engine';
+import type { MetricFamily } from '@larder/metrics/exposition/open-metrics';
 import type { Place } from './alarm/alarm.ts';
 import { type CloudWatch, type CloudWatchOptions, startCloudWatch } from './alarm/cloudwatch.ts';
 import type { Buckets } from './bucket/bucket.ts';
@@ -30,7 +31,7 @@ import { startMetrics } from './metric/start-metrics.ts';
 import type { MetricDatabase } from './metric/tables.ts';
 import type { NodePlaces, Owner, PlacedNode } from './placement/node-places.ts';
 import type { Placement } from './placement/placement.ts';
-import { type PassOutcome, type Reconciler, reconciler } from './reconciler/driver.ts';
+import { type EndedPass, type PassOutcome, type Reconciler, reconciler } from './reconciler/driver.ts';
 import type { Logger } from './reconciler/logger.ts';
 import { startHistory } from './reconciler/start-history.ts';
 import { reconcileReplicationGroup } from './replication-group/reconcile.ts';
@@ -75,6 +76,8 @@ export interface ControlPlaneOptions {
   readonly scalingPeriodMs: number;
   readonly notifications: NotificationSettings;
   /** Of this process, so far. */
+  /** Told of each pass over a resource. */
+  readonly onPass?: ((pass: EndedPass) => void) | undefined;
   readonly processUsage: () => { readonly residentBytes: number; readonly cpuSeconds: number };
   /** Set: every cache gets the recommended alarms. */
   readonly recommendedAlarms?: CloudWatchOptions['recommendedAlarms'];
@@ -90,8 +93,8 @@ export interface ControlPlane {
   readonly logsHandlers: LogsHandlers;
   readonly events: EventStream;
   readonly counts: Pick<ServiceCounts, 'request'>;
-  /** OpenMetrics text of everything that is measured now. */
-  readonly exposition: () => Promise<string>;
+  /** Everything that is measured now. */
+  readonly exposition: () => Promise<MetricFamily[]>;
   readonly wake: ControlContext['wake'];
   /** Loads each source's last snapshot now, or that of one source, to see that it can be. */
   readonly drill: RestoreDrills['run'];
@@ -126,7 +129,10 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const deps = { database, host, logger, nowMs, router, secrets, sentinel, wake, starts, buckets };
   const stopping = new AbortController();
   const counts = serviceCounts();
-  const onPass = counts.pass;
+  const onPass = (pass: EndedPass) => {
+    counts.pass(pass);
+    options.onPass?.(pass);
+  };
   const loops: Record<Resource, Reconciler> = {
     'replication-group': reconciler({
       name: 'replication-group',

@@ -12,6 +12,7 @@ import { orderName } from '../placement/node-places.ts';
 import type { PassOutcome } from '../reconciler/driver.ts';
 import type { Logger } from '../reconciler/logger.ts';
 import type { StartHistory } from '../reconciler/start-history.ts';
+import { timedStep } from '../reconciler/timed-step.ts';
 import { windowIsOpen } from '../request/maintenance-window.ts';
 import { beginAutomaticSnapshot } from '../snapshot/automatic.ts';
 import { waitsForSnapshot } from '../snapshot/final.ts';
@@ -105,7 +106,7 @@ export async function reconcileCacheCluster(deps: ReconcileDeps, id: string): Pr
     if (step.kind === 'start-node') deps.starts.started(nodeIdOf(cluster, { id: step.node }), deps.nowMs());
     if (step.kind === 'stop-node') deps.starts.restarting(nodeIdOf(cluster, { id: step.node }));
     try {
-      await execute({ ...deps, wanted, startData }, cluster, step);
+      await timedStep(step.kind, () => execute({ ...deps, wanted, startData }, cluster, step));
     } catch (error) {
       if (!(error instanceof SnapshotDamaged)) throw error;
       await failRestore(deps, cluster, error.message);

@@ -1,6 +1,6 @@
 /** Everything that Prometheus is told: nodes as they were read last, alarms, and the service itself. */
 import { nodeFamilies, nodeValues } from '@larder/metrics/exposition/node-families';
-import { type MetricFamily, openMetricsText, type Sample } from '@larder/metrics/exposition/open-metrics';
+import type { MetricFamily, Sample } from '@larder/metrics/exposition/open-metrics';
 import type { ShownAlarm } from '../alarm/cloudwatch.ts';
 import type { EventStream } from '../event-log/event-stream.ts';
 import type { CollectedNode } from '../metric/collected-nodes.ts';
@@ -45,8 +45,7 @@ export function nodeLooks(): NodeLooks {
 const oldestLookMs = 10_000;
 const alarmStates = ['OK', 'ALARM', 'INSUFFICIENT_DATA'];
 
-/** @returns OpenMetrics text. */
-export async function exposition(deps: ExpositionDeps): Promise<string> {
+export async function exposition(deps: ExpositionDeps): Promise<MetricFamily[]> {
   const { counts, nowMs } = deps;
   const { last } = deps.nodes;
   const { nodes, unread } =
@@ -58,7 +57,7 @@ export async function exposition(deps: ExpositionDeps): Promise<string> {
     samples,
   });
   const one = (value: number): Sample[] => [{ labels: {}, value }];
-  return openMetricsText([
+  return [
     ...familiesOfNodes(nodes),
     of('nodeUp', [
       ...nodes.map(({ node }) => ({ labels: labelsOf(node), value: 1 })),
@@ -85,7 +84,7 @@ export async function exposition(deps: ExpositionDeps): Promise<string> {
     ]),
     of('residentMemory', one(usage.residentBytes)),
     of('processCpu', one(usage.cpuSeconds)),
-  ]);
+  ];
 }
 
 function familiesOfNodes(nodes: readonly LookedNode[]): MetricFamily[] {

@@ -6,6 +6,7 @@
  * restart after a crash is an ordinary pass, and a lost wake-up only costs time.
  */
 import type { Logger } from './logger.ts';
+import { type TimedStep, withSteps } from './timed-step.ts';
 
 export type PassOutcome =
   /** Something was done, or is under way: look again now. */
@@ -34,6 +35,8 @@ export interface EndedPass {
   readonly outcome: PassOutcome | 'failed';
   readonly startedAtMs: number;
   readonly durationMs: number;
+  /** What it did, in order. */
+  readonly steps: readonly TimedStep[];
 }
 
 export interface Reconciler {
@@ -84,9 +87,10 @@ export function reconciler(options: ReconcilerOptions): Reconciler {
     let delayMs = options.periodMs;
     let ended: EndedPass['outcome'] = 'failed';
     const startedAtMs = Date.now();
+    const steps: TimedStep[] = [];
     const began = performance.now();
     try {
-      const outcome = await options.reconcile(id);
+      const outcome = await withSteps(steps, () => options.reconcile(id));
       ended = outcome;
       task.failures = 0;
       if (outcome === 'gone' && !task.wanted) {
@@ -107,7 +111,7 @@ export function reconciler(options: ReconcilerOptions): Reconciler {
     } finally {
       task.running = undefined;
       const durationMs = performance.now() - began;
-      options.onPass?.({ reconciler: options.name, id, outcome: ended, startedAtMs, durationMs });
+      options.onPass?.({ reconciler: options.name, id, outcome: ended, startedAtMs, durationMs, steps });
     }
     if (stopped) return;
     if (task.wanted) return wake(id);

@@ -17,6 +17,7 @@ import { monotonicClock } from '../reconciler/clock.ts';
 import type { PassOutcome } from '../reconciler/driver.ts';
 import type { Logger } from '../reconciler/logger.ts';
 import type { StartHistory } from '../reconciler/start-history.ts';
+import { timedStep } from '../reconciler/timed-step.ts';
 import { windowIsOpen } from '../request/maintenance-window.ts';
 import { beginAutomaticSnapshot } from '../snapshot/automatic.ts';
 import { waitsForSnapshot } from '../snapshot/final.ts';
@@ -171,7 +172,8 @@ async function carryOut(
     deps.logger[level]({ group: now.id, epoch: now.epoch, step: step.kind }, describeStep(step));
     if (step.kind === 'start-node') deps.starts.started(nodeIdOf({ id: step.member }), deps.nowMs());
     if (step.kind === 'stop-node') deps.starts.restarting(nodeIdOf({ id: step.member }));
-    now = await execute(executing, now, step);
+    const before = now;
+    now = await timedStep(step.kind, () => execute(executing, before, step));
     const promotes = step.kind === 'promote' || step.kind === 'switch-over';
     if (promotes) deps.sentinel.tell(now, observations, true);
     if (step.kind === 'retain-primary') deps.wake('cache-cluster', step.member);
