@@ -1,5 +1,6 @@
 /** The promise: nodes stand on several hosts; a host that is lost is replaced, and takes no writes once it is. */
 import { connect } from 'node:net';
+import { CloudWatchClient, GetMetricStatisticsCommand } from '@aws-sdk/client-cloudwatch';
 import type { ReplicationGroup } from '@aws-sdk/client-elasticache';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createGroup, describeGroup, groupAvailable, primaryOf } from '../testing/elasticache-requests.ts';
@@ -122,6 +123,34 @@ describe.skipIf(!possible)('three hosts', () => {
     expect(new Set(membersOf(group).map((each) => each.PreferredAvailabilityZone)).size).toBe(3);
     expect(await clients.to(endpointOf(group)).set('a', '1')).toBe('OK');
     expect(await hostStates(fleet.larder)).toEqual({ h1: 'connected', h2: 'connected', h3: 'connected' });
+  });
+
+  test('its nodes are measured on the hosts they stand on', async () => {
+    const { endpoint, region, accessKeyId, secretAccessKey } = fleet.larder.access;
+    const client = new CloudWatchClient({ endpoint, region, credentials: { accessKeyId, secretAccessKey } });
+    const group = await describeGroup(fleet.larder, id);
+    const keysOf = async (member: string) => {
+      const { Datapoints = [] } = await client.send(
+        new GetMetricStatisticsCommand({
+          Namespace: 'AWS/ElastiCache',
+          MetricName: 'CurrItems',
+          Dimensions: [{ Name: 'CacheClusterId', Value: member }],
+          StartTime: new Date(Date.now() - 5_000),
+          EndTime: new Date(),
+          Period: 1,
+          Statistics: ['Maximum'],
+        }),
+      );
+      return Math.max(...Datapoints.map(({ Maximum }) => Maximum!));
+    };
+    for (const member of group.MemberClusters!) {
+      await waitFor(
+        () => keysOf(member),
+        (keys) => keys === 1,
+        { what: `the key to be counted on ${member}` },
+      );
+    }
+    client.destroy();
   });
 
   test('the primary is killed: another host takes over, endpoint and all', async () => {

@@ -18,6 +18,8 @@ import { type DerivedNode, metricNames, recordedOf } from './recorded-metrics.ts
 import type { MetricDatabase } from './tables.ts';
 
 const secondMs = 1_000;
+/** A clock that was put back by more is believed. */
+const clockStepMs = 10_000;
 /** How often it is looked which nodes there are. */
 const lookEveryMs = 2_000;
 
@@ -86,8 +88,9 @@ export function collector(options: CollectorOptions): Collector {
     const known = watches!;
     const atMs = nowMs();
     const second = atMs - (atMs % secondMs);
-    // The clock was put back, or two rounds fell into one second: a second has one look.
-    if (second === recordedMs) return;
+    // Two rounds fell into one second, or the clock was put back a little: a second has one look.
+    const behindMs = recordedMs - second;
+    if (behindMs >= 0 && behindMs < clockStepMs) return;
     const read = nodes;
     const readings = await host.readings(read.map(({ nodeId }) => nodeId));
     const begunMs = performance.now();

@@ -9,7 +9,7 @@
  */
 import { setImmediate as yieldTurn } from 'node:timers/promises';
 import { mergeSummaries } from '@larder/metrics/merge-summaries';
-import { elastiCacheNamespace, type Metric, metricKey, type Unit } from '@larder/metrics/metric';
+import { type Metric, metricKey, type Unit } from '@larder/metrics/metric';
 import type {
   MetricFilter,
   MetricStore,
@@ -18,23 +18,36 @@ import type {
   RecordedData,
 } from '@larder/metrics/metric-store';
 import type { Summary } from '@larder/metrics/summary';
-import { sql, type Transaction } from 'kysely';
-import { type BlockPoints, decodeBlock, encodeBlock } from './block.ts';
+import type { Transaction } from 'kysely';
+import { decodeBlock } from './block.ts';
 import { decodeJournalRow, encodeJournalRow, type JournalDatum } from './journal-row.ts';
-import { addDatum, newPoints, newSeries, rolledUp, type Series, waiting, waitingByPeriod } from './series.ts';
+import {
+  deleteJournal,
+  deleteOldBlocks,
+  deleteSeries,
+  inBatches,
+  insertSeries,
+  moveIntoBlocks,
+  readBlocks,
+} from './rows.ts';
+import { addDatum, newSeries, type Series, waiting, waitingByPeriod } from './series.ts';
+import { isOurs, seriesIndex } from './series-index.ts';
 import type { MetricDatabase, MetricTables } from './tables.ts';
-import { type Grain, longestKeptMs, type Tier, tierFor, tiers } from './tier.ts';
+import { type Grain, longestKeptMs, type Tier, tierFor } from './tier.ts';
 
-/** What Larder measures of itself. */
-export const larderNamespace = 'Larder';
 /** Series of anybody else's namespaces. */
 export const mostForeignSeries = 50_000;
-/** Data that wait in one series before it is moved early. */
+/** Data that wait, in one series and in all, before they are moved early. */
 const mostWaiting = 2_000;
+const mostWaitingInAll = 4_000_000;
+/** Series in memory: beyond that those go first, with their data, that had none for longest. */
+const mostSeries = 100_000;
+/** Moved in one transaction, so that nobody waits long for the next. */
+const movedAtOnce = 500;
 const flushEveryMs: Record<Grain, number> = { second: 300_000, 'within-minute': 300_000, minute: 1_800_000 };
 const dropEveryMs = 60_000;
-/** Rows and variables of one statement. */
-const batchSize = 400;
+/** Nothing is read from further in the future. */
+const longestAheadMs = 86_400_000;
 const journalBatch = 30;
 
 /** There are as many metrics as this store keeps; the message says so. */
@@ -60,15 +73,11 @@ export interface MetricKeeperOptions {
 
 /** Begins to read the journal; what is asked for waits for that. */
 export function metricKeeper({ database, nowMs }: MetricKeeperOptions): MetricKeeper {
-  const byKey = new Map<string, Series[]>();
-  const byId = new Map<number, Series>();
-  /** Whoever records the same metrics every second gives the same objects. */
-  const keys = new WeakMap<Metric, string>();
-  let foreign = 0;
+  const index = seriesIndex();
   let nextId = 1;
   let nextRow = 1;
   let dropAtMs = 0;
-  let sorted: Series[] | undefined;
+  let waitingInAll = 0;
   let moving: Promise<void> | undefined;
   const opened = open();
   opened.catch(() => {});
@@ -78,23 +87,6 @@ export function metricKeeper({ database, nowMs }: MetricKeeperOptions): MetricKe
     const done = line.then(() => opened).then(work);
     line = done.catch(() => {});
     return done;
-  }
-
-  function keyOf(metric: Metric): string {
-    const known = keys.get(metric);
-    if (known !== undefined) return known;
-    const key = metricKey(metric);
-    keys.set(metric, key);
-    return key;
-  }
-
-  function put(series: Series): void {
-    const others = byKey.get(series.key);
-    if (others === undefined) byKey.set(series.key, [series]);
-    else others.push(series);
-    byId.set(series.id, series);
-    if (!isOurs(series.metric)) foreign += 1;
-    sorted = undefined;
   }
 
   /** Spread over the time between two moves, so that each second has its share. */
@@ -120,7 +112,7 @@ export function metricKeeper({ database, nowMs }: MetricKeeperOptions): MetricKe
         series.lastAtMs = mark.last_at;
         nextRow = Math.max(nextRow, mark.flushed + 1);
       }
-      put(series);
+      index.put(series);
       nextId = Math.max(nextId, row.id + 1);
     }
     for (let after = 0; ; ) {
@@ -133,8 +125,10 @@ export function metricKeeper({ database, nowMs }: MetricKeeperOptions): MetricKe
         .execute();
       for (const { number, data } of rows) {
         for (const { series: id, atMs, summary } of decodeJournalRow(data)) {
-          const series = byId.get(id);
-          if (series !== undefined && number > series.flushed) addDatum(series, number, atMs, summary);
+          const series = index.byId(id);
+          if (series === undefined || number <= series.flushed) continue;
+          addDatum(series, number, atMs, summary);
+          waitingInAll += 1;
         }
         after = number;
         nextRow = Math.max(nextRow, number + 1);
@@ -151,16 +145,13 @@ export function metricKeeper({ database, nowMs }: MetricKeeperOptions): MetricKe
     for (const { metric, unit, resolutionSeconds, rollUp, data } of recorded) {
       const grain = grainOf(resolutionSeconds, rollUp);
       const withoutValues = rollUp === 'without-values';
-      const key = keyOf(metric);
-      let series = byKey
-        .get(key)
-        ?.find((each) => each.unit === unit && each.grain === grain && each.withoutValues === withoutValues);
+      let series = index.find(metric, { unit, grain, withoutValues });
       if (series === undefined) {
-        const name = `${key} ${unit} ${grain} ${withoutValues}`;
+        const name = `${metricKey(metric)} ${unit} ${grain} ${withoutValues}`;
         series = made.get(name);
         if (series === undefined) {
           if (!isOurs(metric)) newForeign += 1;
-          if (foreign + newForeign > mostForeignSeries) throw tooMany();
+          if (index.foreign + newForeign > mostForeignSeries) throw tooMany();
           const id = nextId + made.size;
           series = newSeries({ id, metric, unit, grain, withoutValues }, firstFlush(id, grain));
           made.set(name, series);
@@ -177,20 +168,7 @@ export function metricKeeper({ database, nowMs }: MetricKeeperOptions): MetricKe
     );
     if (journal.length === 0 && beside === undefined) return;
     await database.transaction().execute(async (transaction) => {
-      for (const batch of inBatches([...made.values()])) {
-        await transaction
-          .insertInto('metric_series')
-          .values(
-            batch.map(({ id, metric, unit, grain, withoutValues }) => ({
-              id,
-              metric: JSON.stringify(metric),
-              unit,
-              grain,
-              without_values: withoutValues ? 1 : 0,
-            })),
-          )
-          .execute();
-      }
+      await insertSeries(transaction, [...made.values()]);
       for (const { data, slow, number } of journal) {
         await transaction
           .insertInto('metric_journal')
@@ -201,72 +179,21 @@ export function metricKeeper({ database, nowMs }: MetricKeeperOptions): MetricKe
     });
     nextId += made.size;
     nextRow += 2;
-    for (const series of made.values()) put(series);
+    for (const series of made.values()) index.put(series);
     for (const { data, number } of journal) {
       for (const { series: id, atMs, summary } of data) {
-        const series = byId.get(id)!;
+        const series = index.byId(id)!;
         addDatum(series, number, atMs, summary);
+        waitingInAll += 1;
         if (waiting(series) > mostWaiting) series.flushAtMs = 0;
       }
     }
   }
 
   async function flush(due: readonly Series[]): Promise<void> {
-    const atMs = nowMs();
-    const changes = new Map<Tier, Map<number, { series: Series; points: BlockPoints }[]>>();
+    await moveIntoBlocks(database, due, nowMs());
     for (const series of due) {
-      for (const [tier, blocks] of newPoints(series, atMs)) {
-        const ofTier = changes.get(tier) ?? new Map();
-        changes.set(tier, ofTier);
-        for (const [startMs, points] of blocks) {
-          ofTier.set(startMs, [...(ofTier.get(startMs) ?? []), { series, points }]);
-        }
-      }
-    }
-    await database.transaction().execute(async (transaction) => {
-      for (const [tier, blocks] of changes) {
-        for (const [start, changed] of blocks) {
-          for (const batch of inBatches(changed)) {
-            const ids = batch.map(({ series }) => series.id);
-            const before = await transaction
-              .selectFrom('metric_block')
-              .select(['series', 'data'])
-              .where('tier', '=', tier.seconds)
-              .where('start', '=', start)
-              .where('series', 'in', ids)
-              .execute();
-            const kept = new Map(before.map(({ series, data }) => [series, data]));
-            const rows = batch.map(({ series, points }) => ({
-              tier: tier.seconds,
-              start,
-              series: series.id,
-              data: encodeBlock(joined(series, tier, kept.get(series.id), points)),
-            }));
-            await transaction
-              .insertInto('metric_block')
-              .values(rows)
-              .onConflict((conflict) =>
-                conflict.columns(['tier', 'start', 'series']).doUpdateSet({ data: sql`excluded.data` }),
-              )
-              .execute();
-          }
-        }
-      }
-      for (const batch of inBatches(due)) {
-        await transaction
-          .insertInto('metric_mark')
-          .values(
-            batch.map(({ id, newest, lastAtMs }) => ({ series: id, flushed: newest, last_at: lastAtMs })),
-          )
-          .onConflict((conflict) =>
-            conflict
-              .column('series')
-              .doUpdateSet({ flushed: sql`excluded.flushed`, last_at: sql`excluded.last_at` }),
-          )
-          .execute();
-      }
-    });
-    for (const series of due) {
+      waitingInAll -= waiting(series);
       series.flushed = series.newest;
       series.oldest = undefined;
       series.times = [];
@@ -278,63 +205,37 @@ export function metricKeeper({ database, nowMs }: MetricKeeperOptions): MetricKe
   async function maintain(): Promise<void> {
     const atMs = nowMs();
     const due: Series[] = [];
-    for (const series of byId.values()) {
-      if (series.flushAtMs > atMs) continue;
+    for (const series of index.all) {
+      if (series.flushAtMs > atMs && waitingInAll <= mostWaitingInAll) continue;
       series.flushAtMs = atMs + flushEveryMs[series.grain];
       if (waiting(series) > 0) due.push(series);
     }
-    if (due.length > 0) {
-      moving = flush(due).finally(() => {
+    for (const batch of inBatches(due, movedAtOnce)) {
+      moving = flush(batch).finally(() => {
         moving = undefined;
       });
       await moving;
+      await yieldTurn();
     }
     if (atMs < dropAtMs) return;
     dropAtMs = atMs + dropEveryMs;
     await dropJournal();
-    for (const { seconds, keptMs, blockMs } of tiers) {
-      await database
-        .deleteFrom('metric_block')
-        .where('tier', '=', seconds)
-        .where('start', '<', atMs - keptMs - blockMs)
-        .execute();
+    await deleteOldBlocks(database, atMs);
+    for (const batch of inBatches(index.forgettable(atMs, mostSeries))) {
+      await deleteSeries(database, batch);
+      for (const series of batch) index.remove(series);
     }
-    await forgetSeries(atMs - longestKeptMs);
   }
 
   /** What no series needs any more. */
   async function dropJournal(): Promise<void> {
     const oldest = { quick: nextRow, slow: nextRow };
-    for (const series of byId.values()) {
+    for (const series of index.all) {
       const kind = series.grain === 'minute' ? 'slow' : 'quick';
       if (series.oldest !== undefined) oldest[kind] = Math.min(oldest[kind], series.oldest);
     }
-    for (const [slow, number] of [oldest.quick, oldest.slow].entries()) {
-      await database
-        .deleteFrom('metric_journal')
-        .where('slow', '=', slow)
-        .where('number', '<', number)
-        .execute();
-    }
-  }
-
-  async function forgetSeries(beforeMs: number): Promise<void> {
-    const old = [...byId.values()].filter((each) => each.lastAtMs < beforeMs && waiting(each) === 0);
-    for (const batch of inBatches(old)) {
-      const ids = batch.map(({ id }) => id);
-      await database.transaction().execute(async (transaction) => {
-        await transaction.deleteFrom('metric_series').where('id', 'in', ids).execute();
-        await transaction.deleteFrom('metric_mark').where('series', 'in', ids).execute();
-      });
-      for (const series of batch) {
-        byId.delete(series.id);
-        const left = byKey.get(series.key)!.filter((each) => each !== series);
-        if (left.length > 0) byKey.set(series.key, left);
-        else byKey.delete(series.key);
-        if (!isOurs(series.metric)) foreign -= 1;
-        sorted = undefined;
-      }
-    }
+    await deleteJournal(database, 0, oldest.quick);
+    await deleteJournal(database, 1, oldest.slow);
   }
 
   async function periodsOf(series: Series, query: PointsQuery): Promise<Map<number, Summary[]>> {
@@ -344,7 +245,8 @@ export function metricKeeper({ database, nowMs }: MetricKeeperOptions): MetricKe
     const periodMs = query.periodSeconds * 1_000;
     const starts: number[] = [];
     const firstMs = Math.max(query.startMs, nowMs() - tier.keptMs - tier.blockMs);
-    for (let ms = firstMs - (firstMs % tier.blockMs); ms < query.endMs; ms += tier.blockMs) starts.push(ms);
+    const endMs = Math.min(query.endMs, nowMs() + longestAheadMs);
+    for (let ms = firstMs - (firstMs % tier.blockMs); ms < endMs; ms += tier.blockMs) starts.push(ms);
     const { rows, waits } = await together(series, tier, query, starts);
     const add = (atMs: number, summary: Summary) => {
       const period = atMs - (atMs % periodMs);
@@ -368,16 +270,7 @@ export function metricKeeper({ database, nowMs }: MetricKeeperOptions): MetricKe
       while (moving !== undefined) await moving.catch(() => {});
       const { flushed } = series;
       const waits = waitingByPeriod(series, tier.seconds * 1_000, query.startMs, query.endMs);
-      const rows =
-        starts.length === 0
-          ? []
-          : await database
-              .selectFrom('metric_block')
-              .select(['start', 'data'])
-              .where('tier', '=', tier.seconds)
-              .where('start', 'in', starts)
-              .where('series', '=', series.id)
-              .execute();
+      const rows = await readBlocks(database, tier, series.id, starts);
       if (moving === undefined && flushed === series.flushed) return { rows, waits };
     }
   }
@@ -391,9 +284,9 @@ export function metricKeeper({ database, nowMs }: MetricKeeperOptions): MetricKe
     async read(query) {
       await opened;
       const points: Point[] = [];
-      const all = (byKey.get(metricKey(query.metric)) ?? []).filter(
-        ({ unit }) => query.unit === undefined || query.unit === unit,
-      );
+      const all = index
+        .ofMetric(query.metric)
+        .filter(({ unit }) => query.unit === undefined || query.unit === unit);
       for (const unit of new Set(all.map((each) => each.unit))) {
         const periods = new Map<number, Summary[]>();
         const ofUnit = all.filter((each) => each.unit === unit);
@@ -411,31 +304,11 @@ export function metricKeeper({ database, nowMs }: MetricKeeperOptions): MetricKe
       }
       return points.sort((a, b) => a.startMs - b.startMs);
     },
-    async list({ namespace, name, dimensions = [], sinceMs = Number.NEGATIVE_INFINITY }: MetricFilter) {
+    async list(filter: MetricFilter) {
       await opened;
-      sorted ??= [...byId.values()].sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
-      const found: Metric[] = [];
-      let last: string | undefined;
-      for (const { metric, key, lastAtMs } of sorted) {
-        if (key === last || lastAtMs < sinceMs) continue;
-        if (namespace !== undefined && metric.namespace !== namespace) continue;
-        if (name !== undefined && metric.name !== name) continue;
-        const fits = dimensions.every((wanted) =>
-          metric.dimensions.some(
-            (has) => has.name === wanted.name && (wanted.value === undefined || has.value === wanted.value),
-          ),
-        );
-        if (!fits) continue;
-        last = key;
-        found.push(metric);
-      }
-      return found;
+      return index.list(filter);
     },
   };
-}
-
-function isOurs({ namespace }: Metric): boolean {
-  return namespace === elastiCacheNamespace || namespace === larderNamespace;
 }
 
 function tooMany(): TooManyMetrics {
@@ -447,24 +320,4 @@ function tooMany(): TooManyMetrics {
 function grainOf(resolutionSeconds: 1 | 60, rollUp: RecordedData['rollUp']): Grain {
   if (rollUp === 'within-minute') return 'within-minute';
   return resolutionSeconds === 1 ? 'second' : 'minute';
-}
-
-/** What is there, with what comes to it. */
-function joined(
-  series: Series,
-  tier: Tier,
-  before: Uint8Array | ArrayBuffer | undefined,
-  points: BlockPoints,
-): BlockPoints {
-  if (before === undefined) return points;
-  const all = decodeBlock(before);
-  for (const [number, summary] of points) {
-    const there = all.get(number);
-    all.set(number, there === undefined ? summary : rolledUp(series, tier, [there, summary]));
-  }
-  return all;
-}
-
-function* inBatches<T>(all: readonly T[]): Generator<readonly T[]> {
-  for (let from = 0; from < all.length; from += batchSize) yield all.slice(from, from + batchSize);
 }

@@ -4,7 +4,7 @@ import type { RecordedData } from '@larder/metrics/metric-store';
 import { summaryOf } from '@larder/metrics/summary';
 import type { Database } from '../database/connect.ts';
 import { readDrillResults } from '../restore-drill/store.ts';
-import { larderNamespace } from './metric-keeper.ts';
+import { larderNamespace } from './series-index.ts';
 
 const minuteMs = 60_000;
 
