@@ -20,7 +20,14 @@ import type {
 import type { Summary } from '@larder/metrics/summary';
 import type { Transaction } from 'kysely';
 import { decodeBlock } from './block.ts';
-import { decodeJournalRow, encodeJournalRow, type JournalDatum } from './journal-row.ts';
+import {
+  addToRow,
+  decodeJournalRow,
+  emptyRow,
+  encodeJournalRow,
+  isEmpty,
+  type JournalRow,
+} from './journal-row.ts';
 import {
   deleteJournal,
   deleteOldBlocks,
@@ -30,7 +37,7 @@ import {
   moveIntoBlocks,
   readBlocks,
 } from './rows.ts';
-import { addDatum, newSeries, type Series, waiting, waitingByPeriod } from './series.ts';
+import { addOther, addSingle, newSeries, type Series, waiting, waitingByPeriod } from './series.ts';
 import { isOurs, seriesIndex } from './series-index.ts';
 import type { MetricDatabase, MetricTables } from './tables.ts';
 import { type Grain, longestKeptMs, type Tier, tierFor } from './tier.ts';
@@ -124,12 +131,7 @@ export function metricKeeper({ database, nowMs }: MetricKeeperOptions): MetricKe
         .limit(journalBatch)
         .execute();
       for (const { number, data } of rows) {
-        for (const { series: id, atMs, summary } of decodeJournalRow(data)) {
-          const series = index.byId(id);
-          if (series === undefined || number <= series.flushed) continue;
-          addDatum(series, number, atMs, summary);
-          waitingInAll += 1;
-        }
+        takeUp(decodeJournalRow(data), number);
         after = number;
         nextRow = Math.max(nextRow, number + 1);
         await yieldTurn();
@@ -140,7 +142,7 @@ export function metricKeeper({ database, nowMs }: MetricKeeperOptions): MetricKe
 
   async function record(recorded: readonly RecordedData[], beside?: Beside): Promise<void> {
     const made = new Map<string, Series>();
-    const rows: { quick: JournalDatum[]; slow: JournalDatum[] } = { quick: [], slow: [] };
+    const rows = { quick: emptyRow(), slow: emptyRow() };
     let newForeign = 0;
     for (const { metric, unit, resolutionSeconds, rollUp, data } of recorded) {
       const grain = grainOf(resolutionSeconds, rollUp);
@@ -160,11 +162,11 @@ export function metricKeeper({ database, nowMs }: MetricKeeperOptions): MetricKe
       const resolutionMs = resolutionSeconds * 1_000;
       const row = grain === 'minute' ? rows.slow : rows.quick;
       for (const { atMs, summary } of data) {
-        row.push({ series: series.id, atMs: atMs - (atMs % resolutionMs), summary });
+        addToRow(row, series.id, atMs - (atMs % resolutionMs), summary);
       }
     }
     const journal = [rows.quick, rows.slow].flatMap((data, slow) =>
-      data.length === 0 ? [] : [{ data, slow, number: nextRow + slow }],
+      isEmpty(data) ? [] : [{ data, slow, number: nextRow + slow }],
     );
     if (journal.length === 0 && beside === undefined) return;
     await database.transaction().execute(async (transaction) => {
@@ -180,14 +182,27 @@ export function metricKeeper({ database, nowMs }: MetricKeeperOptions): MetricKe
     nextId += made.size;
     nextRow += 2;
     for (const series of made.values()) index.put(series);
-    for (const { data, number } of journal) {
-      for (const { series: id, atMs, summary } of data) {
-        const series = index.byId(id)!;
-        addDatum(series, number, atMs, summary);
-        waitingInAll += 1;
-        if (waiting(series) > mostWaiting) series.flushAtMs = 0;
-      }
+    for (const { data, number } of journal) takeUp(data, number);
+  }
+
+  /** Of a row of the journal, what is not in blocks yet. */
+  function takeUp({ series: ids, times, values, others }: JournalRow, number: number): void {
+    for (let at = 0; at < ids.length; at += 1) {
+      const series = waitsIn(ids[at]!, number);
+      if (series !== undefined) addSingle(series, number, times[at]!, values[at]!);
     }
+    for (const { series: id, datum } of others) {
+      const series = waitsIn(id, number);
+      if (series !== undefined) addOther(series, number, datum);
+    }
+  }
+
+  function waitsIn(id: number, number: number): Series | undefined {
+    const series = index.byId(id);
+    if (series === undefined || number <= series.flushed) return undefined;
+    waitingInAll += 1;
+    if (waiting(series) >= mostWaiting) series.flushAtMs = 0;
+    return series;
   }
 
   async function flush(due: readonly Series[]): Promise<void> {
@@ -196,8 +211,7 @@ export function metricKeeper({ database, nowMs }: MetricKeeperOptions): MetricKe
       waitingInAll -= waiting(series);
       series.flushed = series.newest;
       series.oldest = undefined;
-      series.times = [];
-      series.values = [];
+      series.singles = [];
       series.others = [];
     }
   }

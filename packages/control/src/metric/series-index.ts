@@ -36,17 +36,17 @@ export function isOurs({ namespace }: Metric): boolean {
 export function seriesIndex(): SeriesIndex {
   const byKey = new Map<string, Series[]>();
   const byId = new Map<number, Series>();
-  /** Whoever records the same metrics every second gives the same objects. */
-  const keys = new WeakMap<Metric, string>();
+  /** Whoever records the same metrics every second gives the same objects. Begun anew when a list of series ends. */
+  let known = new WeakMap<Metric, Series[]>();
   let foreign = 0;
   let sorted: Series[] | undefined;
 
-  function keyOf(metric: Metric): string {
-    const known = keys.get(metric);
-    if (known !== undefined) return known;
-    const key = metricKey(metric);
-    keys.set(metric, key);
-    return key;
+  function ofMetric(metric: Metric): Series[] | undefined {
+    const before = known.get(metric);
+    if (before !== undefined) return before;
+    const list = byKey.get(metricKey(metric));
+    if (list !== undefined) known.set(metric, list);
+    return list;
   }
 
   return {
@@ -57,11 +57,11 @@ export function seriesIndex(): SeriesIndex {
       return foreign;
     },
     byId: (id) => byId.get(id),
-    ofMetric: (metric) => byKey.get(keyOf(metric)) ?? [],
+    ofMetric: (metric) => ofMetric(metric) ?? [],
     find: (metric, { unit, grain, withoutValues }) =>
-      byKey
-        .get(keyOf(metric))
-        ?.find((each) => each.unit === unit && each.grain === grain && each.withoutValues === withoutValues),
+      ofMetric(metric)?.find(
+        (each) => each.unit === unit && each.grain === grain && each.withoutValues === withoutValues,
+      ),
     put(series) {
       const others = byKey.get(series.key);
       if (others === undefined) byKey.set(series.key, [series]);
@@ -75,6 +75,7 @@ export function seriesIndex(): SeriesIndex {
       const left = byKey.get(series.key)!.filter((each) => each !== series);
       if (left.length > 0) byKey.set(series.key, left);
       else byKey.delete(series.key);
+      known = new WeakMap();
       if (!isOurs(series.metric)) foreign -= 1;
       sorted = undefined;
     },

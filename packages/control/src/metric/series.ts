@@ -23,9 +23,8 @@ export interface Series {
   oldest: number | undefined;
   newest: number;
   flushAtMs: number;
-  /** Recorded and not in blocks: single values by their times, and the others. */
-  times: number[];
-  values: number[];
+  /** Recorded and not in blocks: single values, each behind its time, and the others. */
+  singles: number[];
   others: Datum[];
 }
 
@@ -41,29 +40,34 @@ export function newSeries(
     oldest: undefined,
     newest: 0,
     flushAtMs,
-    times: [],
-    values: [],
+    singles: [],
     others: [],
   };
 }
 
-export function addDatum(series: Series, row: number, atMs: number, summary: Summary): void {
-  if (isSingle(summary)) {
-    series.times.push(atMs);
-    series.values.push(summary.sum);
-  } else series.others.push({ atMs, summary });
+export function addSingle(series: Series, row: number, atMs: number, value: number): void {
+  series.singles.push(atMs, value);
+  added(series, row, atMs);
+}
+
+export function addOther(series: Series, row: number, datum: Datum): void {
+  series.others.push(datum);
+  added(series, row, datum.atMs);
+}
+
+function added(series: Series, row: number, atMs: number): void {
   series.lastAtMs = Math.max(series.lastAtMs, atMs);
   series.oldest ??= row;
   series.newest = Math.max(series.newest, row);
 }
 
-export function waiting({ times, others }: Series): number {
-  return times.length + others.length;
+export function waiting({ singles, others }: Series): number {
+  return singles.length / 2 + others.length;
 }
 
 /** What waits, by the period that it falls into. */
 export function waitingByPeriod(
-  { times, values, others }: Series,
+  { singles, others }: Series,
   periodMs: number,
   fromMs = Number.NEGATIVE_INFINITY,
   toMs = Number.POSITIVE_INFINITY,
@@ -75,9 +79,9 @@ export function waitingByPeriod(
     if (parts === undefined) periods.set(period, [summary]);
     else parts.push(summary);
   };
-  for (let index = 0; index < times.length; index += 1) {
-    const atMs = times[index]!;
-    if (atMs >= fromMs && atMs < toMs) put(atMs, summaryOf(values[index]!));
+  for (let index = 0; index < singles.length; index += 2) {
+    const atMs = singles[index]!;
+    if (atMs >= fromMs && atMs < toMs) put(atMs, summaryOf(singles[index + 1]!));
   }
   for (const { atMs, summary } of others) if (atMs >= fromMs && atMs < toMs) put(atMs, summary);
   return periods;

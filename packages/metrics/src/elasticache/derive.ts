@@ -1,5 +1,5 @@
 /** (pure) The values of all of a node's metrics, from two readings of it. */
-import { type Summary, summaryOf } from '../summary.ts';
+import type { Summary } from '../summary.ts';
 import { nodeMetrics } from './catalogue.ts';
 import { type LookOptions, lookAt } from './look.ts';
 import type { NodeMetric } from './node-metric.ts';
@@ -17,7 +17,12 @@ export function derive(options: LookOptions): DerivedValue[] {
     if (value === undefined) continue;
     if (typeof value !== 'number') derived.push({ metric, summary: value });
     // What an engine says may be anything; only numbers are kept.
-    else if (Number.isFinite(value)) derived.push({ metric, summary: summaryOf(value) });
+    else if (Number.isFinite(value)) derived.push({ metric, summary: oneValue(value) });
   }
   return derived;
+}
+
+/** Its values go without saying; there are thousands of these a second. */
+function oneValue(value: number): Summary {
+  return { sampleCount: 1, sum: value, minimum: value, maximum: value };
 }
