@@ -83,8 +83,6 @@ test('what was done is in spans, each step below its pass, and what is measured 
   await createGroup(larder, 'traced', { NumCacheClusters: 2 });
   const group = await groupAvailable(larder, 'traced');
   const client = clients.to(group.NodeGroups![0]!.PrimaryEndpoint!);
-  await client.set('a', '1');
-  for (let index = 0; index < 40; index += 1) await client.get('a');
 
   const request = await waitFor(
     () => spans.find(({ name }) => name === 'CreateReplicationGroup'),
@@ -110,6 +108,10 @@ test('what was done is in spans, each step below its pass, and what is measured 
     metrics
       .get('larder_cache_hits')
       ?.sum?.dataPoints.find((point) => attributesOf(point).cache_cluster === 'traced-001');
+  // What was counted before a node was read first is not known.
+  await waitFor(hits, (found) => found !== undefined, { what: 'the node to be read' });
+  await client.set('a', '1');
+  for (let index = 0; index < 40; index += 1) await client.get('a');
   const point = await waitFor(hits, (found) => Number(found?.asInt ?? found?.asDouble) === 40, {
     what: 'the hits to be counted',
   });
