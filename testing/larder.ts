@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { ElastiCacheClient } from '@aws-sdk/client-elasticache';
 import { rootFolder } from '../bench/root-folder.ts';
 import { recordAnswers } from './api-coverage.ts';
-import { withCrashPoint } from './config.ts';
+import { environmentWith, withCrashPoint } from './config.ts';
 import { type EngineProcess, endProcess, engineProcesses } from './engine-processes.ts';
 import { waitFor } from './wait-for.ts';
 
@@ -26,10 +26,16 @@ export interface Finished {
 }
 
 /** Runs the command line to its end. */
-export function larderCommand(args: readonly string[]): Promise<Finished> {
+export function larderCommand(
+  args: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+): Promise<Finished> {
   return new Promise((resolve) => {
-    const child = execFile(process.execPath, [program, ...args], { timeout: 60_000 }, (_, stdout, stderr) =>
-      resolve({ code: child.exitCode ?? -1, stdout, stderr }),
+    const child = execFile(
+      process.execPath,
+      [program, ...args],
+      { timeout: 60_000, env: environmentWith(environment) },
+      (_, stdout, stderr) => resolve({ code: child.exitCode ?? -1, stdout, stderr }),
     );
   });
 }

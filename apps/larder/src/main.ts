@@ -221,6 +221,27 @@ program
     }),
   );
 
+const metrics = program.command('metrics').description('what is measured');
+metrics
+  .command('push')
+  .description('carry it to CloudWatch as it comes, minute by minute')
+  .requiredOption('--namespace <name>', 'there')
+  .option('--region <region>', 'there')
+  .option('--endpoint-url <url>', "instead of Amazon's own")
+  .option('--from <namespace>', 'here', 'AWS/ElastiCache')
+  .option('--since-minutes <number>', 'how far back a first push begins', '0')
+  .option('--requests-per-second <number>', 'at most', '5')
+  .option('--once', 'end when everything that is there was pushed')
+  .option('--data-dir <folder>', "the service's data directory", config.directories.data)
+  .action(async ({ dataDir, sinceMinutes, requestsPerSecond, once, ...flags }: RawPushFlags) =>
+    (await import('./commands/metrics-push.ts')).runMetricsPush(dataDir, {
+      ...flags,
+      sinceMinutes: Number(sinceMinutes),
+      requestsPerSecond: Number(requestsPerSecond),
+      once: once ?? false,
+    }),
+  );
+
 program
   .command('env')
   .description('print what clients need, for eval "$(larder env)"')
@@ -315,6 +336,17 @@ program
         json: flags.json ?? false,
       }),
   );
+
+interface RawPushFlags {
+  readonly dataDir: string;
+  readonly namespace: string;
+  readonly from: string;
+  readonly region?: string;
+  readonly endpointUrl?: string;
+  readonly sinceMinutes: string;
+  readonly requestsPerSecond: string;
+  readonly once?: boolean;
+}
 
 type RawAgentFlags = Omit<AgentFlags, 'sentinelPort'> & {
   readonly dataDir: string;
