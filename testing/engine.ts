@@ -89,42 +89,6 @@ export async function startEngine(
   };
 }
 
-export interface TestCluster {
-  readonly nodes: readonly TestEngine[];
-  stop(): Promise<void>;
-}
-
-/** A cluster of `primaries` nodes without replicas, slots spread evenly, ready to serve. */
-export async function startCluster(primaries = 3): Promise<TestCluster> {
-  const nodes = await Promise.all(
-    Array.from({ length: primaries }, () =>
-      startEngine('valkey', ['--cluster-enabled', 'yes', '--cluster-port', '16379']),
-    ),
-  );
-  const share = Math.ceil(16_384 / primaries);
-  for (const [index, node] of nodes.entries()) {
-    const last = Math.min(16_383, (index + 1) * share - 1);
-    await command(node, ['CLUSTER', 'ADDSLOTSRANGE', String(index * share), String(last)]);
-    await command(node, ['CLUSTER', 'SET-CONFIG-EPOCH', String(index + 1)]);
-    const first = nodes[0]!;
-    if (index > 0) await command(node, ['CLUSTER', 'MEET', first.host, String(first.port), '16379']);
-  }
-  for (const node of nodes) {
-    for (let attempt = 0; ; attempt += 1) {
-      const info = await command(node, ['CLUSTER', 'INFO']);
-      if (info.includes('cluster_state:ok') && info.includes(`cluster_known_nodes:${primaries}`)) break;
-      if (attempt > 1_000) throw new Error(`The test cluster did not form: ${info}`);
-      await sleep(10);
-    }
-  }
-  return {
-    nodes,
-    async stop() {
-      await Promise.all(nodes.map((node) => node.stop()));
-    },
-  };
-}
-
 /** One command over a connection of its own; returns the raw reply text. */
 export function command(node: Pick<TestEngine, 'host' | 'port'>, words: readonly string[]): Promise<string> {
   return new Promise((resolve, reject) => {

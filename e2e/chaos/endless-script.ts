@@ -1,7 +1,8 @@
 /** A customer's script that never ends: the engine lives and answers nobody. */
+
 import { Redis } from 'ioredis';
+import { ask } from '../../testing/ask-engine.ts';
 import type { LarderStage } from './larder-stage.ts';
-import { ask } from './node-look.ts';
 import type { Fault } from './stage.ts';
 
 export const endlessScript: Fault<LarderStage> = {

@@ -1,8 +1,9 @@
 /** The peer of a planned switchover: the engine's FAILOVER, with an endpoint that follows the primary at once. */
+import { ask } from '../../testing/ask-engine.ts';
 import type { TestEngine } from '../../testing/engine.ts';
 import { waitFor } from '../../testing/wait-for.ts';
 import { type FaultProxy, faultProxy } from './fault-proxy.ts';
-import { ask, primaryOf, shardsWhole } from './node-look.ts';
+import { primaryOf, shardsWhole } from './node-look.ts';
 import { nodesOf, startReplicated } from './sentinel-stage.ts';
 import { type Fault, nothingToUndo, type Stage } from './stage.ts';
 

@@ -1,32 +1,9 @@
 /** Looking at nodes from the harness itself, where no time is measured. */
 import { Redis } from 'ioredis';
+import { ask } from '../../testing/ask-engine.ts';
 import type { Place } from '../../testing/cache-client.ts';
 import { waitFor } from '../../testing/wait-for.ts';
 import type { Stage, StageNode } from './stage.ts';
-
-/** One command by a connection of its own. */
-export async function ask(
-  { host, port }: Place,
-  words: readonly [string, ...string[]],
-  limitMs = 2_000,
-): Promise<unknown> {
-  const client = new Redis({
-    host,
-    port,
-    lazyConnect: true,
-    enableReadyCheck: false,
-    retryStrategy: () => null,
-    commandTimeout: limitMs,
-    connectTimeout: limitMs,
-  });
-  client.on('error', () => {});
-  try {
-    await client.connect();
-    return await client.call(...words);
-  } finally {
-    client.disconnect();
-  }
-}
 
 /** `master`, or `slave connected` and the like. */
 async function roleOf(node: Place): Promise<string> {

@@ -1,14 +1,16 @@
 /** The peer: a primary with two replicas, watched by three real Sentinels. */
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { engineStore } from '@larder/engine/store/engine-store';
+import { ask } from '../../testing/ask-engine.ts';
 import type { Place } from '../../testing/cache-client.ts';
 import { directories, searchPath } from '../../testing/config.ts';
 import { freshAddress, startEngine, type TestEngine } from '../../testing/engine.ts';
 import { waitFor } from '../../testing/wait-for.ts';
-import { ask, shardsWhole } from './node-look.ts';
+import { shardsWhole } from './node-look.ts';
 import type { Fault, Stage } from './stage.ts';
 import { nothingToUndo } from './stage.ts';
 

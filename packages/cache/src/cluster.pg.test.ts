@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { command, startCluster, type TestCluster } from '../../../testing/engine.ts';
+import { command } from '../../../testing/engine.ts';
+import { startCluster, type TestCluster } from '../../../testing/engine-cluster.ts';
 import { startTestPostgres, type TestPostgres } from '../../../testing/postgres.ts';
 import type { Driver, DriverOptions } from './driver/driver.ts';
 import { ioredis } from './driver/ioredis.ts';

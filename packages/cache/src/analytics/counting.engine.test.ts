@@ -1,7 +1,8 @@
 /** Counters, visitors, top items and rate limits. The first test reads as documentation. */
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { startCluster, startEngine, type TestEngine } from '../../../../testing/engine.ts';
+import { startEngine, type TestEngine } from '../../../../testing/engine.ts';
+import { startCluster } from '../../../../testing/engine-cluster.ts';
 import { type Cache, createCache } from '../cache.ts';
 import type { Driver } from '../driver/driver.ts';
 import { ioredis } from '../driver/ioredis.ts';

@@ -1,6 +1,7 @@
 /** Sessions where the engine is not one process: over a failover, and over the shards of a cluster. */
 import { afterEach, expect, test } from 'vitest';
-import { command, startCluster, startEngine } from '../../../../testing/engine.ts';
+import { command, startEngine } from '../../../../testing/engine.ts';
+import { startCluster } from '../../../../testing/engine-cluster.ts';
 import { type Cache, createCache } from '../cache.ts';
 import { ioredis } from '../driver/ioredis.ts';
 import { nodeRedis } from '../driver/node-redis.ts';
