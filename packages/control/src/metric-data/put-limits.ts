@@ -5,6 +5,7 @@
 import { serviceError } from '@larder/contract/errors';
 import { type Metric, metricKey } from '@larder/metrics/metric';
 import type { MetricReader } from '@larder/metrics/metric-store';
+import { TooManyMetrics } from '../metric/metric-keeper.ts';
 
 export interface PutRates {
   readonly requestsPerSecond: number;
@@ -80,7 +81,9 @@ export function putLimits(
       underWay += 1;
       try {
         await checkCount(metrics);
-        await work();
+        await work().catch((error: Error) => {
+          throw error instanceof TooManyMetrics ? serviceError('LimitExceededFault', error.message) : error;
+        });
       } finally {
         underWay -= 1;
       }

@@ -177,4 +177,11 @@ test('others may have so many metrics and no more; ours are always taken', async
   await expect(keeper.record(many(mostForeignSeries, 1))).rejects.toThrow(TooManyMetrics);
   await keeper.record(many(0, 1, 'AWS/ElastiCache'));
   await keeper.record(many(7, 1));
-});
+  // The rest has been without data for long, and makes room.
+  nowMs += 20 * 86_400_000;
+  await keeper.record(many(0, 3));
+  await maintainUntil(nowMs + 2_000_000);
+  expect(await keeper.list({ namespace: 'Shop' })).toHaveLength(25_000);
+  await keeper.record(many(mostForeignSeries, 1));
+  expect(await keeper.list({ namespace: 'Shop', sinceMs: nowMs - 3_000_000 })).toHaveLength(4);
+}, 60_000);

@@ -37,20 +37,29 @@ import {
   moveIntoBlocks,
   readBlocks,
 } from './rows.ts';
-import { addOther, addSingle, newSeries, type Series, waiting, waitingByPeriod } from './series.ts';
+import {
+  addOther,
+  addSingle,
+  newSeries,
+  type Series,
+  waiting,
+  waitingByPeriod,
+  weightOf,
+  weightWaiting,
+} from './series.ts';
 import { isOurs, seriesIndex } from './series-index.ts';
 import type { MetricDatabase, MetricTables } from './tables.ts';
 import { type Grain, longestKeptMs, type Tier, tierFor } from './tier.ts';
 
 /** Series of anybody else's namespaces. */
 export const mostForeignSeries = 50_000;
-/** Data that wait, in one series and in all, before they are moved early. */
+/** What may wait, in one series and by its weight in all, before it is moved early. */
 const mostWaiting = 2_000;
-const mostWaitingInAll = 4_000_000;
-/** Series in memory: beyond that those go first, with their data, that had none for longest. */
-const mostSeries = 100_000;
-/** Moved in one transaction, so that nobody waits long for the next. */
-const movedAtOnce = 500;
+const mostWeight = 4_000_000;
+/** Beyond that those of them go, with their data, that had none for longest. */
+const mostRestingSeries = 25_000;
+/** Moved in one transaction, so that nobody waits long for the next turn. */
+const movedAtOnce = 100;
 const flushEveryMs: Record<Grain, number> = { second: 300_000, 'within-minute': 300_000, minute: 1_800_000 };
 const dropEveryMs = 60_000;
 /** Nothing is read from further in the future. */
@@ -84,7 +93,8 @@ export function metricKeeper({ database, nowMs }: MetricKeeperOptions): MetricKe
   let nextId = 1;
   let nextRow = 1;
   let dropAtMs = 0;
-  let waitingInAll = 0;
+  /** Of all that waits. */
+  let weight = 0;
   let moving: Promise<void> | undefined;
   const opened = open();
   opened.catch(() => {});
@@ -189,18 +199,21 @@ export function metricKeeper({ database, nowMs }: MetricKeeperOptions): MetricKe
   function takeUp({ series: ids, times, values, others }: JournalRow, number: number): void {
     for (let at = 0; at < ids.length; at += 1) {
       const series = waitsIn(ids[at]!, number);
-      if (series !== undefined) addSingle(series, number, times[at]!, values[at]!);
+      if (series === undefined) continue;
+      addSingle(series, number, times[at]!, values[at]!);
+      weight += 1;
     }
     for (const { series: id, datum } of others) {
       const series = waitsIn(id, number);
-      if (series !== undefined) addOther(series, number, datum);
+      if (series === undefined) continue;
+      addOther(series, number, datum);
+      weight += weightOf(datum);
     }
   }
 
   function waitsIn(id: number, number: number): Series | undefined {
     const series = index.byId(id);
     if (series === undefined || number <= series.flushed) return undefined;
-    waitingInAll += 1;
     if (waiting(series) >= mostWaiting) series.flushAtMs = 0;
     return series;
   }
@@ -208,7 +221,7 @@ export function metricKeeper({ database, nowMs }: MetricKeeperOptions): MetricKe
   async function flush(due: readonly Series[]): Promise<void> {
     await moveIntoBlocks(database, due, nowMs());
     for (const series of due) {
-      waitingInAll -= waiting(series);
+      weight -= weightWaiting(series);
       series.flushed = series.newest;
       series.oldest = undefined;
       series.singles = [];
@@ -220,7 +233,7 @@ export function metricKeeper({ database, nowMs }: MetricKeeperOptions): MetricKe
     const atMs = nowMs();
     const due: Series[] = [];
     for (const series of index.all) {
-      if (series.flushAtMs > atMs && waitingInAll <= mostWaitingInAll) continue;
+      if (series.flushAtMs > atMs && weight <= mostWeight) continue;
       series.flushAtMs = atMs + flushEveryMs[series.grain];
       if (waiting(series) > 0) due.push(series);
     }
@@ -235,7 +248,7 @@ export function metricKeeper({ database, nowMs }: MetricKeeperOptions): MetricKe
     dropAtMs = atMs + dropEveryMs;
     await dropJournal();
     await deleteOldBlocks(database, atMs);
-    for (const batch of inBatches(index.forgettable(atMs, mostSeries))) {
+    for (const batch of inBatches(index.forgettable(atMs, mostRestingSeries))) {
       await deleteSeries(database, batch);
       for (const series of batch) index.remove(series);
     }

@@ -22,7 +22,7 @@ export interface SeriesIndex {
   remove(series: Series): void;
   /** Metrics with data since, each once, in the order of their keys. */
   list(filter: MetricFilter): Metric[];
-  /** Series whose data are all over; and when there are more than `most`, those that rested for longest. */
+  /** Series whose data are all over; and of foreign ones beyond `most`, those that rested for longest. */
   forgettable(atMs: number, most: number): Series[];
 }
 
@@ -101,10 +101,13 @@ export function seriesIndex(): SeriesIndex {
     forgettable(atMs, most) {
       const resting = [...byId.values()].filter((each) => waiting(each) === 0);
       const over = resting.filter(({ lastAtMs }) => lastAtMs < atMs - longestKeptMs);
-      const tooMany = byId.size - over.length - most;
+      const tooMany = foreign - over.filter(({ metric }) => !isOurs(metric)).length - most;
       if (tooMany <= 0) return over;
       const longest = resting
-        .filter(({ lastAtMs }) => lastAtMs >= atMs - longestKeptMs && lastAtMs < atMs - restMs)
+        .filter(
+          ({ lastAtMs, metric }) =>
+            !isOurs(metric) && lastAtMs >= atMs - longestKeptMs && lastAtMs < atMs - restMs,
+        )
         .sort((a, b) => a.lastAtMs - b.lastAtMs);
       return [...over, ...longest.slice(0, tooMany)];
     },

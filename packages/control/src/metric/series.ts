@@ -65,6 +65,15 @@ export function waiting({ singles, others }: Series): number {
   return singles.length / 2 + others.length;
 }
 
+/** Of memory, in single values. */
+export function weightOf({ summary: { values = [] } }: Datum): number {
+  return 10 + 2 * values.length;
+}
+
+export function weightWaiting({ singles, others }: Series): number {
+  return singles.length / 2 + others.reduce((sum, each) => sum + weightOf(each), 0);
+}
+
 /** What waits, by the period that it falls into. */
 export function waitingByPeriod(
   { singles, others }: Series,
